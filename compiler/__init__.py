@@ -1,0 +1,1 @@
+"""Tree to graph to compiled plan. Pure: no files, no clock, no network."""

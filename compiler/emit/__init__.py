@@ -1,0 +1,1 @@
+"""What a compiled plan is written as: JSON, DOT, pictures."""

@@ -1,0 +1,1 @@
+"""Optimising passes: small pure functions from graph to graph."""

@@ -1,0 +1,1 @@
+"""Text to syntax tree: spans, nodes, parser, units. Knows shapes, not backup meaning."""

@@ -1,0 +1,1 @@
+"""Compiled plan to threads: rings, readers, writers, engine, media, catalog. Needs no parser and no graph library."""

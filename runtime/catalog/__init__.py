@@ -1,0 +1,1 @@
+"""What was stored where: the catalog, made from what the media say."""

@@ -1,0 +1,1 @@
+"""What a run writes: virtual tape magazines, and the drive that discards."""

@@ -1,0 +1,1 @@
+"""The format on the media: records, labels, volumes, indexes; docs/format.md is its description."""

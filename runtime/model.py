@@ -1,0 +1,114 @@
+"""Values that the parts of the runtime hand to each other: sessions, objects, copies, and what a run reports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .kinds import SourceKind
+
+ObjectStatus = Literal["whole", "cut-off", "failed"]
+CopyStatus = Literal["stored", "cut-off", "failed", "discarded"]
+RunStatus = Literal["ok", "degraded", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One run of a plan. ``number`` counts in the catalog; ``started`` is UTC text with milliseconds and ``Z``."""
+
+    id: str
+    number: int
+    plan: str
+    fingerprint: str
+    started: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFacts:
+    """What is known of an object before its first byte is read; record 0's label carries it (format.md)."""
+
+    id: str
+    source: str
+    kind: SourceKind
+    session: Session
+    level: Literal["full", "incremental"] = "full"
+    parent: str | None = None
+    compress: str | None = None
+    encrypt: str | None = None
+    #: the drives that store and that the plan meant the object to reach
+    drives: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How the reading of an object ended. ``unread`` counts files that could not be read; ``error`` says why it failed."""
+
+    status: ObjectStatus
+    warnings: tuple[str, ...] = ()
+    unread: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """The part of one object on one volume: byte positions of its first and last record, and what lies between."""
+
+    volume_id: str
+    volume_name: str
+    first: int
+    last: int
+    first_sequence: int
+    records: int
+    payload_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CopyResult:
+    """What became of one object on one drive. Only what the drive has confirmed (fsync) is ``stored``."""
+
+    object_id: str
+    drive: str
+    agent: str
+    status: CopyStatus
+    segments: tuple[Segment, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """A copy as ``tcc run --report`` writes it; ``volumes`` are UUIDs."""
+
+    drive: str
+    agent: str
+    status: CopyStatus
+    volumes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectReport:
+    """An object as ``tcc run --report`` writes it."""
+
+    source: str
+    object: str
+    bytes: int
+    records: int
+    status: ObjectStatus
+    warnings: tuple[str, ...] = ()
+    copies: tuple[CopyReport, ...] = ()
+    unread: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run as ``tcc run --report`` writes it (cli.md); ``signal`` is the signal's number when one stopped the run."""
+
+    session: str
+    plan: str
+    status: RunStatus
+    objects: tuple[ObjectReport, ...]
+    seconds: float
+    version: int = 1
+    signal: int | None = None
+    notes: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""The way back: restore and verify, from any surviving copy."""

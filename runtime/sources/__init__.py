@@ -1,0 +1,1 @@
+"""What a run reads: GNU tar over files, a stream, a command."""
