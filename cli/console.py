@@ -1,0 +1,66 @@
+"""What commands say: results on stdout, all else on stderr; harmless text; colours only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import IO, Any
+
+from ..runtime.faults import Fault
+
+
+def harmless(text: str) -> str:
+    """*text* with control characters (terminal escapes in names, say) shown as ``\\xNN``; line ends and tabs stay."""
+    return "".join(
+        c if c in "\n\t" or (c.isprintable() or c == " ") else c.encode("unicode_escape", "surrogatepass").decode()
+        for c in text
+    )
+
+
+def wants_colour(stream: IO[str]) -> bool:
+    """Whether *stream* is a terminal that wants colours (``NO_COLOR``, ``CI`` and ``TERM=dumb`` respected)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
+        return False
+    return stream.isatty()
+
+
+def paint(text: str, style: str, *, stream: IO[str]) -> str:
+    """*text* in an ANSI style (``1;31``, say) where *stream* wants colours."""
+    return f"\x1b[{style}m{text}\x1b[0m" if wants_colour(stream) else text
+
+
+def say(text: str, *, style: str = "") -> None:
+    """A line on stderr, up to its first colon in *style*. A stderr that is gone or full never stops the work."""
+    line = harmless(text)
+    if style:
+        head, colon, rest = line.partition(":")
+        line = paint(head + colon, style, stream=sys.stderr) + rest
+    try:
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+def print_fault(fault: Fault) -> None:
+    """A fault on stderr: what and where, what is safe, what to do."""
+    say(f"error: {fault.message}", style="1;31")
+    where = str(fault.place)
+    if where:
+        say(f"  where: {where}")
+    if fault.safe:
+        say(f"  safe:  {fault.safe}")
+    if fault.todo:
+        say(f"  do:    {fault.todo}")
+
+
+def print_result(text: str) -> None:
+    """A line of the command's result on stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(value: Any) -> None:
+    """A JSON result on stdout."""
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,125 @@
+"""``tcc``: finds the command, loads its module when it is called, and turns every kind of failure into an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
+from .console import print_fault, say
+
+#: command → (module below this package, one line of help). The function has the command's name with ``_command`` behind it.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "check": ("check", "Parse, resolve and validate plans."),
+    "compile": ("compile", "Write the compiled plan."),
+    "diagram": ("diagram", "Draw a plan as a picture."),
+    "run": ("run", "Run a plan: read each source once, write all its copies."),
+    "restore": ("restore", "Bring a source back from any surviving copy."),
+    "verify": ("verify", "Read media, check every record, notice what is missing."),
+    "objects": ("objects", "List the objects that the catalog knows."),
+    "volumes": ("volumes", "List the volumes that the catalog knows."),
+    "sessions": ("sessions", "List the sessions that the catalog knows."),
+    "catalog": ("catalog", "Rebuild the catalog from volumes alone."),
+    "volume": ("volume", "Look at one volume."),
+    "explain": ("explain", "Say what a diagnostic's code means."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command (or its help) is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands, in the order of a backup's life."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return the command *cmd_name*, or None."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
+        command = getattr(module, f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, with the nearest command named where there is none."""
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f" Did you mean `tcc {near[0]}`?" if near else ""
+            ctx.fail(f"There is no command {name!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list of commands, without importing any of them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Examples:  tcc check plan.tc   tcc run plan.tc   tcc restore home --plan plan.tc --to /restored",
+)
+@click.version_option(__version__, prog_name="tcc")
+def tcc() -> None:
+    """Compile backup plans, run them, and bring the data back."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point of ``tcc`` and ``tapechain``: never returns, never shows a traceback."""
+    sys.exit(_main(argv))
+
+
+def _main(argv: list[str] | None) -> int:
+    try:
+        result: Any = tcc.main(args=argv, prog_name="tcc", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        return EXIT_UNUSABLE
+    except click.ClickException as error:
+        error.show(file=sys.stderr)
+        return EXIT_UNUSABLE
+    except (click.Abort, KeyboardInterrupt):
+        say("stopped")
+        return EXIT_SIGINT
+    except Fault as fault:
+        print_fault(fault)
+        return fault.exit_code
+    except BrokenPipeError:
+        # The reader of our output has gone (`tcc objects | head`): keep the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the one place that turns our own mistakes into words
+        return _internal_error(error)
+    return result if isinstance(result, int) else 0
+
+
+def _internal_error(error: Exception) -> int:
+    """Say that the mistake is ours and how to report it; the traceback goes to a file, never to the user's screen."""
+    import tempfile
+    import traceback
+
+    say(f"internal error: {type(error).__name__}: {error}")
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="tcc-internal-error-", suffix=".txt", delete=False) as out:
+            out.write(f"tapechain {__version__}, Python {sys.version}\n{sys.argv!r}\n\n")
+            traceback.print_exc(file=out)
+        say(f"This is a fault of tapechain, not of your plan. Please report it with the file {out.name}.")
+    except OSError:
+        say("This is a fault of tapechain, not of your plan. Please report it.")
+    if os.environ.get("TCC_TRACEBACK"):
+        traceback.print_exc()
+    return EXIT_UNUSABLE
