@@ -13,7 +13,7 @@ from .. import __version__
 from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
 from .console import print_fault, say
 
-#: command → (module below this package, one line of help). The function has the command's name with ``_command`` behind it.
+#: command → (module below this package, one line of help). The function is the command's name with ``_command`` behind.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Parse, resolve and validate plans."),
     "compile": ("compile", "Write the compiled plan."),

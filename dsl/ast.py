@@ -1,7 +1,7 @@
 """The syntax tree of a plan: frozen dataclasses with spans, as written.
 
-It knows shapes, not backup meaning: names are not looked up, ``${…}`` and loop variables are not replaced, units are read
-but not judged. ``compiler`` gives it meaning. Spans are left out of equality, so that trees compare by what they say.
+It knows shapes, not backup meaning: names are not looked up, ``${…}`` and loop variables are not replaced, units are
+read but not judged. ``compiler`` gives it meaning. Spans are left out of equality, so that trees compare by what they say.
 """
 
 from __future__ import annotations
@@ -201,7 +201,7 @@ AgentItem = Coupling | CoupleAll | Attribute | For
 class Group:
     """``backup group NAME {…}``, ``mirror group NAME of GROUP {…}``, ``restore group …``, ``copy group … of …``.
 
-    ``kind_span`` is the place of the word ``backup``, ``mirror``, …. Whether ``of`` may stand there is the compiler's to say.
+    ``kind_span`` is the place of the word ``backup``, ``mirror``, …. Whether ``of`` may stand there, the compiler says.
     """
 
     kind: Literal["backup", "mirror", "restore", "copy"]

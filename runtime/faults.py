@@ -19,7 +19,7 @@ EXIT_SIGTERM = 143
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in the world a fault lies. ``position`` is a byte offset on the volume; None where a part does not apply."""
+    """Where in the world a fault lies. ``position`` is a byte offset on the volume; None: does not apply."""
 
     source: str | None = None
     drive: str | None = None

@@ -36,7 +36,7 @@ DEPTH_DEFAULT: Final = 8
 
 #: Longest SOURCE in a member's name, percent-encoded (media.md): 52 + 1 + 36 + 1 + 10 = the 100 bytes of ustar's name.
 SOURCE_NAME_BYTES_MAX: Final = 52
-#: Longest drive, agent, pool and plan name, percent-encoded: a volume's file name and its label of fixed size hold them.
+#: Longest drive, agent, pool and plan name, percent-encoded: a volume's file name and its label hold them.
 NAME_BYTES_MAX: Final = 128
 
 #: The least ``capacity`` of a volume beyond one record: label, one index with its pointer, the archive's end.
@@ -51,7 +51,9 @@ def encode_name(name: str) -> str:
     ``.``, ``..`` and ``index`` are encoded whole in their first character, so that no source can bear a name with a
     meaning of its own (media.md).
     """
-    text = "".join(c if c in _SAFE else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogateescape")) for c in name)
+    text = "".join(
+        c if c in _SAFE else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogateescape")) for c in name
+    )
     if text in {".", "..", "index"}:
         return f"%{ord(text[0]):02X}{text[1:]}"
     return text

@@ -41,7 +41,7 @@ class ObjectFacts:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How the reading of an object ended. ``unread`` counts files that could not be read; ``error`` says why it failed."""
+    """How the reading of an object ended. ``unread`` counts files that could not be read; ``error``: why it failed."""
 
     status: ObjectStatus
     warnings: tuple[str, ...] = ()

@@ -1,6 +1,7 @@
 """The compiled plan: one JSON document that names every source, ring, agent, drive and thread of a run.
 
-The runtime owns this format (cli.md, "The compiled plan"): a host that runs or restores after a disaster needs no parser.
+The runtime owns this format (cli.md, "The compiled plan"): a host that runs or restores after a disaster needs no
+parser.
 ``dumps`` is deterministic to the byte; ``loads`` trusts nothing. Sizes are bytes, durations seconds, rates bytes per
 second. Paths stay as written in the plan; ``base`` is the plan's folder relative to the folder of the JSON file.
 """
@@ -24,7 +25,7 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source: ``files`` (paths as written), ``stream`` (a path, or ``-``) or ``command`` (argument list, no shell)."""
+    """A source: ``files`` (paths as written), ``stream`` (a path, or ``-``) or ``command`` (arguments, no shell)."""
 
     name: str
     kind: SourceKind
@@ -89,7 +90,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """One ring: all buffers on one host that descend from one feed. ``buffers`` are ``AGENT.BUFFER``, stage by stage."""
+    """One ring: all buffers on one host that descend from one feed. ``buffers`` are ``AGENT.BUFFER`` by stage."""
 
     id: int
     depth: int
@@ -194,7 +195,9 @@ def to_json(plan: CompiledPlan) -> dict[str, Any]:
     return out
 
 
-_ALWAYS = frozenset({"version", "plan", "fingerprint", "base", "record", "memory", "sources", "rings", "agents", "drives", "targets"})
+_ALWAYS = frozenset(
+    {"version", "plan", "fingerprint", "base", "record", "memory", "sources", "rings", "agents", "drives", "targets"}
+)
 _KEEP_EMPTY = frozenset({"buffers"})
 
 
@@ -325,7 +328,9 @@ def _check(plan: CompiledPlan) -> None:
         _unique([b.name for b in agent.buffers], f"buffers of {agent.name}")
         for buffer in agent.buffers:
             if buffer.ring not in rings or f"{agent.name}.{buffer.name}" not in rings[buffer.ring].buffers:
-                raise _Wrong(f"plan.agents: {agent.name}.{buffer.name} is not among the buffers of a ring {buffer.ring}")
+                raise _Wrong(
+                    f"plan.agents: {agent.name}.{buffer.name} is not among the buffers of a ring {buffer.ring}"
+                )
     restores = any(a.role == "read" for a in plan.agents)
     for ring in plan.rings:
         if not restores and ring.feed not in sources:
@@ -333,13 +338,17 @@ def _check(plan: CompiledPlan) -> None:
     for drive in plan.drives:
         given = {k for k in ("volumes", "tape", "bucket") if getattr(drive, k) is not None}
         if given != ({drive.kind} - {"discard"}):
-            raise _Wrong(f"plan.drives: {drive.name} is of kind {drive.kind} but gives {', '.join(sorted(given)) or 'nothing'}")
+            raise _Wrong(
+                f"plan.drives: {drive.name} is of kind {drive.kind} but gives {', '.join(sorted(given)) or 'nothing'}"
+            )
     for source in plan.sources:
         given = {k for k in kinds.SOURCE_KINDS if getattr(source, k)}
         if given != {source.kind}:
-            raise _Wrong(f"plan.sources: {source.name} is of kind {source.kind} but gives {', '.join(sorted(given)) or 'nothing'}")
+            raise _Wrong(
+                f"plan.sources: {source.name} is of kind {source.kind} but gives {', '.join(sorted(given)) or 'nothing'}"
+            )
         if len(kinds.encode_name(source.name)) > kinds.SOURCE_NAME_BYTES_MAX:
-            raise _Wrong(f"plan.sources: the name {source.name!r} is longer than {kinds.SOURCE_NAME_BYTES_MAX} bytes encoded")
+            raise _Wrong(f"plan.sources: {source.name!r} is over {kinds.SOURCE_NAME_BYTES_MAX} bytes encoded")
 
 
 def _unique(names: list[str], what: str) -> set[str]:
