@@ -1,7 +1,7 @@
 """The syntax tree of a plan: frozen dataclasses with spans, as written.
 
 It knows shapes, not backup meaning: names are not looked up, ``${…}`` and loop variables are not replaced, units are
-read but not judged. ``compiler`` gives it meaning. Spans are left out of equality, so that trees compare by what they say.
+read but not judged. ``compiler`` gives it meaning. Spans are left out of equality: trees compare by what they say.
 """
 
 from __future__ import annotations

@@ -344,9 +344,8 @@ def _check(plan: CompiledPlan) -> None:
     for source in plan.sources:
         given = {k for k in kinds.SOURCE_KINDS if getattr(source, k)}
         if given != {source.kind}:
-            raise _Wrong(
-                f"plan.sources: {source.name} is of kind {source.kind} but gives {', '.join(sorted(given)) or 'nothing'}"
-            )
+            gives = ", ".join(sorted(given)) or "nothing"
+            raise _Wrong(f"plan.sources: {source.name} is of kind {source.kind} but gives {gives}")
         if len(kinds.encode_name(source.name)) > kinds.SOURCE_NAME_BYTES_MAX:
             raise _Wrong(f"plan.sources: {source.name!r} is over {kinds.SOURCE_NAME_BYTES_MAX} bytes encoded")
 
