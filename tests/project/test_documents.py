@@ -1,0 +1,53 @@
+"""The documents say what is there: links lead somewhere, CI runs the README's commands, every command is in the README."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from tapechain.cli.main import COMMANDS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "changes").glob("*.md")])
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_somewhere(document: Path) -> None:
+    text = re.sub(r"^```.*?^```", "", document.read_text(), flags=re.M | re.S)
+    for target in re.findall(r"\]\(([^)#\s]+)", text):
+        if "://" not in target:
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_readme_opens_with_the_two_commands_and_ci_runs_them() -> None:
+    commands = re.findall(r"^make (\w+)", (ROOT / "README.md").read_text(), flags=re.M)
+    assert commands[:2] == ["demo", "test"]
+    ci = (ROOT / ".ci" / "run").read_text()
+    assert "make test" in ci and "make demo" in ci and "README.md" in ci
+
+
+def test_every_dependency_has_its_reason() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    reasons = (ROOT / "docs" / "dependencies.md").read_text()
+    for requirement in project["dependencies"]:
+        name = re.split(r"[<>=;\s\[]", requirement)[0]
+        assert re.search(rf"^\| {name}\b", reasons, flags=re.M), name
+    for requirement in project["optional-dependencies"]["dev"]:
+        name = re.split(r"[<>=;\s\[]", requirement)[0]
+        assert name in reasons, name
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    run = subprocess.run(["tcc", command, "--help"], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert f"tcc {command}" in run.stdout.replace("Usage: tcc", "", 1), "no example"
+    assert re.search(r"example", run.stdout, re.I)
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_readme_or_docs_mention_every_command(command: str) -> None:
+    text = "".join(path.read_text() for path in DOCUMENTS)
+    assert f"tcc {command}" in text
