@@ -1,4 +1,4 @@
-"""The documents say what is there: links lead somewhere, CI runs the README's commands, every command is in the README."""
+"""The documents say what is there: links lead somewhere, CI runs the README's commands, every command is named."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""Who loads what: heavy libraries stay out of the runtime and of an interpreter's start; asked of fresh interpreters."""
+"""Who loads what: heavy libraries stay out of the runtime and of an interpreter's start."""
 
 import subprocess
 import sys
@@ -14,7 +14,9 @@ def loaded_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-@pytest.mark.parametrize("module", ["runtime", "runtime.engine", "runtime.drives", "runtime.media.volume", "runtime.plan"])
+@pytest.mark.parametrize(
+    "module", ["runtime", "runtime.engine", "runtime.drives", "runtime.media.volume", "runtime.plan"]
+)
 def test_runtime_loads_no_parser_no_graph_no_drawing(module: str) -> None:
     unwanted = {"lark", "networkx", "jinja2", "graphviz", "pygraphviz", "click", "rich"}
     assert not loaded_after(f"import tapechain.{module}") & unwanted

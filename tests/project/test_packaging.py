@@ -36,7 +36,10 @@ def test_no_module_lies_in_a_folder_without_init() -> None:
 def test_wheel_from_sdist_holds_tapechain_and_nothing_else(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     names = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
     ).stdout
     for name in filter(None, names.decode().split("\0")):
         source = ROOT / name
