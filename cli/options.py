@@ -1,0 +1,49 @@
+"""Options that several commands share: ``-D``, ``--plan``, ``--state``, ``--catalog``.
+
+Each is a decorator; the argument that it passes is named in its comment.
+"""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+_DEFINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
+
+
+def _read_defines(ctx: click.Context, option: click.Parameter, given: tuple[str, ...]) -> dict[str, str]:
+    defines: dict[str, str] = {}
+    for text in given:
+        match = _DEFINE.fullmatch(text)
+        if match is None:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", ctx=ctx, param=option)
+        defines[match[1]] = match[2]
+    return defines
+
+
+#: ``defines: dict[str, str]``: values for the plan's ``param`` statements, as text; the last of one name counts.
+define_option = click.option(
+    "-D",
+    "defines",
+    metavar="NAME=VALUE",
+    multiple=True,
+    callback=_read_defines,
+    help="Give the plan's param NAME another value (may be repeated).",
+)
+
+#: ``plan_path: str | None``: the plan (``.tc`` or compiled) whose state and catalog are meant.
+plan_option = click.option(
+    "--plan", "plan_path", metavar="FILE", help="The plan whose state folder and catalog are meant."
+)
+
+#: ``state: str | None``: the state folder.
+state_option = click.option(
+    "--state",
+    "state",
+    metavar="DIR",
+    help="State folder (else TCC_STATE, the plan's state, the user's state folder).",
+)
+
+#: ``catalog: str | None``: the catalog's URL.
+catalog_option = click.option("--catalog", "catalog", metavar="URL", help="Catalog database, sqlite:///FILE say.")

@@ -1,0 +1,83 @@
+"""Plans as commands get them: a ``.tc`` is compiled, a compiled plan is read; the user sees what is wrong with either."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..runtime.faults import EXIT_FAILED, UsageFault
+from ..runtime.plan import CompiledPlan, loads
+
+if TYPE_CHECKING:
+    from ..compiler.program import Compilation
+
+#: A plan or compiled plan larger than this is no plan (runtime.plan reads no more either).
+_PLAN_BYTES_MAX = 64 * 1024 * 1024
+
+
+def load_plan(path: str, defines: Mapping[str, str] | None = None) -> tuple[CompiledPlan, Path]:
+    """The compiled plan that *path* is (JSON) or gives (``.tc``), and the absolute folder that its paths are relative to.
+
+    Diagnostics go to stderr. Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault` (exit
+    code 2) when the file cannot be read, is no compiled plan, or a name in *defines* is no param of it.
+    """
+    if is_compiled(path):
+        if defines:
+            raise UsageFault(
+                f"{path} is a compiled plan: -D has no effect on it",
+                todo="compile the plan anew with -D, or run the .tc",
+            )
+        plan = loads(_read(path), name=path)
+        return plan, Path(path).absolute().parent / plan.base
+    compilation = compile_file(path, defines or {})
+    print_diagnostics(compilation)
+    if compilation.plan is None:
+        raise click.exceptions.Exit(EXIT_FAILED)
+    return compilation.plan, Path.cwd() if path == "-" else Path(path).absolute().parent
+
+
+def is_compiled(path: str) -> bool:
+    """Whether the file is a compiled plan: JSON begins with a brace, a plan in the language never does."""
+    return path != "-" and _read(path).lstrip()[:1] == b"{"
+
+
+def compile_file(path: str, defines: Mapping[str, str], *, base: str = ".") -> Compilation:
+    """Compile the plan at *path* (``-``: standard input) in the real world; *base* is written into the compiled plan.
+
+    Raises :class:`UsageFault` when the file cannot be read or a name in *defines* is no param of the plan; all else that
+    is wrong is among the diagnostics.
+    """
+    from ..compiler.program import compile_program
+    from .world import RealWorld
+
+    try:
+        compilation = compile_program(path, RealWorld(), defines, base=base)
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
+    if compilation.unused_defines:
+        names = ", ".join(compilation.unused_defines)
+        raise UsageFault(f"-D {names}: {path} has no param of that name", todo=f"declare it: param {names} = …")
+    return compilation
+
+
+def print_diagnostics(compilation: Compilation) -> None:
+    """The diagnostics of a compilation on stderr, as ``tcc check`` shows them."""
+    if compilation.diagnostics:
+        from .report import print_text
+
+        print_text(compilation.diagnostics, compilation.texts, sys.stderr)
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_PLAN_BYTES_MAX + 1)
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
+    if len(content) > _PLAN_BYTES_MAX:
+        raise UsageFault(f"{path} is larger than {_PLAN_BYTES_MAX} bytes: it is not a plan")
+    return content

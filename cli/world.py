@@ -1,0 +1,49 @@
+"""The real world, as the compiler sees it."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+
+from ..compiler.world import tape_identity
+
+#: A plan file larger than this is not read: no plan is that long, and a device would never end.
+PLAN_BYTES_MAX = 64 * 1024 * 1024
+
+#: Linux' major number of SCSI tapes (Documentation/admin-guide/devices.txt).
+_SCSI_TAPE_MAJOR = 9
+
+
+class RealWorld:
+    """Files, symbolic links and device numbers of this machine."""
+
+    def read(self, path: str) -> bytes:
+        """The bytes of *path*, or of standard input for ``-``. Raises OSError, also when it is larger than 64 MiB."""
+        if path == "-":
+            content = sys.stdin.buffer.read(PLAN_BYTES_MAX + 1)
+        else:
+            with open(path, "rb") as file:
+                content = file.read(PLAN_BYTES_MAX + 1)
+        if len(content) > PLAN_BYTES_MAX:
+            raise OSError(27, f"larger than {PLAN_BYTES_MAX} bytes, which no plan is", path)
+        return content
+
+    def resolve(self, path: str) -> str:
+        """The real path; what does not exist is resolved as far as it goes."""
+        return os.path.realpath(path)
+
+    def identity(self, path: str) -> str:
+        """Device numbers for device nodes (all nodes of one tape are one), device and inode for what exists, else the path."""
+        real = os.path.realpath(path)
+        try:
+            status = os.stat(real)
+        except OSError:
+            return tape_identity(real) or real
+        if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):
+            major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+            if stat.S_ISCHR(status.st_mode) and major == _SCSI_TAPE_MAJOR:
+                # The kernel's TAPE_NR (drivers/scsi/st.h): bits 5 and 6 are the mode, bit 7 says "does not rewind".
+                return f"tape {((minor & ~255) >> 3) | (minor & 31)}"
+            return f"{'character' if stat.S_ISCHR(status.st_mode) else 'block'} device {major}:{minor}"
+        return f"inode {status.st_dev}:{status.st_ino}"
