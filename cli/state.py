@@ -1,0 +1,71 @@
+"""Where the state folder and the catalog are (cli.md): from an option, the environment, the plan, or the platform."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime.plan import CompiledPlan
+
+if TYPE_CHECKING:
+    from ..runtime.catalog.store import Catalog
+
+CATALOG_FILE = "catalog.sqlite"
+
+
+def state_folder(option: str | None, plan: CompiledPlan | None = None, plan_folder: Path | None = None) -> Path:
+    """The state folder: ``--state``, else ``TCC_STATE``, else the plan's ``state``, else the user's. Need not exist.
+
+    *plan_folder*: what relative paths of the plan are relative to.
+    """
+    if option:
+        return Path(option).absolute()
+    if given := os.environ.get("TCC_STATE"):
+        return Path(given).absolute()
+    if plan is not None and plan.state:
+        return ((plan_folder or Path()) / plan.state).absolute()
+    return _user_state_folder()
+
+
+def catalog_place(
+    option: str | None, state: Path, plan: CompiledPlan | None = None, plan_folder: Path | None = None
+) -> str:
+    """Path or URL of the catalog: ``--catalog``, else the plan's ``catalog``, else the file in the state folder.
+
+    An SQLite URL of a plan with a relative path is relative to the plan's folder, as all its paths are.
+    """
+    if option:
+        return option
+    if plan is not None and plan.catalog:
+        folder = plan_folder or Path()
+        for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
+            if plan.catalog.startswith(scheme):
+                return scheme + str((folder / plan.catalog.removeprefix(scheme)).absolute())
+        return plan.catalog if "://" in plan.catalog else str((folder / plan.catalog).absolute())
+    return str(state / CATALOG_FILE)
+
+
+def open_the_catalog(
+    catalog: str | None,
+    state: str | None,
+    plan: CompiledPlan | None = None,
+    plan_folder: Path | None = None,
+    *,
+    create: bool = False,
+) -> Catalog:
+    """Open the catalog that these options mean. Raises CatalogFault."""
+    from ..runtime.catalog.store import open_catalog
+
+    return open_catalog(
+        catalog_place(catalog, state_folder(state, plan, plan_folder), plan, plan_folder), create=create
+    )
+
+
+def _user_state_folder() -> Path:
+    """The platform's folder for state of a user's programs (XDG base directories; Application Support on macOS)."""
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "tapechain"
+    base = os.environ.get("XDG_STATE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "tapechain"
