@@ -1,0 +1,36 @@
+"""Identifiers that exist once in the world: UUIDv7 (RFC 9562), in lower-case canonical text.
+
+Objects, sessions and volumes bear them. The first 48 bits are milliseconds of Unix time, so that names sort by age; 74
+bits are random.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from typing import Final
+
+_UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
+
+#: The first second that does not fit the eleven octal digits of a ustar mtime (year 2242).
+MTIME_LIMIT: Final = 8**11
+
+
+def new_id() -> str:
+    """A new UUIDv7 of this moment."""
+    raw = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    raw[6] = 0x70 | raw[6] & 0x0F
+    raw[8] = 0x80 | raw[8] & 0x3F
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def is_id(text: object) -> bool:
+    """Whether *text* is a UUIDv7 in canonical text whose second fits a ustar header."""
+    return isinstance(text, str) and _UUID7.fullmatch(text) is not None and seconds_of(text) < MTIME_LIMIT
+
+
+def seconds_of(identifier: str) -> int:
+    """The whole second of Unix time that the UUIDv7 *identifier* holds."""
+    return int(identifier[:8] + identifier[9:13], 16) // 1000

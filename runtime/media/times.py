@@ -1,0 +1,31 @@
+"""Times as the media bear them: UTC text ``YYYY-MM-DDTHH:MM:SS.mmmZ``."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now_text() -> str:
+    """This moment."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def is_time(text: object) -> bool:
+    """Whether *text* is a time of the media that exists in the calendar, between 1970 and 2242 (a ustar mtime)."""
+    try:
+        return isinstance(text, str) and 0 <= seconds_of_time(text) < 8**11
+    except ValueError:
+        return False
+
+
+def seconds_of_time(text: str) -> int:
+    """The whole second of Unix time that *text* says. Raises ValueError where it is none."""
+    if _TIME.fullmatch(text) is None:
+        raise ValueError(f"not a time: {text!r}")
+    moment = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    return (moment - _EPOCH) // timedelta(seconds=1)
