@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 from urllib.parse import quote
 
@@ -85,5 +86,8 @@ def _notification(one: Checked) -> dict[str, Any]:
 
 def uri(file: str) -> str:
     """*file* as a URI reference: a relative path stays relative, all but plain characters are percent-encoded."""
-    path = quote(file.encode("utf-8", "surrogateescape"), safe="/")
+    try:
+        path = quote(os.fsencode(file), safe="/")
+    except UnicodeEncodeError:
+        path = quote(file, safe="/", errors="surrogatepass")
     return f"file://{path}" if path.startswith("/") else path

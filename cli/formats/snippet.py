@@ -146,19 +146,21 @@ def _source(line: str, number: int, pieces: list[_Piece], frame: Frame) -> list[
     if not pieces:
         text, _ = _window(line, 0, 0, frame.width)
         return [f"{head} {text}".rstrip()]
-    ends = [len(line) if p.end is None else p.end for p in pieces]
-    text, place = _window(line, min(p.start for p in pieces), max(ends), frame.width)
-    if len(pieces) > 1 and not all(place(p.start) is not None for p in pieces):
+    # A place may lie behind the line: an end of text that was expected to go on.
+    starts = [min(p.start, len(line)) for p in pieces]
+    ends = [
+        len(line) if p.end is None else max(at, min(p.end, len(line))) for p, at in zip(pieces, starts, strict=True)
+    ]
+    text, place = _window(line, min(starts), max(ends), frame.width)
+    if len(pieces) > 1 and None in map(place, starts):
         return [row for p in pieces for row in _source(line, number, [p], frame)]
     out = [f"{head} {text}".rstrip()]
-    for piece, end in zip(pieces, ends, strict=True):
-        start = piece.start
-        if piece.inner:
-            # The indentation of a span's later lines is not what is meant.
-            start = min(len(line) - len(line.lstrip()), end)
-            if start == end and not piece.label:
-                continue
-        left, right = place(start) or 0, place(end)
+    for piece, start, end in zip(pieces, starts, ends, strict=True):
+        # The indentation of a span's later lines is not what is meant.
+        begin = min(len(line) - len(line.lstrip()), end) if piece.inner else start
+        if piece.inner and begin == end and not piece.label:
+            continue
+        left, right = place(begin) or 0, place(end)
         marks = piece.sign * max(1, (right if right is not None else _cells_of(text)) - left)
         label = f" {one_line(piece.label)}" if piece.label else ""
         out.append(f"{frame.margin} {' ' * left}{frame.paint(marks + label, piece.style)}")
