@@ -291,7 +291,7 @@ def _object(entry: object, low: int, high: int) -> IndexedObject:
         raise words.Bad("objects holds something that is no object")
     kind = None if entry.get("kind") is None else words.one_of(entry, "kind", SOURCE_KINDS)
     records = words.number(entry, "records", 0, SEQUENCE_LIMIT)
-    bounds = (None, None)
+    bounds: tuple[int, int] | tuple[None, None] = (None, None)
     if records:
         first = words.number(entry, "first", low, high - 1)
         bounds = (first, words.number(entry, "last", first, high - 1))

@@ -199,13 +199,15 @@ def _headers(template: _Template, text: bytes, sequence: int, payload_bytes: int
 _NAME: Final = rb"[A-Za-z0-9_.%-]"
 _UUID: Final = rb"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
 _LABEL: Final = re.compile(
-    rb"([1-9][0-9]{2}) comment=(tapechain=1 object=(" + _UUID + rb") sequence=(0|[1-9][0-9]{0,9}) size=(0|[1-9][0-9]{0,8})"
+    rb"([1-9][0-9]{2}) comment=(tapechain=1 object=("
+    + _UUID
+    + rb") sequence=(0|[1-9][0-9]{0,9}) size=(0|[1-9][0-9]{0,8})"
     rb"( last=1)? source=(" + _NAME + rb"{1,52})"
     rb"( plan=(" + _NAME + rb"{0,52}|" + _NAME + rb"{0,51}~) session=(" + _UUID + rb") number=(0|[1-9][0-9]{0,17})"
     rb" started=([0-9T:.Z-]{24}) kind=(files|stream|command) level=(full|incremental)"
     rb"(?: parent=(" + _UUID + rb"))?(?: compress=(zstd))?(?: encrypt=(age))?)?) xxh3=([0-9a-f]{32})\n"
 )
-_UUID_BYTES: Final = re.compile(_UUID)
+_KINDS: Final[dict[bytes, SourceKind]] = {kind.encode(): kind for kind in kinds.SOURCE_KINDS}
 
 
 def parse(header: Buffer) -> RecordHeader:
@@ -251,7 +253,7 @@ def parse(header: Buffer) -> RecordHeader:
             raise BadRecord("its parent's identifier is none")
         plan_name = plan.decode() if plan.endswith(b"~") else _name(plan)
         words = FirstWords(
-            Session(session.decode(), int(number), plan_name, "", text), kind.decode(), level.decode(),
+            Session(session.decode(), int(number), plan_name, "", text), _KINDS[kind], level.decode(),
             _text(parent), _text(compress), _text(encrypt),
         )  # fmt: skip
     return RecordHeader(

@@ -1,0 +1,98 @@
+"""Indexes put together from records alone, for stretches of a volume that no proved index covers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from ..model import ObjectStatus, Session
+from .index import Index, IndexedObject
+from .label import VolumeLabel
+from .record import FirstWords, RecordHeader
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What the records of one object on this stretch have shown so far."""
+
+    source: str
+    first: int
+    first_sequence: int
+    last: int = 0
+    next_sequence: int = 0
+    records: int = 0
+    bytes: int = 0
+    gaps: bool = False
+    ended: bool = False
+    words: FirstWords | None = None
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Collects the records of one stretch in their order; ``index`` makes of them what the session would have written."""
+
+    label: VolumeLabel
+    start: int
+    _objects: dict[str, _Seen] = field(default_factory=dict)
+
+    def add(self, position: int, header: RecordHeader) -> None:
+        """A sound record at *position*. A sequence that was there before, or goes back, is not counted again."""
+        seen = self._objects.get(header.object_id)
+        if seen is None:
+            seen = _Seen(header.source, position, header.sequence, next_sequence=header.sequence)
+            self._objects[header.object_id] = seen
+        if header.sequence < seen.next_sequence:
+            return
+        seen.gaps |= header.sequence != seen.next_sequence or seen.ended
+        seen.next_sequence = header.sequence + 1
+        seen.last = position
+        seen.records += 1
+        seen.bytes += header.payload_bytes
+        seen.ended |= header.last
+        seen.words = seen.words or header.first
+
+    def __bool__(self) -> bool:
+        return bool(self._objects)
+
+    def index(self, previous: int | None, ended: str) -> Index:
+        """The index of this stretch; its session is the first that a record names, else the one that made the volume."""
+        sessions = [seen.words.session for seen in self._objects.values() if seen.words is not None]
+        session = self._known(sessions[0]) if sessions else self.label.session
+        return Index(
+            volume=self.label.volume,
+            session=session,
+            drive=self.label.drive,
+            agent=self.label.agent,
+            ended=ended,
+            seconds=0.0,
+            state="recovered",
+            first=self.start,
+            previous=previous,
+            objects=tuple(self._entry(key, seen, session) for key, seen in self._objects.items()),
+        )
+
+    def _known(self, session: Session) -> Session:
+        """*session*, with the fingerprint and whole plan name that only the volume's label bears, where it is the same."""
+        return self.label.session if session.id == self.label.session.id else session
+
+    def _entry(self, object_id: str, seen: _Seen, session: Session) -> IndexedObject:
+        words = seen.words
+        own = None if words is None else self._known(words.session)
+        state = "whole" if seen.ended and not seen.gaps else "cut-off"
+        return IndexedObject(
+            source=seen.source,
+            object_id=object_id,
+            kind=None if words is None else words.kind,
+            level="incremental" if words is not None and words.level == "incremental" else "full",
+            parent=None if words is None else words.parent,
+            compress=None if words is None else words.compress,
+            encrypt=None if words is None else words.encrypt,
+            first=seen.first,
+            last=seen.last,
+            first_sequence=seen.first_sequence,
+            records=seen.records,
+            bytes=seen.bytes,
+            state=cast(ObjectStatus, state),
+            continued=seen.first_sequence > 0,
+            origin=None if own is None or own.id == session.id else own,
+        )

@@ -1,0 +1,270 @@
+"""Reading a volume member by member, trusting nothing (docs/format.md, "What a reader checks", R1, R2, R4, R6).
+
+A payload may itself hold volumes (somebody backs up a magazine), so after damage it is not enough that a record is sound:
+it must be a record of *this* volume. A place is believed again when
+
+- the members that follow it reach, without a gap, an index that this volume's pointer proves, or the archive's end, or
+- they reach further than any one record does, so that they cannot all lie in one payload, or
+- its record continues an object that was seen before on this volume.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from .. import kinds
+from ..faults import MediaFault, Place
+from . import index, ustar
+from .index import Index
+from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
+
+_CHUNK: Final = kinds.MIB
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedRecord:
+    """A sound record. ``payload`` is a view of a buffer that the next step of the scan writes anew (empty when unread)."""
+
+    position: int
+    header: RecordHeader
+    payload: memoryview
+
+    @property
+    def end(self) -> int:
+        """Where the next member begins."""
+        return self.position + self.header.total_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedIndex:
+    """An index that its pointer proves; ``end`` is the position behind the pointer."""
+
+    position: int
+    index: Index
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """Bytes ``position``…``end`` of a volume that hold nothing sound, and why; the object where it is known.
+
+    ``torn`` when the volume simply ends there, as after a crash.
+    """
+
+    volume: str
+    position: int
+    end: int
+    reason: str
+    object_id: str | None = None
+    sequence: int | None = None
+    torn: bool = False
+
+    def __str__(self) -> str:
+        place = Place(volume=self.volume, object_id=self.object_id, sequence=self.sequence, position=self.position)
+        return f"{place}: {self.reason} ({self.end - self.position} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Lost:
+    """No member can be read here; ``guess`` is where the next one is if this one had the usual size."""
+
+    reason: str
+    guess: int
+
+
+@dataclass(slots=True)
+class Scanner:
+    """Walks the members of one volume. ``read`` fills a view from a position and returns the bytes that it got.
+
+    ``record_bytes`` is the size of a full record that is expected; it follows what is seen.
+    """
+
+    read: Callable[[memoryview, int], int]
+    volume_id: str
+    volume: str
+    record_bytes: int
+    #: the largest full record seen
+    largest_bytes: int = 0
+    #: object → its highest sequence seen
+    seen: dict[str, int] = field(default_factory=dict)
+    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(kinds.MIB)))
+
+    def members(self, start: int, stop: int, *, check: bool = True) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
+        """All that lies between two positions, in order. With *check* each payload is read and its digest checked.
+
+        Ends at the zero blocks of the archive's end when only zeros follow up to *stop*.
+        """
+        position = start
+        while position < stop:
+            item = self._member(position, stop, check)
+            if item is None:
+                return
+            if isinstance(item, _Lost):
+                after = self._resume(item.guess, position, stop)
+                item = Damage(self.volume, position, after, item.reason, torn=after == stop)
+            yield item
+            position = item.end
+
+    def _member(self, position: int, stop: int, check: bool) -> ScannedRecord | ScannedIndex | Damage | _Lost | None:
+        head = bytes(self._head(position, stop))
+        if len(head) < ustar.BLOCK:
+            return Damage(self.volume, position, stop, "the volume ends within a header", torn=True)
+        block = head[: ustar.BLOCK]
+        if block == ustar.ZERO_BLOCK and self._only_zeros(position, stop):
+            return None
+        size = index.index_size(block)
+        if size is not None:
+            return self._index(position, stop, size)
+        try:
+            header = parse(head)
+        except BadRecord as bad:
+            if len(head) < HEADER_BYTES:
+                return Damage(self.volume, position, stop, "the volume ends within a record's header", torn=True)
+            return _Lost(str(bad), position + self.record_bytes)
+        return self._record(position, stop, header, check)
+
+    def _record(self, position: int, stop: int, header: RecordHeader, check: bool) -> ScannedRecord | Damage:
+        after = position + header.total_bytes
+        where = (header.object_id, header.sequence)
+        if after > stop:
+            return Damage(self.volume, position, stop, "the volume ends within a record", *where, torn=True)
+        if not header.last:
+            self.record_bytes = header.total_bytes
+            self.largest_bytes = max(self.largest_bytes, header.total_bytes)
+        payload = self._buffer[:0]
+        if check:
+            payload = self._fill(position + HEADER_BYTES, header.total_bytes - HEADER_BYTES)
+            try:
+                verify(header, payload)
+            except BadRecord as bad:
+                return Damage(self.volume, position, after, str(bad), *where)
+            payload = payload[: header.payload_bytes]
+        self.seen[header.object_id] = max(header.sequence, self.seen.get(header.object_id, -1))
+        return ScannedRecord(position, header, payload)
+
+    def _index(self, position: int, stop: int, size: int) -> ScannedIndex | Damage | _Lost:
+        after = position + ustar.BLOCK + ustar.padded(size)
+        end = after + index.POINTER_BYTES
+        if end > stop:
+            return Damage(self.volume, position, stop, "the volume ends within an index", torn=True)
+        try:
+            found = self.index_at(position, size)
+        except MediaFault as fault:
+            return _Lost(fault.message, end)
+        return ScannedIndex(position, found, end)
+
+    def index_at(self, position: int, size: int) -> Index:
+        """The proved index of *size* bytes at *position*. Raises :class:`MediaFault`."""
+        after = position + ustar.BLOCK + ustar.padded(size)
+        pointer = bytes(self._fill(after, index.POINTER_BYTES))
+        proof = index.decode_pointer(pointer)
+        if proof is None or proof.size != size:
+            raise MediaFault(
+                "an index has no pointer behind it that proves it", place=Place(volume=self.volume, position=position)
+            )
+        member = bytes(self._fill(position, ustar.BLOCK + size))
+        return index.decode(member, pointer, position, volume_id=self.volume_id, volume=self.volume)
+
+    # ------------------------------------------------------------ after damage
+
+    def _resume(self, guess: int, bad: int, stop: int) -> int:
+        """The next position behind *bad* that is a member of this volume again; *stop* where there is none.
+
+        *guess* is where it is if the damaged member had the usual size.
+        """
+        tried: set[int] = set()
+        if guess < stop and self._believable(guess, stop, tried, fresh=True):
+            return guess
+        for position in self._candidates(bad + ustar.BLOCK, stop):
+            if self._believable(position, stop, tried, fresh=False):
+                return position
+        return stop
+
+    def _candidates(self, start: int, stop: int) -> Iterator[int]:
+        """Positions of blocks that have the look of a header of ours."""
+        view = memoryview(bytearray(_CHUNK))
+        for base in range(start, stop, _CHUNK):
+            got = self.read(view[: min(_CHUNK, stop - base)], base)
+            data = bytes(view[:got])
+            at = data.find(b"ustar\x0000")
+            while at >= 0:
+                block = at - 257
+                if block % ustar.BLOCK == 0 and block >= 0:
+                    yield base + block
+                at = data.find(b"ustar\x0000", at + 1)
+
+    def _believable(self, position: int, stop: int, tried: set[int], *, fresh: bool) -> bool:
+        """Whether a member of this volume lies at *position* (see the module); *fresh* lets an object's first record pass.
+
+        *tried* are places from which the members lead nowhere: what leads there leads nowhere too.
+        """
+        at = position
+        beyond = position + max(self.largest_bytes, kinds.RECORD_BYTES_DEFAULT)
+        first: RecordHeader | None = None
+        while at < stop and not (first is not None and at in tried):
+            head = bytes(self._head(at, stop))
+            block = head[: ustar.BLOCK]
+            if block == ustar.ZERO_BLOCK and self._only_zeros(at, stop):
+                return first is not None
+            size = index.index_size(block) if len(block) == ustar.BLOCK else None
+            if size is not None:
+                try:
+                    self.index_at(at, size)
+                except MediaFault:
+                    break
+                return True
+            try:
+                header = parse(head)
+            except BadRecord:
+                break
+            if at + header.total_bytes > stop:
+                break
+            first = first or header
+            tried.add(at)
+            beyond = max(beyond, position + header.total_bytes)
+            at += header.total_bytes
+            if at > beyond:
+                return True
+        if first is None:
+            return False
+        if at == stop:
+            return True
+        known = self.seen.get(first.object_id)
+        return first.sequence > known if known is not None else fresh and first.sequence == 0
+
+    # ------------------------------------------------------------ bytes
+
+    def _head(self, position: int, stop: int) -> memoryview:
+        return self._fill(position, min(HEADER_BYTES, stop - position))
+
+    def _fill(self, position: int, size: int) -> memoryview:
+        if size > len(self._buffer):
+            self._buffer = memoryview(bytearray(size))
+        view = self._buffer[:size]
+        return view[: self.read(view, position)]
+
+    def _only_zeros(self, position: int, stop: int) -> bool:
+        for base in range(position, stop, _CHUNK):
+            view = self._fill(base, min(_CHUNK, stop - base))
+            data = bytes(view)
+            if data.count(0) != len(data):
+                return False
+        return True
+
+
+def reader_of(fd: int) -> Callable[[memoryview, int], int]:
+    """A function that fills a view from a position of the file *fd*; fewer bytes only at the file's end."""
+
+    def read(view: memoryview, position: int) -> int:
+        done = 0
+        while done < len(view):
+            got = os.preadv(fd, [view[done:]], position + done)
+            if got == 0:
+                break
+            done += got
+        return done
+
+    return read

@@ -1,0 +1,283 @@
+"""Reading one volume: its label, its sessions, its records. Nothing is ever written here."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+from .. import kinds
+from ..faults import MediaFault, Place
+from . import index as index_format
+from . import label as label_format
+from . import ustar
+from .index import Index
+from .label import LABEL_BYTES, VolumeLabel
+from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
+from .recovered import Stretch
+from .scan import Damage, ScannedIndex, ScannedRecord, Scanner, reader_of
+
+_END_BYTES: Final = len(ustar.END)
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeContents:
+    """All sessions of a volume, oldest first; stretches without a proved index as ``recovered`` ones (position None).
+
+    ``end`` is where sound members end. ``notes`` and ``damages`` say what was not as it should be.
+    """
+
+    sessions: tuple[Index, ...]
+    end: int
+    notes: tuple[str, ...] = ()
+    damages: tuple[Damage, ...] = ()
+
+
+def open_volume(path: Path) -> VolumeReader:
+    """Open the volume at *path* for reading; a context manager.
+
+    Raises :class:`MediaFault` where it is a symbolic link, no regular file, too small, no volume of this format, or one
+    whose label lies: about itself or about the name of the file that it lies in.
+    """
+    name = path.name.removesuffix(".tar")
+    place = Place(volume=name)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise MediaFault(
+                "it is a symbolic link, not a volume", place=place, todo="name the volume itself"
+            ) from None
+        raise MediaFault(f"{path} cannot be opened: {error.strerror}", place=place) from None
+    try:
+        reader = from_descriptor(fd, path)
+    except BaseException:
+        os.close(fd)
+        raise
+    if reader.label.name != name:
+        reader.close()
+        raise MediaFault(
+            f"its label says that it is {reader.label.name}, its file's name says {name}",
+            place=place,
+            safe="nothing was written to it",
+            todo=f"give the file its name {reader.label.name}.tar back, in a folder where that name is free",
+        )
+    return reader
+
+
+def from_descriptor(fd: int, path: Path) -> VolumeReader:
+    """A reader over the open file *fd*, which it owns from now on. The label's name is not compared with *path*."""
+    name = path.name.removesuffix(".tar")
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise MediaFault("it is not a regular file", place=Place(volume=name))
+    data = bytearray(LABEL_BYTES)
+    try:
+        got = reader_of(fd)(memoryview(data), 0)
+    except OSError as error:
+        raise MediaFault(f"its label cannot be read: {error.strerror}", place=Place(volume=name, position=0)) from None
+    return VolumeReader(fd, path, status.st_size, label_format.decode(bytes(data[:got]), volume=name))
+
+
+class VolumeReader:
+    """An open volume. ``size`` is its bytes when it was opened. Not for use by two threads at once."""
+
+    def __init__(self, fd: int, path: Path, size: int, label: VolumeLabel) -> None:
+        self._fd = fd
+        self._read = reader_of(fd)
+        self.path = path
+        self.size = size
+        self.label = label
+
+    def __enter__(self) -> VolumeReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; once is enough, twice does no harm."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    # ------------------------------------------------------------ records
+
+    def read(self, position: int, into: memoryview) -> RecordHeader:
+        """Read the whole record at *position* into *into* (headers, payload, padding) and check it.
+
+        Its payload is then ``into[1536 : 1536 + header.payload_bytes]``. Raises :class:`MediaFault` with the position
+        where there is no sound record, where *into* is too small, or where the medium cannot be read.
+        """
+        try:
+            got = self._fill(into[:HEADER_BYTES], position)
+            header = parse(into[:got])
+            if header.total_bytes > len(into):
+                raise self._fault(
+                    f"it needs {header.total_bytes} bytes, more than the largest record accepted ({len(into)})",
+                    position,
+                    header,
+                )
+            got = self._fill(into[HEADER_BYTES : header.total_bytes], position + HEADER_BYTES)
+            try:
+                if got < header.total_bytes - HEADER_BYTES:
+                    raise BadRecord("the volume ends within it")
+                verify(header, into[HEADER_BYTES : header.total_bytes])
+            except BadRecord as bad:
+                raise self._fault(f"the record is damaged: {bad}", position, header) from None
+        except BadRecord as bad:
+            raise self._fault(f"there is no record of this volume: {bad}", position) from None
+        return header
+
+    def scan(self, start: int = LABEL_BYTES, stop: int | None = None) -> Iterator[ScannedRecord | Damage]:
+        """The records from *start* to *stop* (the volume's end), each checked; indexes are passed over.
+
+        One buffer is used for all: a record's payload is only good until the next step. Raises :class:`MediaFault`
+        where the medium cannot be read at all.
+        """
+        self._advise(start)
+        for item in self.members(start, self.size if stop is None else min(stop, self.size), check=True):
+            if not isinstance(item, ScannedIndex):
+                yield item
+
+    def members(self, start: int, stop: int, *, check: bool) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
+        """All members between two positions (see :class:`~.scan.Scanner`)."""
+        return self._scanner().members(start, stop, check=check)
+
+    def block(self, position: int) -> bytes:
+        """The 512 bytes at *position*; fewer at the volume's end."""
+        data = bytearray(ustar.BLOCK)
+        return bytes(data[: self._fill(memoryview(data), position)])
+
+    def _scanner(self) -> Scanner:
+        record = max(kinds.RECORD_BYTES_MIN, self.label.record)
+        return Scanner(self._fill, self.label.volume, self.label.name, record, record)
+
+    def _fill(self, view: memoryview, position: int) -> int:
+        try:
+            return self._read(view, position)
+        except OSError as error:
+            raise self._fault(f"it cannot be read: {error.strerror}", position) from None
+
+    def _advise(self, start: int) -> None:
+        try:
+            os.posix_fadvise(self._fd, start, 0, os.POSIX_FADV_SEQUENTIAL)
+        except OSError:
+            pass  # advice only
+
+    def _fault(self, message: str, position: int, header: RecordHeader | None = None) -> MediaFault:
+        place = Place(
+            drive=self.label.drive,
+            volume=self.label.name,
+            object_id=header.object_id if header else None,
+            sequence=header.sequence if header else None,
+            position=position,
+        )
+        return MediaFault(message, place=place, safe="other records and other copies are not touched by this")
+
+    # ------------------------------------------------------------ sessions
+
+    def last_index(self) -> Index | None:
+        """The index that the volume's last 2,048 bytes prove (W4); None where they do not."""
+        position = self.size - _END_BYTES - index_format.POINTER_BYTES
+        if position < LABEL_BYTES:
+            return None
+        data = bytearray(index_format.POINTER_BYTES + _END_BYTES)
+        if self._fill(memoryview(data), position) != len(data) or data[index_format.POINTER_BYTES :] != ustar.END:
+            return None
+        pointer = index_format.decode_pointer(bytes(data[: index_format.POINTER_BYTES]))
+        if pointer is None or pointer.index + ustar.BLOCK + ustar.padded(pointer.size) != position:
+            return None
+        return self.index_at(pointer.index)
+
+    def index_at(self, position: int) -> Index | None:
+        """The index at *position* where its pointer proves it; None where there is none such."""
+        block = self.block(position)
+        size = index_format.index_size(block) if len(block) == ustar.BLOCK else None
+        if size is None or position + ustar.BLOCK + ustar.padded(size) + index_format.POINTER_BYTES > self.size:
+            return None
+        try:
+            return self._scanner().index_at(position, size)
+        except MediaFault:
+            return None
+
+    def end_of(self, index: Index) -> int:
+        """The position behind the pointer of *index*, which lies on this volume."""
+        assert index.position is not None
+        size = index_format.index_size(self.block(index.position)) or 0
+        return index.position + ustar.BLOCK + ustar.padded(size) + index_format.POINTER_BYTES
+
+    def indexes(self) -> VolumeContents:
+        """All sessions of the volume, oldest first.
+
+        The chain from the volume's end is followed as far as it is proved and leaves no gap; what it does not cover is
+        read record by record with every digest checked. Raises :class:`MediaFault` only where the medium cannot be read.
+        """
+        chain: list[Index] = []
+        newest = self.last_index()
+        index, high = newest, self.size
+        while index is not None and index.position is not None:
+            chain.append(index)
+            high = index.first
+            earlier = None if index.previous is None else self.index_at(index.previous)
+            if earlier is not None and self.end_of(earlier) != high:
+                earlier = None
+            index = earlier
+        chain.reverse()
+        if high == LABEL_BYTES and newest is not None:
+            return VolumeContents(tuple(chain), self.end_of(newest))
+        found = self.walk(LABEL_BYTES, high)
+        end = found.end if newest is None else self.end_of(newest)
+        return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
+
+    def walk(self, start: int, stop: int) -> VolumeContents:
+        """What lies between two positions, from the members themselves: proved indexes, and stretches that have none."""
+        proved = [item for item in self.members(start, stop, check=False) if isinstance(item, ScannedIndex)]
+        sessions: list[Index] = []
+        notes: list[str] = []
+        damages: list[Damage] = []
+        end = low = start
+        previous: int | None = None
+        for item in proved:
+            # An index covers what it says; only what lies before it uncovered has to be read.
+            if item.index.first > low:
+                _, more = self._stretch(low, item.index.first, previous, sessions, notes)
+                damages += more
+            sessions.append(item.index)
+            previous = item.position
+            end = low = item.end
+        if low < stop:
+            tail_end, more = self._stretch(low, stop, previous, sessions, notes)
+            damages += more
+            end = tail_end
+        return VolumeContents(tuple(sessions), end, tuple(notes), tuple(damages))
+
+    def _stretch(
+        self, start: int, stop: int, previous: int | None, sessions: list[Index], notes: list[str]
+    ) -> tuple[int, list[Damage]]:
+        """Read an uncovered stretch; returns the end of its last sound record and its damages."""
+        stretch = Stretch(self.label, start)
+        damages: list[Damage] = []
+        end = start
+        self._advise(start)
+        for item in self.members(start, stop, check=True):
+            if isinstance(item, Damage):
+                damages.append(item)
+            elif isinstance(item, ScannedRecord):
+                stretch.add(item.position, item.header)
+                end = item.end
+        if stretch:
+            index = stretch.index(previous, self.label.created)
+            sessions.append(index)
+            notes.append(
+                f"volume {self.label.name}: session {index.session.id} has no index from byte {start} on;"
+                f" {len(index.objects)} object(s) were put together from their records"
+            )
+        return end, damages
