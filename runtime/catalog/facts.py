@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..faults import CatalogFault, Place
+from ..model import Session
 
 if TYPE_CHECKING:
     from ..drives.base import IndexedVolume
@@ -19,16 +20,16 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
-    """The rows that one index makes: its volume, its session, itself, and its objects in their order."""
+    """The rows that one index makes: its volume, the sessions it speaks of, itself, and its objects in their order."""
 
     volume: Row
-    session: Row
+    sessions: tuple[Row, ...]
     index: Row
     entries: tuple[Row, ...]
 
 
 def facts_of(indexed: IndexedVolume) -> IndexFacts:
-    """The rows of one confirmed index. Raises CatalogFault when label and index contradict each other or themselves."""
+    """The rows of one confirmed index. Raises CatalogFault when it contradicts its volume's label or itself."""
     label, index = indexed.label, indexed.index
     place = Place(drive=label.drive, volume=label.name)
     if index.volume != label.volume:
@@ -37,10 +38,11 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
             place=place,
             safe="nothing was recorded from it",
         )
-    ids = [o.object for o in index.objects]
+    ids = [o.object_id for o in index.objects]
     if len(set(ids)) != len(ids):
         raise CatalogFault("an index names one object twice", place=place, safe="nothing was recorded from it")
-    keys = {"volume_id": label.volume, "session_id": index.session}
+    keys = {"volume_id": label.volume, "session_id": index.session.id}
+    sessions = {s.id: s for s in (index.session, *(index.session_of(o) for o in index.objects))}
     return IndexFacts(
         volume={
             "id": label.volume,
@@ -49,23 +51,16 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
             "agent": label.agent,
             "pool": label.pool,
             "created": label.created,
-            "plan": label.plan,
+            "plan": label.session.plan,
             "capacity": label.capacity,
             "location": str(indexed.path),
             "bytes": indexed.size_bytes,
         },
-        session={
-            "id": index.session,
-            "number": index.number,
-            "plan": index.plan,
-            "fingerprint": index.fingerprint,
-            "started": index.started,
-        },
+        sessions=tuple(session_row(s) for s in sessions.values()),
         index=keys
         | {
             "drive": index.drive,
             "agent": index.agent,
-            "started": index.started,
             "ended": index.ended,
             "seconds": index.seconds,
             "state": index.state,
@@ -73,8 +68,9 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
         entries=tuple(
             keys
             | {
-                "object_id": o.object,
+                "object_id": o.object_id,
                 "place": n,
+                "origin_id": index.session_of(o).id,
                 "source": o.source,
                 "kind": o.kind,
                 "level": o.level,
@@ -96,3 +92,14 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
             for n, o in enumerate(index.objects)
         ),
     )
+
+
+def session_row(session: Session) -> Row:
+    """The columns of ``sessions`` that every index repeats."""
+    return {
+        "id": session.id,
+        "number": session.number,
+        "plan": session.plan,
+        "fingerprint": session.fingerprint,
+        "started": session.started,
+    }

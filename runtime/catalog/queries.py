@@ -20,11 +20,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CatalogCopy:
-    """One copy: ``session_id`` wrote it, ``segments`` in the order in which they are read."""
+    """One copy; ``segments`` in the order in which they are read."""
 
     drive: str
     agent: str
-    session_id: str
     status: str
     error: str | None
     segments: tuple[Segment, ...]
@@ -112,16 +111,15 @@ def read_objects(
     objects = [dict(r) for r in rows]
     segments = _segments(connection, chosen if conditions else None)
     copies: dict[str, list[CatalogCopy]] = {}
-    statement = sa.select(schema.copies).order_by(schema.copies.c.session_id, schema.copies.c.drive)
+    statement = sa.select(schema.copies).order_by(schema.copies.c.drive)
     if conditions:
         statement = statement.where(schema.copies.c.object_id.in_(chosen))
     for row in connection.execute(statement).mappings():
-        key = (row["object_id"], row["session_id"], row["drive"])
+        key = (row["object_id"], row["drive"])
         copies.setdefault(row["object_id"], []).append(
             CatalogCopy(
                 drive=_is(row["drive"], str),
                 agent=_is(row["agent"], str),
-                session_id=_is(row["session_id"], str),
                 status=_is(row["status"], str),
                 error=_maybe(row["error"], str),
                 segments=tuple(segments.get(key, ())),
@@ -154,8 +152,8 @@ def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
     )
 
 
-def _segments(connection: Connection, chosen: Any) -> dict[tuple[str, str, str], list[Segment]]:
-    """Per (object, session, drive) the parts that hold records, in their order."""
+def _segments(connection: Connection, chosen: Any) -> dict[tuple[str, str], list[Segment]]:
+    """Per (object, drive) the parts that hold records, in their order."""
     e, i, v = schema.entries, schema.indexes, schema.volumes
     statement = (
         sa.select(e, i.c.drive, v.c.name)
@@ -165,9 +163,9 @@ def _segments(connection: Connection, chosen: Any) -> dict[tuple[str, str, str],
     )
     if chosen is not None:
         statement = statement.where(e.c.object_id.in_(chosen))
-    groups: dict[tuple[str, str, str], list[Any]] = {}
+    groups: dict[tuple[str, str], list[Any]] = {}
     for row in connection.execute(statement).mappings():
-        groups.setdefault((row["object_id"], row["session_id"], row["drive"]), []).append(row)
+        groups.setdefault((row["object_id"], row["drive"]), []).append(row)
     return {
         key: [
             Segment(
@@ -221,13 +219,7 @@ def read_sessions(connection: Connection, *, plan: str | None) -> list[CatalogSe
     """The sessions, newest first, each with its status."""
     o, c, s = schema.objects, schema.copies, schema.sessions
     objects = _by(connection.execute(sa.select(o.c.session_id, o.c.status, o.c.unread)).mappings())
-    copies = _by(
-        connection.execute(
-            sa.select(o.c.session_id, c.c.status).join(
-                o, (o.c.id == c.c.object_id) & (o.c.session_id == c.c.session_id)
-            )
-        ).mappings()
-    )
+    copies = _by(connection.execute(sa.select(o.c.session_id, c.c.status).join(o, o.c.id == c.c.object_id)).mappings())
     statement = sa.select(s).order_by(s.c.number.desc(), s.c.started.desc(), s.c.id.desc())
     if plan is not None:
         statement = statement.where(s.c.plan == plan)

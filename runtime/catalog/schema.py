@@ -56,7 +56,6 @@ indexes = Table(
     Column("session_id", Text, primary_key=True),
     Column("drive", Text, nullable=False),
     Column("agent", Text, nullable=False),
-    Column("started", Text, nullable=False),
     Column("ended", Text, nullable=False),
     Column("seconds", Float, nullable=False),
     Column("state", Text, nullable=False),
@@ -70,8 +69,11 @@ entries = Table(
     Column("object_id", Text, primary_key=True),
     # Its place in the index's list, from 0.
     Column("place", Integer, nullable=False),
+    # The session that read the source: another than session_id in copies.
+    Column("origin_id", Text, nullable=False),
     Column("source", Text, nullable=False),
-    Column("kind", Text, nullable=False),
+    # Null where an index was made from records, and the object's first record lies on another volume.
+    Column("kind", Text),
     Column("level", Text, nullable=False),
     Column("parent", Text),
     Column("compress", Text),
@@ -118,8 +120,7 @@ copies = Table(
     "copies",
     metadata,
     Column("object_id", Text, primary_key=True),
-    # The session that wrote the copy, and the drive that it was written to, or was meant for.
-    Column("session_id", Text, primary_key=True),
+    # The drive that it was written to, or was meant for.
     Column("drive", Text, primary_key=True),
     Column("agent", Text, nullable=False),
     Column("status", Text, nullable=False),

@@ -176,8 +176,9 @@ def memory_catalog() -> Catalog:
 
 
 def _record(connection: Connection, facts: IndexFacts) -> None:
-    volume_id, session_id = facts.volume["id"], facts.session["id"]
-    _record_session(connection, facts)
+    volume_id, session_id = facts.index["volume_id"], facts.index["session_id"]
+    for session in facts.sessions:
+        _record_session(connection, session, facts)
     _record_volume_row(connection, facts.volume)
     here = (schema.entries.c.volume_id == volume_id) & (schema.entries.c.session_id == session_id)
     gone = set(connection.execute(sa.select(schema.entries.c.object_id).where(here)).scalars())
@@ -197,20 +198,26 @@ def _record(connection: Connection, facts: IndexFacts) -> None:
     _settle(connection, sorted(gone | {e["object_id"] for e in facts.entries}))
 
 
-def _record_session(connection: Connection, facts: IndexFacts) -> None:
-    at = schema.sessions.c.id == facts.session["id"]
+def _record_session(connection: Connection, session: Row, facts: IndexFacts) -> None:
+    at = schema.sessions.c.id == session["id"]
     known = connection.execute(sa.select(schema.sessions).where(at)).mappings().first()
     if known is None:
-        connection.execute(schema.sessions.insert().values({**facts.session, "state": "ended"}))
+        connection.execute(schema.sessions.insert().values({**session, "state": "ended"}))
         return
-    if any(known[k] != facts.session[k] for k in ("number", "plan", "started")):
+    if any(known[k] != session[k] for k in ("number", "started")):
         raise CatalogFault(
-            f"volume {facts.volume['name']} tells another story of session {facts.session['id']} than the catalog does",
+            f"volume {facts.volume['name']} tells another story of session {session['id']} than the catalog does",
             safe="nothing was recorded from it",
             todo="one of the two is not what it says: rebuild the catalog from the volumes that you trust",
         )
-    if facts.index["state"] == "recovered":
-        connection.execute(schema.sessions.update().where(at).values(state="ended"))
+    changes: Row = {}
+    if len(session["fingerprint"]) > len(known["fingerprint"]):
+        # A record's label bears no fingerprint, and a long plan's name only in part; an index has both.
+        changes |= {"fingerprint": session["fingerprint"], "plan": session["plan"]}
+    if facts.index["state"] == "recovered" and known["state"] != "ended":
+        changes["state"] = "ended"
+    if changes:
+        connection.execute(schema.sessions.update().where(at).values(changes))
 
 
 def _record_volume_row(connection: Connection, volume: Row) -> None:
@@ -299,11 +306,7 @@ def _report_object(connection: Connection, session: Session, report: ObjectRepor
             schema.objects.update().where(at & (schema.objects.c.status != "whole")).values(error=report.error)
         )
     for copy in report.copies:
-        here = (
-            (schema.copies.c.object_id == report.object)
-            & (schema.copies.c.session_id == session.id)
-            & (schema.copies.c.drive == copy.drive)
-        )
+        here = (schema.copies.c.object_id == report.object) & (schema.copies.c.drive == copy.drive)
         known = connection.execute(sa.select(schema.copies).where(here)).mappings().first()
         if known is None:
             # Nothing on media says that it is stored; a report alone does not make it so.
@@ -311,7 +314,6 @@ def _report_object(connection: Connection, session: Session, report: ObjectRepor
             connection.execute(
                 schema.copies.insert().values(
                     object_id=report.object,
-                    session_id=session.id,
                     drive=copy.drive,
                     agent=copy.agent,
                     status=copy_status,
