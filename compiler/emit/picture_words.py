@@ -1,0 +1,100 @@
+"""The legend of the picture: what the plan needs, and each chain with the drives it reaches and the ring it shares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from ...runtime.plan import Ring
+from .picture import Picture
+from .picture_sizes import NAME_SIZE, SMALL_SIZE
+from .picture_text import amount, selector_text, short, visible, width_of
+
+#: Beyond this many chains the legend would be a second picture.
+CHAINS_MOST: Final = 16
+DRIVES_MOST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the legend: bold head, faint text; ``chain`` gives the stroke before it."""
+
+    head: str
+    text: str
+    tooltip: str
+    chain: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Legend:
+    """Its lines from the top; ``width`` in points."""
+
+    rows: tuple[Row, ...]
+    width: float
+
+
+def legend_of(picture: Picture) -> Legend:
+    """The plan's line, then one line a chain where there are few."""
+    plan = picture.plan
+    rows = [Row(short(plan.plan, 40), _summary(picture), f"plan {plan.plan}, fingerprint {plan.fingerprint}")]
+    reached = _ends_reached(picture)
+    if 0 < len(reached) <= CHAINS_MOST:
+        rings = _rings_of_chains(picture)
+        feeds = {
+            picture.chain_of_buffer[a.name, b.name]: selector_text(b.feed, b.as_of)
+            for a in plan.agents
+            if a.role == "read"
+            for b in a.buffers
+        }
+        for chain, drives in reached.items():
+            head = short(picture.chain_names[chain])
+            if chain in feeds:
+                head += f" · {short(feeds[chain])}"
+            shown = [short(d, 16) for d in drives[:DRIVES_MOST]] + (["…"] if len(drives) > DRIVES_MOST else [])
+            ring = ", ".join(f"ring {r.id} · {r.depth} × {amount(plan.record)}" for r in rings.get(chain, ())[:3])
+            text = f"{' → '.join(shown)}" + (f"   ({ring})" if ring else "")
+            buffers = ", ".join(b for r in rings.get(chain, ()) for b in r.buffers)
+            rows.append(Row(head, text, f"{picture.chain_names[chain]} through {buffers}", chain))
+    width = max(
+        width_of(visible(r.head), NAME_SIZE + 2, bold=True) + width_of(visible(r.text), SMALL_SIZE + 1) + 60
+        for r in rows
+    )
+    return Legend(tuple(rows), width)
+
+
+def _summary(picture: Picture) -> str:
+    plan = picture.plan
+    parts = [_count(len(plan.sources), "source")] if plan.sources else []
+    parts += [_count(len(plan.agents), "agent"), _count(len(plan.drives), "drive"), _count(len(plan.rings), "ring")]
+    return " · ".join([*parts, f"records of {amount(plan.record)}", f"{amount(plan.memory)} of memory"])
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _ends_reached(picture: Picture) -> dict[int, list[str]]:
+    """By chain, the drives that it is read from or written to, in the order of the stages, and the targets."""
+    out: dict[int, list[str]] = {}
+    for stage in picture.stages:
+        for _, agents in stage.groups:
+            for agent in agents:
+                for buffer in agent.buffers:
+                    drives = out.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
+                    if agent.drive not in drives:
+                        drives.append(agent.drive)
+    for name, feed in picture.target_feeds.items():
+        out[picture.chain_of_buffer[feed]].append(name)
+    return dict(sorted(out.items()))
+
+
+def _rings_of_chains(picture: Picture) -> dict[int, list[Ring]]:
+    rings = {r.id: r for r in picture.plan.rings}
+    out: dict[int, list[Ring]] = {}
+    for agent in picture.plan.agents:
+        for buffer in agent.buffers:
+            ring = rings.get(buffer.ring)
+            found = out.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
+            if ring is not None and ring not in found:
+                found.append(ring)
+    return out
