@@ -12,7 +12,7 @@ from ..runtime.faults import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE
 from .console import say
 from .formats.findings import Checked, Findings
 from .options import define_option
-from .report import count, print_text, write
+from .report import count, print_text
 
 #: Format → module of ``formats`` whose ``render`` writes it; ``text`` is the report for people.
 FORMATS = {
@@ -23,6 +23,9 @@ FORMATS = {
     "sarif": "sarif",
     "junit": "junit",
 }
+
+#: What spans call standard input.
+STDIN = "<stdin>"
 
 EPILOG = """\b
 Examples:
@@ -64,7 +67,7 @@ def check_command(files: tuple[str, ...], form: str, strict: bool, defines: dict
     if form == "text":
         print_text(findings.diagnostics, findings.texts, sys.stdout, files=findings.files)
     else:
-        write(sys.stdout, importlib.import_module(f".formats.{FORMATS[form]}", __package__).render(findings))
+        _write_document(importlib.import_module(f".formats.{FORMATS[form]}", __package__).render(findings))
     if unknown or any(one.unreadable for one in checked):
         return EXIT_UNUSABLE
     errors, warnings = count(findings.diagnostics)
@@ -76,9 +79,17 @@ def _check(file: str, defines: Mapping[str, str], unused: list[set[str]]) -> Che
     from ..compiler.program import compile_program
     from .world import RealWorld
 
+    name = STDIN if file == "-" else file
     try:
         compilation = compile_program(file, RealWorld(), defines)
     except OSError as error:
-        return Checked(file, unreadable=error.strerror or str(error))
+        return Checked(name, unreadable=error.strerror or str(error))
     unused.append(set(compilation.unused_defines))
-    return Checked(file, compilation.diagnostics, compilation.texts)
+    return Checked(name, compilation.diagnostics, compilation.texts)
+
+
+def _write_document(document: str) -> None:
+    """*document* on stdout in UTF-8, whatever the locale: JSON is UTF-8 by its definition, the XML says that it is."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(document.encode("utf-8"))
+    sys.stdout.buffer.flush()

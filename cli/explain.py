@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -10,6 +11,9 @@ from ..runtime.faults import EXIT_OK, EXIT_UNUSABLE
 from .console import paint, say
 from .report import write
 from .rulebook import Page, pages
+
+#: Of what is given as a code no more than this is looked at or repeated.
+LONGEST = 20
 
 EPILOG = """\b
 Examples:
@@ -29,7 +33,10 @@ def explain_command(codes: tuple[str, ...], form: str) -> int:
     unknown = [(given, code) for given, code in zip(codes, wanted, strict=True) if code not in book]
     for given, code in unknown:
         near = ", ".join(nearest(code, list(book)))
-        say(f"error: there is no code {given!r}; the nearest are {near} (`tcc explain` lists all)", style="1;31")
+        say(
+            f"error: there is no code {given[:LONGEST]!r}; the nearest are {near} (`tcc explain` lists all)",
+            style="1;31",
+        )
     if unknown:
         return EXIT_UNUSABLE
     chosen = [book[code] for code in wanted]
@@ -42,15 +49,18 @@ def explain_command(codes: tuple[str, ...], form: str) -> int:
     return EXIT_OK
 
 
-def nearest(code: str, known: list[str]) -> list[str]:
-    """The at most three *known* codes that are most like *code*: first by spelling, else by number."""
-    import difflib
+def nearest(code: str, known: Sequence[str]) -> list[str]:
+    """The three *known* codes that are most like *code*: swapped digits first, then by spelling, then by number."""
+    from difflib import SequenceMatcher
 
-    near = difflib.get_close_matches(code, known, n=3, cutoff=0.7)
-    digits = "".join(c for c in code if c.isdecimal() and c.isascii())[:6]
-    if not near and digits:
-        near = sorted(known, key=lambda one: abs(int(one[2:]) - int(digits)))[:3]
-    return near or known[:3]
+    spelled = code[:LONGEST]
+    number = int("".join(c for c in spelled if c.isascii() and c.isdecimal()) or "0")
+
+    def distance(one: str) -> tuple[bool, float, int]:
+        alike = SequenceMatcher(None, spelled, one, autojunk=False).ratio()
+        return (sorted(spelled) != sorted(one), -alike, abs(int(one[2:]) - number))
+
+    return sorted(known, key=distance)[:3]
 
 
 def _spelled(code: str) -> str:

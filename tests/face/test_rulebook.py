@@ -1,0 +1,163 @@
+"""The rule book: every code has its page, and what the pages show is what `tcc check` says.
+
+The code blocks of docs/rules/*.md are the golden tests of the diagnostics. A page's wrong plan must give exactly the
+report below it, its mend must be clean. `make accept` rewrites the reports.
+"""
+
+import importlib
+import io
+import os
+import pkgutil
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tapechain.cli.report import print_text
+from tapechain.cli.rulebook import Page, pages, parse
+from tapechain.compiler import rules
+from tapechain.compiler.program import Compilation, compile_program
+from tapechain.compiler.rule import Rule
+from tapechain.compiler.world import MemoryWorld
+
+FOLDER = Path(__file__).resolve().parents[2] / "docs" / "rules"
+PLAN = "plan.tc"
+
+#: The table of the plan language (language.md, "What the compiler refuses"). A code is never reused.
+CODES = [
+    *(f"TC10{n}" for n in range(1, 6)),
+    *(f"TC20{n}" for n in range(1, 8)),
+    *(f"TC3{n:02}" for n in range(1, 14)),
+    *(f"TC40{n}" for n in range(1, 3)),
+    *(f"TC50{n}" for n in range(1, 3)),
+    *(f"TC90{n}" for n in range(1, 7)),
+]
+#: What this release does not look for yet. Its page says so, and this list must shrink when the rule lands.
+UNCHECKED = {"TC310", "TC311", "TC502", "TC905"}
+CHECKED = [code for code in CODES if code not in UNCHECKED]
+
+_BLOCK = re.compile(r"^```(?P<kind>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Section:
+    """The code blocks below one heading: plans by file name, and the report if there is one."""
+
+    plans: dict[str, str]
+    report: str | None
+
+
+def section(page: Page, heading: str) -> Section:
+    _, _, rest = page.text.partition(f"\n## {heading}\n")
+    assert rest, f"docs/rules/{page.code}.md has no section {heading}"
+    text = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
+    plans: dict[str, str] = {}
+    report = None
+    for block in _BLOCK.finditer(text):
+        if block["kind"] == "tc":
+            name = block["file"] or PLAN
+            assert name not in plans
+            plans[name] = block["text"]
+        else:
+            assert block["kind"] == "text"
+            assert report is None
+            report = block["text"]
+    assert PLAN in plans, f"docs/rules/{page.code}.md: {heading} shows no plan"
+    return Section(plans, report)
+
+
+def checked(plans: dict[str, str]) -> Compilation:
+    return compile_program(PLAN, MemoryWorld(files=plans))
+
+
+def report_of(compilation: Compilation) -> str:
+    out = io.StringIO()
+    print_text(compilation.diagnostics, compilation.texts, out, files=[PLAN])
+    return out.getvalue()
+
+
+def rule_modules() -> dict[str, Rule]:
+    found = {}
+    for module in pkgutil.iter_modules(rules.__path__):
+        rule = getattr(importlib.import_module(f"{rules.__name__}.{module.name}"), "RULE", None)
+        if isinstance(rule, Rule):
+            assert rule.code not in found, f"two rules bear {rule.code}"
+            found[rule.code] = rule
+    return found
+
+
+BOOK = {page.code: page for page in pages()}
+
+
+def test_every_code_of_the_language_has_a_page_and_no_page_is_without_a_code() -> None:
+    assert sorted(BOOK) == sorted(CODES)
+    assert sorted(BOOK) == sorted(path.stem for path in FOLDER.iterdir())
+
+
+def test_every_rule_of_the_compiler_has_a_page_of_its_severity() -> None:
+    found = rule_modules()
+    assert set(found) <= set(BOOK)
+    assert {code: rule.severity for code, rule in found.items()} == {code: BOOK[code].severity for code in found}
+
+
+def test_what_is_said_not_to_be_checked_yet_is_what_no_rule_checks() -> None:
+    """TC101 to TC103 are the parser's."""
+    assert set(CODES) - set(rule_modules()) - {"TC101", "TC102", "TC103"} == UNCHECKED
+    assert {code for code, page in BOOK.items() if "**Not checked yet.**" in page.text} == UNCHECKED
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_a_page_says_what_why_wrong_and_mend_in_lines_that_fit(code: str) -> None:
+    page = BOOK[code]
+    assert page.title
+    assert page.title[0].islower() or page.title[0] == "`"
+    assert len(page.finds) > 40
+    headings = re.findall(r"^## (.+)$", page.text, re.MULTILINE)
+    assert headings[:3] == ["Why it matters", "Wrong", "Mend"]
+    assert headings[3:] in ([], ["Note"])
+    prose = _BLOCK.sub("", page.text)
+    assert all(len(line) <= 120 for line in prose.splitlines())
+    assert (section(page, "Wrong").report is None) == (code in UNCHECKED)
+    assert section(page, "Mend").report is None
+
+
+@pytest.mark.parametrize("code", CHECKED)
+def test_the_wrong_plan_gives_exactly_the_report_on_its_page(code: str) -> None:
+    wrong = section(BOOK[code], "Wrong")
+    compilation = checked(wrong.plans)
+    report = report_of(compilation)
+    if os.environ.get("TCC_ACCEPT"):
+        accept(code, report)
+    else:
+        assert report == wrong.report
+    assert {d.code for d in compilation.diagnostics} == {code}
+    assert (compilation.plan is None) == (BOOK[code].severity == "error")
+
+
+@pytest.mark.parametrize("code", CHECKED)
+def test_the_mend_is_clean(code: str) -> None:
+    compilation = checked(section(BOOK[code], "Mend").plans)
+    assert report_of(compilation) == ("" if code != "TC906" else section(BOOK[code], "Wrong").report)
+    assert compilation.plan is not None
+
+
+@pytest.mark.parametrize("code", sorted(UNCHECKED))
+def test_the_plans_of_a_rule_that_is_not_there_yet_have_no_other_fault(code: str) -> None:
+    for heading in ("Wrong", "Mend"):
+        assert report_of(checked(section(BOOK[code], heading).plans)) == ""
+
+
+def accept(code: str, report: str) -> None:
+    path = FOLDER / f"{code}.md"
+    text = path.read_text(encoding="utf-8")
+    head, mark, rest = text.partition("\n## Wrong\n")
+    rest = re.sub(
+        r"^```text\n.*?^```$", lambda _: f"```text\n{report}```", rest, count=1, flags=re.MULTILINE | re.DOTALL
+    )
+    path.write_text(head + mark + rest, encoding="utf-8")
+
+
+@pytest.mark.parametrize("text", ["", "TC101: no hash\n", "# TC102: another code\n", "# TC101\n"])
+def test_a_page_without_its_title_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="must begin with"):
+        parse("TC101", text)
