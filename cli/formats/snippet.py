@@ -79,20 +79,17 @@ def split_lines(text: str) -> list[str]:
 
 def clusters(marks: Sequence[Mark]) -> list[list[Mark]]:
     """*marks* in groups of one file whose lines are near each other, in the order in which their first member comes."""
-    groups: list[list[Mark]] = []
-    for mark in marks:
-        near = [g for g in groups if any(_near(mark.span, other.span) for other in g)]
-        if not near:
-            groups.append([mark])
-            continue
-        # The mark may close the gap between groups that stood apart.
-        near[0].extend([m for g in near[1:] for m in g] + [mark])
-        groups = [g for g in groups if g is near[0] or g not in near]
-    return groups
-
-
-def _near(a: Span, b: Span) -> bool:
-    return a.file == b.file and a.line <= b.end_line + NEAR and b.line <= a.end_line + NEAR
+    by_place = sorted(range(len(marks)), key=lambda i: (marks[i].span.file, marks[i].span.line, i))
+    groups: list[list[int]] = []
+    file, end = "", 0
+    for i in by_place:
+        span = marks[i].span
+        if not groups or span.file != file or span.line > end + NEAR:
+            groups.append([])
+            end = 0
+        groups[-1].append(i)
+        file, end = span.file, max(end, span.end_line)
+    return [[marks[i] for i in group] for group in sorted(map(sorted, groups))]
 
 
 def render(marks: Iterable[Mark], lines: Sequence[str], frame: Frame) -> list[str]:

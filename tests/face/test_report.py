@@ -321,3 +321,12 @@ def test_any_text_and_any_places_give_a_harmless_report(
     report = render_text([Diagnostic("TC101", "error", places[0][4], spans[0], "", related)], {"p": text}, width=width)
     assert all(c.isprintable() or c == "\n" for c in report)
     assert report.startswith("error[TC101]: ")
+
+
+@pytest.mark.timeout(20)
+def test_a_cycle_of_ten_thousand_hops_is_shown_whole() -> None:
+    text = "agent A -> R\n" * 100_000
+    hops = tuple(Related(f"hop {i}", span(i * 10 + 1, 7, 8)) for i in range(9_999, 0, -1))
+    report = render_text([Diagnostic("TC301", "error", "m", span(1, 7, 8), "", hops)], {"plan.tc": text})
+    assert report.count("hop ") == 9_999
+    assert report.index("hop 9999\n") < report.index("hop 1\n")
