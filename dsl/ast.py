@@ -296,9 +296,21 @@ class Comment:
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """Text that a syntax error made the parser leave out: its place, and the words and strings in it.
+
+    What lies in it is not known to be absent: a name that occurs here may well be declared here, an attribute given.
+    """
+
+    names: frozenset[str]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class File:
-    """One parsed file: its statements that are intact, and its comments in order."""
+    """One parsed file: its statements that are intact, its comments in order, and what had to be left out."""
 
     path: str
     statements: tuple[Statement, ...]
     comments: tuple[Comment, ...] = field(default=(), compare=False)
+    skipped: tuple[Skipped, ...] = field(default=(), compare=False)

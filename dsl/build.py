@@ -1,7 +1,8 @@
 """The syntax tree, made while Lark parses: one function for each rule and terminal of ``grammar.lark``.
 
 Lark calls a terminal's function when it shifts the token and a rule's when it reduces, with the list of what the parts
-became; so no intermediate tree is ever held. Names of the functions are the grammar's, and what each makes its type says.
+became; so no intermediate tree is ever held. The functions' names are the
+grammar's, and their types say what they make.
 """
 
 # ruff: noqa: D102, N802
@@ -33,24 +34,26 @@ class Builder:
     """Holds what one parse gathers. ``begin`` makes it ready for the next; it is not to be shared among threads."""
 
     def __init__(self) -> None:
-        self.begin("")
+        self.begin("", [])
 
-    def begin(self, path: str) -> None:
-        """Forget the last parse; *path* is the ``file`` of all spans from here on."""
+    def begin(self, path: str, diagnostics: list[Diagnostic]) -> None:
+        """Forget the last parse; *path* is the ``file`` of all spans from here on.
+
+        *diagnostics* are those of decoding: they stay, and silence a second report of the same characters.
+        """
         self.path = path
         self.depth = 0
         self.comments: list[ast.Comment] = []
-        self.diagnostics: list[Diagnostic] = []
+        self.undecodable = bool(diagnostics)
+        self.diagnostics = diagnostics
 
     def span(self, token: Token) -> Span:
         """The place of one token."""
         return Span(self.path, token.line or 1, token.column or 1, token.end_line or 1, token.end_column or 1)
 
     def _range(self, first: Any, last: Any) -> Span:
-        begin = first if isinstance(first, Token) else first.span
-        if isinstance(last, Token):
-            return Span(self.path, begin.line, begin.column, last.end_line or 1, last.end_column or 1)
-        end = last.span
+        begin: Any = first if isinstance(first, Token) else first.span
+        end: Any = last if isinstance(last, Token) else last.span
         return Span(self.path, begin.line, begin.column, end.end_line, end.end_column)
 
     # ------------------------------------------------------------ terminals

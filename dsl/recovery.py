@@ -1,0 +1,279 @@
+"""After a syntax error: say what is wrong, once, and bring the parser to a place from which it can go on.
+
+First the slips that have one likely mend (`:` for `=`, a missing comma, a name that wants quotes, …): they are
+reported, and the parser is fed what was meant, so the statement around them stays whole. Everything else is reported as what was
+expected and found; then the innermost item is dropped and text is skipped to the next item or statement. A statement
+that begins where a block is still open closes that block (`}` was forgotten), and the surplus `}` that this may leave
+is passed over in silence: one mistake, one diagnostic.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import cast
+
+from lark import Token
+from lark.exceptions import UnexpectedCharacters, UnexpectedToken
+from lark.lexer import LineCounter
+from lark.parsers.lalr_parser_state import ParserState
+
+from . import slips
+from .ast import Skipped, Statement
+from .build import Builder
+from .diagnostics import Diagnostic, Related
+from .expected import RESERVED, STATEMENTS, found, in_words, terminal
+from .scan import Lexeme, Source
+from .slips import Look, Mend
+from .spans import Span
+from .stack import Block, Stack
+
+MOST_ERRORS = 100
+
+
+class GiveUp(Exception):
+    """So many syntax errors that more of them would help nobody."""
+
+
+class Recovery:
+    """Reports and mends the syntax errors of one parse."""
+
+    def __init__(self, source: Source, state: ParserState[int], position: LineCounter, builder: Builder) -> None:
+        self.source = source
+        self._stack = Stack(state)
+        self._position = position
+        self._builder = builder
+        self._errors = 0
+        self._closed_for_them = 0
+        self._undecodable_said = False
+        self.skipped: list[Skipped] = []
+
+    # ------------------------------------------------------------ the way through
+
+    def handle(self, error: UnexpectedToken | UnexpectedCharacters) -> None:
+        """Report *error* and reposition the parser. Raises GiveUp after ``MOST_ERRORS`` of them."""
+        self._errors += 1
+        offset = self._offset(error)
+        here, after, beyond = islice(self.source.lexemes(offset), 3)
+        if here.text == "}" and self._closed_for_them and len(self._stack.blocks()) == 1:
+            self._closed_for_them -= 1
+            self._go_on(here.end)
+        elif not self._mended(here, after, beyond):
+            self._report_and_skip(here)
+        self._builder.depth = self._stack.depth()
+        if self._errors >= MOST_ERRORS:
+            self._say(f"more than {MOST_ERRORS} syntax errors", here.start, here.end, help="the rest is not read")
+            raise GiveUp
+
+    def whole_statements(self) -> tuple[Statement, ...]:
+        """The statements of the file that are whole so far."""
+        self._stack.cut(self._stack.blocks()[0].height)
+        return cast("tuple[Statement, ...]", self._stack.finish())
+
+    def _offset(self, error: UnexpectedToken | UnexpectedCharacters) -> int:
+        if isinstance(error, UnexpectedCharacters):
+            return error.pos_in_stream or 0
+        if error.token.type == "$END":
+            return len(self.source.text)
+        return error.token.start_pos or 0
+
+    def _go_on(self, offset: int) -> None:
+        line = self.source.line_of(offset)
+        self._position.char_pos = offset
+        self._position.line = line
+        self._position.line_start_pos = self.source.line_start(line)
+        self._position.column = offset - self._position.line_start_pos + 1
+
+    def _say(
+        self,
+        message: str,
+        start: int,
+        end: int,
+        *,
+        help: str,
+        related: tuple[Related, ...] = (),
+        code: str = "TC101",
+    ) -> None:
+        if start == end:
+            start = end = self.source.end_before(start)
+        span = self.source.span(start, end)
+        self._builder.diagnostics.append(Diagnostic(code, "error", message, span, help, related))
+
+    def _token(self, kind: str, text: str, start: int, end: int) -> Token:
+        span = self.source.span(start, end)
+        return Token(kind, text, start, span.line, span.column, span.end_line, span.end_column, end)
+
+    # ------------------------------------------------------------ slips with one likely mend
+
+    def _mended(self, here: Lexeme, after: Lexeme, beyond: Lexeme) -> bool:
+        expected = self._stack.expected()
+        mend = slips.find(Look(self.source, self._stack, expected, here, after, beyond))
+        if mend is None:
+            return False
+        self._apply(mend)
+        return True
+
+    def _apply(self, mend: Mend) -> None:
+        if mend.message:
+            related: tuple[Related, ...] = ()
+            if mend.opener is not None:
+                text = f"this `{mend.opener}` is not closed"
+                related = (Related(text, self._builder.span(mend.opener)),)
+            self._say(mend.message, mend.start, mend.end, help=mend.help, related=related, code=mend.code)
+        if mend.pop:
+            self._stack.pop(mend.pop)
+        at = mend.start if mend.covers else self.source.end_before(mend.start)
+        for kind, text in mend.feed:
+            token = self._token(kind, text, at, mend.end if mend.covers else at)
+            if kind in {"NUMBER", "STRING"}:
+                self._quietly(token)
+            else:
+                self._stack.feed(token)
+        self._go_on(mend.resume)
+
+    def _quietly(self, token: Token) -> None:
+        """Feed a literal that stands for a faulty one, without a second word about it."""
+        before = len(self._builder.diagnostics)
+        self._stack.feed(token)
+        del self._builder.diagnostics[before:]
+
+    # ------------------------------------------------------------ everything else
+
+    def _report_and_skip(self, here: Lexeme) -> None:
+        blocks = self._stack.blocks()
+        inner = blocks[-1]
+        if self._undecodable(here) or self._report_unclosed(here, blocks):
+            pass
+        elif here.text == "}" and inner.brace is None and len(self._stack.values) == inner.height:
+            help = "take it out, or look for a `{` that is missing"
+            self._say("this `}` closes nothing", here.start, here.end, help=help)
+        else:
+            message = f"expected {in_words(self._stack.expected())}, found {found(here)}"
+            advice = slips.advice(self._stack, inner.kind, here)
+            self._say(message, here.start, here.end, help=advice)
+        self._skip(here, blocks)
+
+    def _undecodable(self, here: Lexeme) -> bool:
+        """A character that could not be decoded has been reported with the others of its kind."""
+        return "\ufffd" in here.text and self._builder.undecodable
+
+    def _report_unclosed(self, here: Lexeme, blocks: list[Block]) -> bool:
+        """Report a `}` that is missing before a statement of an outer block, or before the end of the text."""
+        inner = blocks[-1]
+        between_items = "RBRACE" in self._stack.expected() and inner.brace is not None
+        if not between_items or not (here.kind == "end" or self._home(here, blocks) is not None):
+            return False
+        assert inner.brace is not None
+        related = (Related("this `{` is not closed", self._builder.span(inner.brace)),)
+        expected = in_words(self._stack.expected())
+        self._say(
+            f"expected {expected}, found {found(here)}",
+            here.start,
+            here.end,
+            help="a `}` is missing before it",
+            related=related,
+        )
+        return True
+
+    def _home(self, here: Lexeme, blocks: list[Block]) -> int | None:
+        """The innermost block, by index, of which this lexeme begins an item by its word alone; None where none is."""
+        kind = terminal(here)
+        if kind not in RESERVED:
+            return None
+        for index in range(len(blocks) - 1, -1, -1):
+            block = blocks[index].kind
+            if block == "statements" and kind in STATEMENTS:
+                return index
+            if block == "agents" and kind in {"AGENT", "FOR"}:
+                return index
+            if block == "couplings" and kind == "FOR":
+                return index
+        return None
+
+    def _skip(self, here: Lexeme, blocks: list[Block]) -> None:
+        """Drop the item that is begun, skip to where another item or statement begins, and go on there."""
+        inner = blocks[-1]
+        begun = len(self._stack.values) > inner.height
+        dropped_from = self._start_of_dropped(inner.height, here.start)
+        nested = 0
+        lexemes = self.source.lexemes(here.start)
+        current, following, third = next(lexemes), next(lexemes), next(lexemes)
+        while True:
+            if current.kind == "end":
+                self._resume(blocks, 0, current, dropped_from)
+                return
+            home = self._home(current, blocks)
+            if home is not None and self._begins_statement((current, following, third), blocks, home, nested):
+                self._resume(blocks, home, current, dropped_from)
+                return
+            if nested == 0 and (begun or current.start > here.start) and self._begins_item(current, following, inner):
+                self._resume(blocks, len(blocks) - 1, current, dropped_from)
+                return
+            if current.text in {"{", "[", "("} and current.kind == "sign":
+                nested += 1
+            elif current.text in {"}", "]", ")"} and current.kind == "sign":
+                if nested:
+                    nested -= 1
+                elif current.text == "}" and inner.brace is not None:
+                    self._resume(blocks, len(blocks) - 1, current, dropped_from)
+                    return
+                elif current.text == "}" and self._closed_for_them:
+                    self._closed_for_them -= 1
+            current, following, third = following, third, next(lexemes)
+
+    def _begins_statement(
+        self, lexemes: tuple[Lexeme, Lexeme, Lexeme], blocks: list[Block], home: int, nested: int
+    ) -> bool:
+        """Whether a word that may begin a statement of an enclosing block is likely to do so here."""
+        here, after, _ = lexemes
+        if after.text in {"=", "<-", "->", ",", "]", ")", "}"} and after.kind == "sign":
+            return False
+        if home == len(blocks) - 1 and nested == 0:
+            return True
+        opener = blocks[home + 1].brace if home + 1 < len(blocks) else None
+        limit = self.source.indentation(opener.start_pos or 0) if opener is not None else 0
+        first = self.source.is_first_on_line(here.start)
+        if first and self.source.indentation(here.start) <= limit:
+            return True
+        shaped = self._stack.accepts(*map(terminal, lexemes), height=blocks[home].height)
+        return nested == 0 and shaped
+
+    def _begins_item(self, here: Lexeme, after: Lexeme, inner: Block) -> bool:
+        if inner.kind not in {"attributes", "couplings"}:
+            return False
+        if here.kind == "word" and after.text == "=":
+            return True
+        return (
+            inner.kind == "couplings" and after.text == "<-" and (here.kind in {"word", "string"} or here.text == "*")
+        )
+
+    def _resume(self, blocks: list[Block], home: int, at: Lexeme, dropped_from: int) -> None:
+        inner = blocks[-1]
+        self._note_skipped(dropped_from, at.start)
+        self._stack.cut(inner.height)
+        end = self.source.end_before(at.start)
+        for _ in blocks[home + 1 :]:
+            self._stack.feed(self._token("RBRACE", "}", end, end))
+            if at.kind != "end":
+                self._closed_for_them += 1
+        self._go_on(at.start)
+
+    def _start_of_dropped(self, height: int, otherwise: int) -> int:
+        place = self._stack.start_of(height)
+        if isinstance(place, Token):
+            return place.start_pos or 0
+        if isinstance(place, Span):
+            return self.source.offset(place.line, place.column)
+        return otherwise
+
+    def _note_skipped(self, start: int, end: int) -> None:
+        if start >= end:
+            return
+        names = []
+        for lexeme in self.source.lexemes(start):
+            if lexeme.start >= end:
+                break
+            if lexeme.kind == "word":
+                names.append(lexeme.text)
+            elif lexeme.kind == "string":
+                names.append(lexeme.text.strip('"'))
+        self.skipped.append(Skipped(frozenset(names), self.source.span(start, self.source.end_before(end))))

@@ -1,0 +1,411 @@
+"""Slips of the pen that have one likely mend. Each function knows one and says how to go on, or gives None.
+
+A mend is only offered where the parser accepts what follows it, so that it cannot make a second mistake out of one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lark import Token
+
+from . import ast, units
+from .expected import NAMES, RESERVED, found, in_words, terminal
+from .scan import Lexeme, Source
+from .stack import BlockKind, Stack
+from .strings import quote
+
+
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """What to say of the text between two offsets, and how to go on.
+
+    ``pop`` values are taken from the stack, then the tokens of ``feed`` (type, text) are fed: they bear the place of
+    that text if ``covers``, else none of their own. Parsing resumes at ``resume``. Without a message nothing is reported.
+    """
+
+    message: str
+    start: int
+    end: int
+    resume: int
+    help: str = ""
+    feed: tuple[tuple[str, str], ...] = ()
+    pop: int = 0
+    code: str = "TC101"
+    covers: bool = False
+    opener: Token | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a slip is recognised by: the parser's stack, what it expects, and the three lexemes at the error."""
+
+    source: Source
+    stack: Stack
+    expected: frozenset[str]
+    here: Lexeme
+    after: Lexeme
+    beyond: Lexeme
+
+    def fits(self, *terminals: str, then: tuple[Lexeme, ...]) -> bool:
+        """Whether the parser would take these terminals and then those lexemes."""
+        following = [kind for lexeme in then if (kind := terminal(lexeme)) != "?"]
+        return self.stack.accepts(*terminals, *following)
+
+
+def find(look: Look) -> Mend | None:
+    """The mend of the slip at ``look.here``, if it is one of those known."""
+    return next((mend for slip in _SLIPS if (mend := slip(look)) is not None), None)
+
+
+def advice(stack: Stack, block: BlockKind, here: Lexeme) -> str:
+    """Help for what no mend is known for: where the thing found belongs."""
+    kind = terminal(here)
+    if kind == "AGENT" and block == "statements":
+        return "an agent stands inside a group: `backup group NAME { agent … }`"
+    if kind in {"BACKUP", "MIRROR", "RESTORE", "COPY", "SOURCE", "DRIVE", "CHAIN"} and block == "agents":
+        return "a group holds agents only"
+    if kind in RESERVED and "NAME" in stack.expected():
+        return f"`{here.text}` is a word of the language; as a name write it in quotes: {quote(here.text)}"
+    if block == "statements" and kind == "NAME" and "PLAN" in stack.expected():
+        return "a statement begins with one of its words: `source`, `drive`, `backup`, …"
+    return ""
+
+
+# ---------------------------------------------------------------- literals
+
+
+def _string_without_end(look: Look) -> Mend | None:
+    here = look.here
+    if here.kind != "string" or terminal(here) == "STRING":
+        return None
+    closers = re.search(r"\s*[\]})]+[\]})\s]*$", here.text)
+    end = here.start + (closers.start() if closers else len(here.text.rstrip()))
+    end = max(end, here.start + 1)
+    feed = (("STRING", '""'),) if "STRING" in look.expected else ()
+    help = 'close it with `"` on the same line; a line end inside is written `\\n`'
+    return Mend("a string that does not end", here.start, end, end, help, feed, code="TC102", covers=True)
+
+
+def _unreadable_quantity(look: Look) -> Mend | None:
+    here = look.here
+    if here.kind != "quantity" or "NUMBER" not in look.expected:
+        return None
+    quantity = units.read(here.text)
+    if not isinstance(quantity, units.Unreadable):
+        return None
+    feed = (("NUMBER", "0"),)
+    return Mend(quantity.message, here.start, here.end, here.end, quantity.help, feed, code="TC103", covers=True)
+
+
+_FOREIGN_QUOTES = re.compile(r"'([^'\r\n]*)'|[“”„]([^“”\"\r\n]*)[“”\"]|‘([^‘’\r\n]*)’|`([^`\r\n]*)`")
+
+
+def _foreign_quotes(look: Look) -> Mend | None:
+    match = _FOREIGN_QUOTES.match(look.source.text, look.here.start)
+    if match is None or "STRING" not in look.expected:
+        return None
+    text = quote(next(group for group in match.groups() if group is not None))
+    return Mend(
+        "a string stands in double quotes",
+        match.start(),
+        match.end(),
+        match.end(),
+        f"write {text}",
+        (("STRING", text),),
+        covers=True,
+    )
+
+
+_UNQUOTED = re.compile(r"[^\s\"#{}\[\](),=]+")
+_PATH_STARTS = ("/", "~", ".", "@", "$", "%", "-", "+", "\\", ":")
+
+
+def _unquoted_text(look: Look) -> Mend | None:
+    """``files = /home``, ``source 3par``, ``source café``: text where a name or a value may stand."""
+    here = look.here
+    wants_name = bool(look.expected & NAMES)
+    if not wants_name or "STRING" not in look.expected or here.kind in {"string", "end"}:
+        return None
+    path = here.kind == "sign" and here.text[0] in _PATH_STARTS and here.text not in {"->", "..", "-"}
+    word = terminal(here) == "?" and here.kind == "word"
+    if not (path or word or (here.kind == "quantity" and "NUMBER" not in look.expected)):
+        return None
+    match = _UNQUOTED.match(look.source.text, here.start)
+    if match is None:
+        return None
+    text = quote(match.group())
+    message = f"`{match.group()}` is no name" if "NUMBER" not in look.expected else f"`{match.group()}` is no value"
+    help = f"write it in quotes: {text}"
+    return Mend(message, match.start(), match.end(), match.end(), help, (("STRING", text),), covers=True)
+
+
+_REST_OF_NAME = re.compile(r"(?:(?!->|<-)[\w.@:/+-])+")
+
+
+def _name_that_wants_quotes(look: Look) -> Mend | None:
+    """``source web-01``: the parser has taken ``web`` for the name."""
+    values, here = look.stack.values, look.here
+    if not values or not isinstance(values[-1], ast.Name) or here.start == 0:
+        return None
+    before = look.source.text[here.start - 1]
+    match = _REST_OF_NAME.match(look.source.text, here.start)
+    if match is None or not (before.isalnum() or before == "_") or here.text in {".", ":"}:
+        return None
+    span = values[-1].span
+    start = look.source.offset(span.line, span.column)
+    whole = look.source.text[start : match.end()]
+    if not look.stack.accepts("STRING", height=len(values) - 1):
+        return None
+    return Mend(
+        f"`{whole}` is no name",
+        start,
+        match.end(),
+        match.end(),
+        f"write it in quotes: {quote(whole)}",
+        (("STRING", quote(whole)),),
+        pop=1,
+        covers=True,
+    )
+
+
+# ---------------------------------------------------------------- words of the language as names
+
+
+def _word_as_name(look: Look) -> Mend | None:
+    here = look.here
+    if terminal(here) not in RESERVED or "STRING" not in look.expected or "PLAN" in look.expected:
+        return None
+    if not look.fits("STRING", then=(look.after,)):
+        return None
+    if "NUMBER" in look.expected and not look.fits("STRING", then=(look.after, look.beyond)):
+        return None
+    return _quoted_word(here.text, here.start, here.end, 0)
+
+
+def _word_as_buffer(look: Look) -> Mend | None:
+    """``host <- D1``: the word has been taken for an attribute."""
+    values = look.stack.values
+    if look.here.text != "<-" or "LEFT" in look.expected or not _reserved_on_top(look.stack):
+        return None
+    if not look.stack.accepts("STRING", "LEFT", height=len(values) - 1):
+        return None
+    token = values[-1]
+    return _quoted_word(str(token), token.start_pos or 0, token.end_pos or 0, 1)
+
+
+def _quoted_word(word: str, start: int, end: int, pop: int) -> Mend:
+    return Mend(
+        f"`{word}` is a word of the language, not a name",
+        start,
+        end,
+        end,
+        f"write it in quotes: {quote(word)}",
+        (("STRING", quote(word)),),
+        pop=pop,
+        covers=True,
+    )
+
+
+def _reserved_on_top(stack: Stack) -> bool:
+    top = stack.values[-1] if stack.values else None
+    return isinstance(top, Token) and top.type in RESERVED and "EQUAL" in stack.expected()
+
+
+# ---------------------------------------------------------------- blocks and items
+
+
+def _statement_taken_for_attribute(look: Look) -> Mend | None:
+    """``source`` in a block whose ``}`` is missing looks like an attribute until the next word: go back to it."""
+    if not _reserved_on_top(look.stack) or look.here.text in {":", "==", ":=", "=>", "<-"}:
+        return None
+    token = look.stack.values[-1]
+    begins = look.here.kind in {"word", "string"}
+    if not begins:
+        return None
+    height = len(look.stack.values) - 1
+    block = look.stack.blocks()[-1]
+    brace = block.brace
+    start, end = token.start_pos or 0, token.end_pos or 0
+    if brace is None or not _closes_to_statement(look, token, height):
+        return None
+    closing = _closing_braces(look, token)
+    return Mend(
+        f"expected an attribute or `}}`, found `{token}`",
+        start,
+        end,
+        start,
+        "a `}` is missing before it",
+        closing,
+        pop=1,
+        opener=brace,
+    )
+
+
+def _closes_to_statement(look: Look, token: Token, height: int) -> bool:
+    return bool(_closing_braces(look, token)) and height > 0
+
+
+def _closing_braces(look: Look, token: Token) -> tuple[tuple[str, str], ...]:
+    """As many ``}`` as lead to a block in which the word begins a statement."""
+    height = len(look.stack.values) - 1
+    kinds = (token.type, terminal(look.here))
+    for count in range(1, len(look.stack.blocks())):
+        if look.stack.accepts(*["RBRACE"] * count, *kinds, height=height):
+            return (("RBRACE", "}"),) * count
+    return ()
+
+
+def _value_missing(look: Look) -> Mend | None:
+    """``files = exclude = […]``: the next attribute has been taken for the value."""
+    values = look.stack.values
+    if look.here.text != "=" or len(values) < 3:
+        return None
+    name, equal = values[-1], values[-2]
+    if not isinstance(name, ast.Name) or not isinstance(equal, Token) or equal.type != "EQUAL":
+        return None
+    start = look.source.offset(name.span.line, name.span.column)
+    feed = (("STRING", '""'),)
+    if not look.source.is_first_on_line(start):
+        return None
+    return Mend("a value is missing behind `=`", equal.start_pos or 0, equal.end_pos or 0, start, "", feed, pop=1)
+
+
+# ---------------------------------------------------------------- one sign for another, one too few, one too many
+
+_ARROWS_RIGHT = {"=>", "-->", "→", "--->", ">", "-", "⇒", "➔"}
+_ARROWS_LEFT = {"<=", "<--", "←", "<---", "<", "⇐"}
+_OPERATORS = {"=": "EXACTLY", "=>": "AT_LEAST", "≥": "AT_LEAST", "=<": "AT_MOST", "≤": "AT_MOST"}
+_SPELLED = {"EQUAL": "=", "RIGHT": "->", "LEFT": "<-", "EXACTLY": "==", "AT_LEAST": ">=", "AT_MOST": "<="}
+
+
+def _another_sign(look: Look) -> Mend | None:
+    here, expected = look.here, look.expected
+    meant = ""
+    if here.kind == "word" and here.text == "is" and "EQUAL" in expected:
+        meant = "EQUAL"
+    elif here.kind != "sign":
+        return None
+    elif "AT_LEAST" in expected:
+        meant = _OPERATORS.get(here.text, "")
+    elif here.text in _ARROWS_RIGHT and "RIGHT" in expected:
+        meant = "RIGHT"
+    elif (
+        here.text in _ARROWS_LEFT
+        and "LEFT" in expected
+        or here.text == "->"
+        and "LEFT" in expected
+        and "RIGHT" not in expected
+    ):
+        meant = "LEFT"
+    elif here.text in {"=", ":", ":="} and {"LEFT", "RIGHT"} <= expected:
+        meant = _arrow_of_group(look.stack)
+    elif here.text in {":", ":=", "==", "=>", "->", "<-"} and "EQUAL" in expected:
+        meant = "EQUAL"
+    if not meant or not look.fits(meant, then=(look.after,)):
+        return None
+    sign = _SPELLED[meant]
+    return Mend(
+        f"expected {in_words(expected)}, found `{here.text}`",
+        here.start,
+        here.end,
+        here.end,
+        f"write `{sign}`",
+        ((meant, sign),),
+        covers=True,
+    )
+
+
+def _arrow_of_group(stack: Stack) -> str:
+    """The arrow that agents have in the group that is open."""
+    return "LEFT" if any(isinstance(v, Token) and v.type == "RESTORE" for v in stack.values) else "RIGHT"
+
+
+_INSERTED = ("EQUAL", "RIGHT", "LEFT", "COMMA", "GROUP", "IN", "LBRACE")
+_CLOSERS = (("RSQB", "]", "LSQB"), ("RPAR", ")", "LPAR"))
+
+
+def _sign_missing(look: Look) -> Mend | None:
+    here, then = look.here, (look.here, look.after, look.beyond)
+    if here.kind == "end":
+        return None
+    for inserted in _INSERTED:
+        if inserted not in look.expected or terminal(here) == "?" or not look.fits(inserted, then=then):
+            continue
+        kind = _arrow_of_group(look.stack) if inserted == "RIGHT" and "LEFT" in look.expected else inserted
+        text = {"COMMA": ",", "LBRACE": "{", "GROUP": "group", "IN": "in"}.get(kind) or _SPELLED[kind]
+        message = f"expected {in_words(look.expected)}, found {found(here)}"
+        help = f"a `{text}` is missing before it"
+        return Mend(message, here.start, here.end, here.start, help, ((kind, text),))
+    return None
+
+
+def _bracket_missing(look: Look) -> Mend | None:
+    for kind, text, opening in _CLOSERS:
+        opener = look.stack.opener(opening)
+        if kind in look.expected and opener is not None and look.fits(kind, then=(look.here, look.after)):
+            message = f"expected {in_words(look.expected)}, found {found(look.here)}"
+            help = f"a `{text}` is missing before it"
+            return Mend(
+                message,
+                look.here.start,
+                look.here.end,
+                look.here.start,
+                help,
+                ((kind, text),),
+                opener=opener,
+            )
+    return None
+
+
+def _round_list(look: Look) -> Mend | None:
+    """``files = ("/a", "/b")``."""
+    here = look.here
+    if here.text == "(" and "LSQB" in look.expected:
+        return Mend(
+            f"expected {in_words(look.expected)}, found `(`",
+            here.start,
+            here.end,
+            here.end,
+            "a list stands in square brackets: `[a, b]`",
+            (("LSQB", "("),),
+            covers=True,
+        )
+    opener = look.stack.opener("LSQB")
+    if here.text == ")" and "RSQB" in look.expected and opener is not None and opener == "(":
+        return Mend("", here.start, here.end, here.end, "", (("RSQB", ")"),), covers=True)
+    return None
+
+
+def _sign_too_many(look: Look) -> Mend | None:
+    """``,`` or ``;`` between attributes, ``= =``, a ``,`` at the head of a list."""
+    here = look.here
+    if here.kind != "sign" or here.text in {"{", "}", "[", "]", "(", ")", "*"}:
+        return None
+    if terminal(look.after) == "?" or not look.fits(then=(look.after, look.beyond)):
+        return None
+    if here.text in {",", ";"} and "RSQB" not in look.expected:
+        help = "nothing stands between attributes or statements: leave it out"
+    else:
+        help = "leave it out"
+    return Mend(f"expected {in_words(look.expected)}, found {found(here)}", here.start, here.end, here.end, help)
+
+
+_SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
+    _string_without_end,
+    _unreadable_quantity,
+    _name_that_wants_quotes,
+    _foreign_quotes,
+    _word_as_buffer,
+    _statement_taken_for_attribute,
+    _another_sign,
+    _unquoted_text,
+    _word_as_name,
+    _value_missing,
+    _round_list,
+    _sign_missing,
+    _bracket_missing,
+    _sign_too_many,
+)

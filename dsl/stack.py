@@ -1,0 +1,127 @@
+"""The parser's stack, as recovery needs it: which blocks are open, what could be shifted next, how to step back.
+
+A block is open where the stack holds its ``{``. In the state behind the ``{``, and behind each whole item after it, the
+parser stands *between* items: that is where it can go on after a mistake. All of this is read off Lark's parse table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lark import Token
+from lark.parsers.lalr_analysis import Shift
+from lark.parsers.lalr_parser_state import ParserState
+
+from .spans import Span
+
+BlockKind = Literal["statements", "agents", "couplings", "attributes"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """An open block: its kind, where on the stack its items end, and its ``{`` (None: the file itself)."""
+
+    kind: BlockKind
+    height: int
+    brace: Token | None
+
+
+class Stack:
+    """A view of Lark's parser state. It changes the state only in ``feed``, ``cut`` and ``pop``."""
+
+    def __init__(self, state: ParserState[int]) -> None:
+        self._state = state
+        self._states: dict[int, dict[str, tuple[Any, Any]]] = state.parse_conf.states
+
+    @property
+    def values(self) -> list[Any]:
+        """What has been shifted and reduced: tokens, nodes, and Lark's lists of items."""
+        return self._state.value_stack
+
+    def expected(self) -> frozenset[str]:
+        """The terminals that could really come next (the table's row alone holds more)."""
+        row = self._states[self._state.state_stack[-1]]
+        return frozenset(t for t in row if t.isupper() and self.accepts(t))
+
+    def accepts(self, *terminals: str, height: int | None = None) -> bool:
+        """Whether the terminals could come next, in this order; with *height*, after a cut to that height."""
+        stack = list(self._state.state_stack if height is None else self._state.state_stack[: height + 1])
+        return all(self._advance(stack, terminal) for terminal in terminals)
+
+    def _advance(self, stack: list[int], terminal: str) -> bool:
+        while True:
+            entry = self._states[stack[-1]].get(terminal)
+            if entry is None:
+                return False
+            action, argument = entry
+            if action is Shift:
+                stack.append(argument)
+                return True
+            size = len(argument.expansion)
+            if size:
+                del stack[-size:]
+            target = self._states[stack[-1]][argument.origin.name][1]
+            stack.append(target)
+            if terminal == "$END" and target == self._state.parse_conf.end_state:
+                return True
+
+    def blocks(self) -> list[Block]:
+        """The open blocks, outermost (the file) first."""
+        found: list[Block] = []
+        for height, state in enumerate(self._state.state_stack):
+            kind = self._kind(state)
+            if kind is None:
+                continue
+            before = self.values[height - 1] if height else None
+            if height == 0:
+                found.append(Block(kind, height, None))
+            elif isinstance(before, Token) and before.type == "LBRACE":
+                found.append(Block(kind, height, before))
+            else:
+                found[-1] = Block(kind, height, found[-1].brace)
+        return found
+
+    def _kind(self, state: int) -> BlockKind | None:
+        row = self._states[state]
+
+        def shifts(terminal: str) -> bool:
+            return terminal in row and row[terminal][0] is Shift
+
+        if shifts("STAR") and shifts("NAME"):
+            return "couplings"
+        if shifts("PLAN"):
+            return "attributes" if shifts("NAME") else "statements"
+        if shifts("AGENT"):
+            return "agents"
+        return None
+
+    def feed(self, token: Token) -> None:
+        """Let the parser take a token that it accepts."""
+        self._state.feed_token(token)
+
+    def finish(self) -> Any:
+        """Let the parser come to its end: what the start rule made."""
+        return self._state.feed_token(Token("$END", ""), True)
+
+    def cut(self, height: int) -> None:
+        """Forget all above *height* values."""
+        del self._state.state_stack[height + 1 :]
+        del self._state.value_stack[height:]
+
+    def pop(self, count: int = 1) -> None:
+        """Forget the newest *count* values."""
+        self.cut(len(self.values) - count)
+
+    def depth(self) -> int:
+        """How many brackets are open."""
+        return sum(isinstance(v, Token) and v.type in {"LBRACE", "LSQB"} for v in self.values)
+
+    def opener(self, terminal: str) -> Token | None:
+        """The innermost open bracket of a type."""
+        return next((v for v in reversed(self.values) if isinstance(v, Token) and v.type == terminal), None)
+
+    def start_of(self, height: int) -> Span | Token | None:
+        """The place of the first value above *height*, where it has one."""
+        value = self.values[height] if height < len(self.values) else None
+        return value if isinstance(value, Token) else getattr(value, "span", None)
