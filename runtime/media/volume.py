@@ -59,15 +59,23 @@ def open_volume(path: Path) -> VolumeReader:
     except BaseException:
         os.close(fd)
         raise
-    if reader.label.name != name:
+    try:
+        check_name(reader.label, name)
+    except MediaFault:
         reader.close()
-        raise MediaFault(
-            f"its label says that it is {reader.label.name}, its file's name says {name}",
-            place=place,
-            safe="nothing was written to it",
-            todo=f"give the file its name {reader.label.name}.tar back, in a folder where that name is free",
-        )
+        raise
     return reader
+
+
+def check_name(label: VolumeLabel, name: str) -> None:
+    """Raise :class:`MediaFault` where the volume found under *name* bears the label of another one (R5)."""
+    if label.name != name:
+        raise MediaFault(
+            f"its label says that it is {label.name}, its file's name says {name}",
+            place=Place(volume=name),
+            safe="nothing was written to it",
+            todo=f"give the file its name {label.name}.tar back, in a folder where that name is free",
+        )
 
 
 def from_descriptor(fd: int, path: Path) -> VolumeReader:
