@@ -1,0 +1,202 @@
+"""What the threads of a run tell its control, what the control shows, and what the engine needs of drives and catalog.
+
+Events are values; the control thread takes them from one queue. The queue is bounded by nature: each thread posts a few
+events in its life, and each volume one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from .faults import Fault
+from .kinds import SourceKind
+from .model import CopyResult, Ending, ObjectFacts, RunReport, Session
+from .plan import Drive as PlanDrive
+
+SourceState = Literal["waiting", "reading", "whole", "cut-off", "failed"]
+DriveState = Literal["mounting", "writing", "closing", "done", "failed"]
+
+# ---------------------------------------------------------------- events
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A drive is mounted and locked; ``notes`` say what was found (a torn tail that was cut back, say)."""
+
+    drive: str
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DriveFailed:
+    """A drive cannot be mounted, written or closed; its writer has left the rings already."""
+
+    drive: str
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class VolumeIndexed:
+    """An index is on the medium (fsynced): the catalog may know it. ``index`` is the drives' ``IndexedVolume``."""
+
+    drive: str
+    index: Any
+
+
+@dataclass(frozen=True, slots=True)
+class WriterDone:
+    """A writer's thread is at its end; ``results`` say what became of each object that it began."""
+
+    drive: str
+    results: tuple[CopyResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SourceDone:
+    """A source's reader is at its end."""
+
+    source: str
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class StopRequested:
+    """A signal asks for an orderly end."""
+
+
+Event = Mounted | DriveFailed | VolumeIndexed | WriterDone | SourceDone | StopRequested
+
+# ---------------------------------------------------------------- what a display sees
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSample:
+    """A source at one moment: payload bytes read, records published, expected size (bytes) where one is known."""
+
+    name: str
+    bytes: int
+    records: int
+    size: int | None
+    state: SourceState
+
+
+@dataclass(frozen=True, slots=True)
+class RingSample:
+    """A ring at one moment: records that its slowest reader has not taken, of ``depth``."""
+
+    id: int
+    feed: str
+    fill: int
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSample:
+    """A drive at one moment: bytes handed to it."""
+
+    name: str
+    agent: str
+    bytes: int
+    state: DriveState
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A run at one moment, ``seconds`` after its start."""
+
+    seconds: float
+    sources: tuple[SourceSample, ...]
+    rings: tuple[RingSample, ...]
+    drives: tuple[DriveSample, ...]
+
+
+class Observer(Protocol):
+    """Who watches a run. Called by the control thread only; an observer that raises is not called again."""
+
+    @property
+    def interval_seconds(self) -> float:
+        """How often ``sample`` is wanted."""
+
+    def started(self, session: Session, snapshot: Snapshot) -> None:
+        """The run has a session; nothing is mounted yet."""
+
+    def sample(self, snapshot: Snapshot) -> None:
+        """How it stands."""
+
+    def note(self, text: str) -> None:
+        """Something that is worth a line at once: a drive failed, a torn tail was cut back."""
+
+    def finished(self, report: RunReport) -> None:
+        """The run is over; nothing of it is left running."""
+
+
+class NoObserver:
+    """Watches nothing."""
+
+    interval_seconds = 3600.0
+
+    def started(self, session: Session, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def sample(self, snapshot: Snapshot) -> None:
+        """Nothing."""
+
+    def note(self, text: str) -> None:
+        """Nothing."""
+
+    def finished(self, report: RunReport) -> None:
+        """Nothing."""
+
+
+# ---------------------------------------------------------------- what the engine needs of others
+
+
+class DrivePort(Protocol):
+    """A drive as the engine uses it; all methods are called on its writer's thread. See ``drives.base``."""
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of records written; read by the control thread while the writer writes."""
+
+    def mount(self, session: Session, *, agent: str, plan_record: int) -> tuple[str, ...]:
+        """Lock the drive, prove where it may write; what is worth saying. Raises :class:`DriveFault`."""
+
+    def begin(self, facts: ObjectFacts) -> None:
+        """An object's records follow."""
+
+    def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
+        """One whole record. The view is valid only during the call."""
+
+    def end(self, object_id: str, ending: Ending) -> None:
+        """No record of that object follows."""
+
+    def close(self, seconds: float) -> tuple[CopyResult, ...]:
+        """Write the index, confirm everything (fsync), unlock. ``seconds`` is the run's age."""
+
+    def abandon(self, fault: Fault, seconds: float) -> tuple[CopyResult, ...]:
+        """Unlock after *fault*; save what can be saved. Does not raise."""
+
+
+class OpenDrive(Protocol):
+    """Makes a drive of the plan's drive; opens nothing yet."""
+
+    def __call__(self, plan_drive: PlanDrive, *, base: Path, on_index: Callable[[Any], None]) -> DrivePort:
+        """*on_index* is called on the writer's thread after an index is confirmed."""
+
+
+class CatalogPort(Protocol):
+    """The catalog as the engine uses it; all methods are called on the control thread."""
+
+    def begin_session(self, plan: str, fingerprint: str, started: str, at_least: int = 0) -> Session:
+        """A new session with the next number, greater than *at_least*."""
+
+    def record_volume(self, volume: Any) -> None:
+        """What lies on a volume, as its index says."""
+
+    def finish_session(
+        self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None
+    ) -> None:
+        """How the session ended; *kinds* of the sources, for objects of which nothing reached a medium."""

@@ -1,0 +1,42 @@
+"""What a run itself writes: left out of its own ``files`` sources (system.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from .kinds import encode_name
+from .plan import CompiledPlan
+from .sources.base import place_of
+from .sources.roots import OwnPath, literal
+
+#: What SQLite keeps beside a database.
+_BESIDE = ("", "-journal", "-wal", "-shm")
+
+
+def own_paths(plan: CompiledPlan, base: Path, state: Path) -> tuple[OwnPath, ...]:
+    """Volumes, state, spool and targets of *plan*."""
+    return tuple(_own(plan, base, state))
+
+
+def _own(plan: CompiledPlan, base: Path, state: Path) -> Iterator[OwnPath]:
+    for drive in plan.drives:
+        if drive.volumes is not None:
+            name = literal(encode_name(drive.name))
+            yield OwnPath(place_of(drive.volumes, base), (f"{name}-[0-9]*.tar*", f".{name}-[0-9]*.tar*"))
+    for agent in plan.agents:
+        if agent.spool is not None:
+            yield OwnPath(place_of(agent.spool, base))
+    for target in plan.targets:
+        written = target.files if target.files is not None else target.stream
+        if written is not None and written != "-":
+            yield OwnPath(place_of(written, base))
+    yield OwnPath(str(state), ("catalog.sqlite*",))
+    if plan.catalog is not None and plan.catalog.startswith("sqlite:///"):
+        yield from own_file(place_of(plan.catalog.removeprefix("sqlite:///"), base))
+
+
+def own_file(path: str) -> Iterator[OwnPath]:
+    """One file that the run writes (a catalog, a report), with what a database keeps beside it."""
+    for suffix in _BESIDE:
+        yield OwnPath(path + suffix)

@@ -1,0 +1,158 @@
+"""Source readers: one thread a source that turns bytes into records, straight in the ring.
+
+The payload is read into the slot behind the room for the label; then the record is sealed in place. The last record
+must say ``last=1``, and only once the source has ended well: so a record is held back until there is a byte behind
+it or the source has ended. A source that fails or is cut off never gets a last record; what was held back is
+published as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from .events import Event, SourceDone, SourceState
+from .faults import Fault
+from .media.record import HEADER_BYTES, seal
+from .model import Ending, ObjectFacts
+from .ring import Ring
+from .sources.base import Called, Cancel, OpenSource
+
+#: ``open`` of a reader: begins to read the source, raises a SourceFault.
+Opener = Callable[[Cancel], OpenSource]
+
+
+class SourceReader:
+    """Reads one source into one ring. Its counters may be read at any time by any thread.
+
+    ``bytes`` are payload bytes published, ``records`` records published; ``ending`` is set when the thread is done.
+    """
+
+    def __init__(self, facts: ObjectFacts, ring: Ring, opener: Opener, events: SimpleQueue[Event]) -> None:
+        self.thread = threading.Thread(target=self._run, name=f"source {facts.source}")
+        self.facts = facts
+        self.ring = ring
+        self.bytes = 0
+        self.records = 0
+        self.size: int | None = None
+        self.state: SourceState = "waiting"
+        self.ending: Ending | None = None
+        self._open = opener
+        self._events = events
+        self._cancel = Cancel()
+        self._held: tuple[memoryview, int] | None = None
+
+    def cancel(self, reason: str) -> None:
+        """Call the source off, from any thread: it stops at once, its object is cut off. What is published stays."""
+        self._cancel.set(reason)
+        self.ring.cancel()
+
+    def skip(self, ending: Ending) -> None:
+        """Instead of starting the thread: the source is not read at all."""
+        self._finish(ending)
+
+    def close(self) -> None:
+        """After the thread's end (or instead of its start): give descriptors back."""
+        self._cancel.close()
+
+    # ---------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        """Read to the end; whatever happens, the ring ends and the control is told."""
+        self.state = "reading"
+        try:
+            ending = self._read()
+        except Called:
+            ending = self._called_off()
+        except Fault as fault:
+            ending = Ending("failed", error=fault.message)
+        except OSError as error:
+            ending = Ending("failed", error=f"reading failed: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and end
+            ending = Ending("failed", error=f"internal error ({type(error).__name__}: {error})")
+        if ending.status != "whole" and self._held is not None:
+            self._publish(last=False)
+        self._finish(ending)
+        self._events.put(SourceDone(self.facts.source, ending))
+
+    def _finish(self, ending: Ending) -> None:
+        self.ending = ending
+        self.state = ending.status
+        self.ring.end(ending)
+
+    def _read(self) -> Ending:
+        source = self._open(self._cancel)
+        try:
+            self.size = source.size
+            return self._copy(source)
+        finally:
+            source.close()
+
+    def _copy(self, source: OpenSource) -> Ending:
+        room = self.ring.record_bytes - HEADER_BYTES
+        wait = self._waiter(source.fd) if source.waits else None
+        while True:
+            slot = self.ring.claim()
+            if slot is None:
+                raise Called
+            count = self._fill(source.fd, slot, wait)
+            if count == room:
+                self._held = (slot, count)
+                continue
+            ending = source.finish()
+            if ending.status == "whole":
+                if count or self._held is None:
+                    self._held = (slot, count)
+                self._publish(last=True)
+            return ending
+
+    def _fill(self, fd: int, slot: memoryview, wait: Callable[[], None] | None) -> int:
+        """Read until the slot is full or the source ends; publish the record held back at the first byte behind it."""
+        count = 0
+        view = slot[HEADER_BYTES:]
+        while len(view):
+            if wait is not None:
+                wait()
+            elif self._cancel.reason is not None:
+                raise Called
+            try:
+                got = os.readv(fd, [view])
+            except BlockingIOError:
+                continue
+            if got == 0:
+                break
+            if self._held is not None:
+                self._publish(last=False)
+            count += got
+            view = view[got:]
+        return count
+
+    def _publish(self, *, last: bool) -> None:
+        assert self._held is not None
+        slot, count = self._held
+        self._held = None
+        total = seal(slot, self.facts, self.records, count, last=last)
+        self.records += 1
+        self.bytes += count
+        self.ring.publish(total, count)
+
+    def _waiter(self, fd: int) -> Callable[[], None]:
+        """A function that blocks until *fd* can be read, and raises :class:`Called` once the source is called off."""
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        cancel_fd = self._cancel.fileno()
+        poll.register(cancel_fd, select.POLLIN)
+
+        def wait() -> None:
+            for ready, _ in poll.poll():
+                if ready == cancel_fd:
+                    raise Called
+
+        return wait
+
+    def _called_off(self) -> Ending:
+        reason = self._cancel.reason
+        return Ending("cut-off", error=reason or "no drive is left that stores it")

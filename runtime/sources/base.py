@@ -1,0 +1,82 @@
+"""What a reader thread needs of a source: a descriptor, how it ended, and how it is called off."""
+
+from __future__ import annotations
+
+import os
+import select
+from pathlib import Path
+from typing import Protocol
+
+from ..faults import Place, SourceFault
+from ..model import Ending
+from ..plan import Source
+
+
+class Cancel:
+    """Calls one source off, from any thread; a descriptor makes it visible to ``poll``. The first reason counts."""
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self._fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+
+    def fileno(self) -> int:
+        """Readable once the source is called off."""
+        return self._fd
+
+    def set(self, reason: str) -> None:
+        """Call the source off because of *reason*."""
+        if self.reason is None and self._fd >= 0:
+            self.reason = reason
+            os.eventfd_write(self._fd, 1)
+
+    def close(self) -> None:
+        """Give the descriptor back; no thread may use it any more."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+class Called(Exception):
+    """Raised inside a source that waits when it is called off."""
+
+
+class OpenSource(Protocol):
+    """A source that is being read."""
+
+    @property
+    def fd(self) -> int:
+        """Descriptor to read the object's bytes from, to its end."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether reading may block (a pipe, a FIFO, a terminal), so that ``poll`` comes first."""
+
+    @property
+    def size(self) -> int | None:
+        """Bytes that are expected, where that is known."""
+
+    def finish(self) -> Ending:
+        """After the end of the bytes: how it ended. May wait for a process; raises :class:`Called` when called off."""
+
+    def close(self) -> None:
+        """Stop what still runs, reap it, close what is open. Idempotent, after success and failure alike."""
+
+
+def fault(source: Source, message: str, *, todo: str = "") -> SourceFault:
+    """A :class:`SourceFault` of this source, in one form."""
+    return SourceFault(message, place=Place(source=source.name), todo=todo)
+
+
+def place_of(path: str, base: Path) -> str:
+    """*path* of a plan as an absolute path: relative ones are relative to *base*, the plan's folder."""
+    return os.path.join(os.path.abspath(base), path)  # noqa: PTH100, PTH118 - text, not resolved, odd bytes kept
+
+
+def wait_readable(fd: int, cancel: Cancel) -> None:
+    """Block until *fd* can be read; raises :class:`Called` when the source is called off."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    poll.register(cancel.fileno(), select.POLLIN)
+    for ready, _ in poll.poll():
+        if ready == cancel.fileno():
+            raise Called

@@ -1,0 +1,144 @@
+"""``files`` sources: trees of files as a pax archive, made by GNU tar (tar.md says what each option is for)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..model import Ending
+from ..plan import Source
+from . import base as sources
+from . import roots
+from .children import Child, Children, make_pipe
+from .tar_messages import TarMessages
+
+#: More bytes of names than this go to tar through a file instead of its argument list.
+_ARGUMENTS_MAX = 64 * 1024
+#: Extended features that a tar may have been built without: option → the word in its complaint.
+_EXTENDED = {"--xattrs": "XATTR", "--acls": "ACL", "--selinux": "SELinux"}
+
+_features_lock = threading.Lock()
+_features: tuple[str, tuple[str, ...]] | None = None
+
+
+class TarMissing(Exception):
+    """There is no GNU tar that can do the work; the text says what there is."""
+
+
+def features() -> tuple[str, tuple[str, ...]]:
+    """The program that is GNU tar here, and which of ``--xattrs --acls --selinux`` it was built with; found out once.
+
+    Raises :class:`TarMissing`.
+    """
+    global _features  # noqa: PLW0603 - a fact about the machine, found out once
+    with _features_lock:
+        if _features is None:
+            _features = _find()
+        return _features
+
+
+def _find() -> tuple[str, tuple[str, ...]]:
+    said = []
+    for program in ("tar", "gtar"):
+        try:
+            version = _ask([program, "--version"]).stdout.decode("utf-8", "replace").partition("\n")[0]
+        except OSError as error:
+            said.append(f"{program}: {error.strerror}")
+            continue
+        if "GNU tar" not in version:
+            said.append(f"{program} is {version.strip() or 'something unknown'}")
+            continue
+        nothing = ["--create", "--format=posix", "--sort=name", "--file=/dev/null", "--files-from=/dev/null"]
+        tried = _ask([program, *nothing, *_EXTENDED])
+        complaint = tried.stderr.decode("utf-8", "replace").strip()
+        if tried.returncode:
+            said.append(f"{version} is too old or too small: {complaint}")
+            continue
+        return program, tuple(option for option, word in _EXTENDED.items() if word.lower() not in complaint.lower())
+    raise TarMissing("; ".join(said))
+
+
+def _ask(argv: Sequence[str]) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(argv, capture_output=True, env=_environment(), stdin=subprocess.DEVNULL, check=False)
+
+
+def _environment() -> dict[str, str]:
+    """The environment of tar: messages that we can read, no options from elsewhere."""
+    environment = {k: v for k, v in os.environ.items() if k not in {"TAR_OPTIONS", "LANGUAGE", "LANG"}}
+    return {**environment, "LC_ALL": "C"}
+
+
+def command_line(
+    source: Source, names: Sequence[str], own: Sequence[roots.OwnPath], *, wide_pipe: bool
+) -> tuple[list[str], bytes | None]:
+    """tar's argument list, and what it reads on standard input (NUL-terminated names, when there are many)."""
+    program, extended = features()
+    argv = [program, "--create", "--format=posix", "--sparse", *extended, "--numeric-owner", "--sort=name"]
+    argv += ["--no-unquote", "--warning=no-file-ignored", "--pax-option=delete=atime,delete=ctime"]
+    argv += ["-b", "512" if wide_pipe else "20"]
+    if source.one_file_system:
+        argv.append("--one-file-system")
+    argv += roots.own_excludes(own, names)
+    argv += roots.excludes(source.exclude, names)
+    argv += ["-f", "-", "-C", "/"]
+    if sum(len(os.fsencode(name)) + 1 for name in names) > _ARGUMENTS_MAX:
+        return [*argv, "--null", "-T", "-"], b"".join(os.fsencode(name) + b"\0" for name in names)
+    return [*argv, "--", *names], None
+
+
+class FilesSource:
+    """A running tar."""
+
+    waits = True
+
+    def __init__(
+        self, source: Source, *, base: Path, children: Children, cancel: sources.Cancel, own: Sequence[roots.OwnPath]
+    ) -> None:
+        self._cancel = cancel
+        self.size = source.size
+        chosen = roots.choose(source.files, str(base), one_file_system=source.one_file_system)
+        if not chosen.names:
+            path, why = chosen.missing[0]
+            more = f" (and {len(chosen.missing) - 1} more)" if len(chosen.missing) > 1 else ""
+            raise sources.fault(
+                source, f"{path}{more}: {why}", todo="see that the source's paths exist and may be read"
+            )
+        self._messages = TarMessages(
+            [*chosen.warnings, *(f"{path}: {why}" for path, why in chosen.missing)], unread=len(chosen.missing)
+        )
+        read_end, write_end, wide = make_pipe()
+        try:
+            argv, names = command_line(source, chosen.names, own, wide_pipe=wide)
+        except TarMissing as error:
+            os.close(read_end)
+            os.close(write_end)
+            raise sources.fault(source, f"there is no GNU tar here ({error})", todo="install GNU tar") from None
+        with tempfile.TemporaryFile() as listing:
+            if names is not None:
+                listing.write(names)
+                listing.seek(0)
+            stdin = subprocess.DEVNULL if names is None else listing.fileno()
+            try:
+                self._child: Child = children.start(
+                    argv, cwd="/", sink=self._messages, pipe=(read_end, write_end), env=_environment(), stdin=stdin
+                )
+            except (OSError, ValueError) as error:
+                what = getattr(error, "strerror", None) or str(error)
+                raise sources.fault(source, f"tar cannot be started: {what}") from None
+
+    @property
+    def fd(self) -> int:
+        """tar's standard output."""
+        return self._child.fd
+
+    def finish(self) -> Ending:
+        """Wait for tar's exit status and sort its messages; see :class:`~.base.OpenSource`."""
+        return self._messages.ending(self._child.wait(self._cancel))
+
+    def close(self) -> None:
+        """Kill, reap, close."""
+        self._child.close()

@@ -1,0 +1,158 @@
+"""Which paths GNU tar is given, and what is left out: roots, their overlaps, excludes, what the run itself writes.
+
+Everything here only looks at names and ``lstat``; it decides, ``files.py`` runs tar.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPath:
+    """Something that the run writes: a folder, or (``names``) only files in it that match these shell patterns.
+
+    Where a source lies inside such a folder, or is that folder, only the patterns are left out: a plan whose
+    volumes lie beside its data must not lose the data.
+    """
+
+    folder: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Roots:
+    """``names`` for tar behind ``-C /``; ``missing`` are paths with the reason why they cannot be looked at."""
+
+    names: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+    warnings: tuple[str, ...]
+
+
+def absolute(path: str, base: str) -> str:
+    """*path* of a plan as an absolute path without ``.``, ``..`` and double slashes, symbolic links kept.
+
+    ``a/../b`` is not always ``b`` (``a`` may be a link): what stands before the last ``..`` is resolved by the system.
+    """
+    joined = os.path.join(os.path.abspath(base), path)  # noqa: PTH100, PTH118
+    parts = joined.split("/")
+    if ".." in parts:
+        last = len(parts) - parts[::-1].index("..")
+        joined = "/".join([os.path.realpath("/".join(parts[:last]) or "/"), *parts[last:]])
+    return "/" + "/".join(part for part in joined.split("/") if part not in ("", "."))
+
+
+def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
+    """The roots of a source: those that exist, without those that another one holds already."""
+    found: dict[str, str] = {}  # absolute path → name for tar
+    missing = []
+    warnings = []
+    for written in paths:
+        path = absolute(written, base)
+        follow = written.endswith(("/", "/."))
+        try:
+            is_link = stat.S_ISLNK(os.lstat(path).st_mode)
+        except (OSError, ValueError) as error:
+            missing.append((path, getattr(error, "strerror", None) or str(error)))
+            continue
+        if is_link and not follow:
+            warnings.append(
+                f"{path} is a symbolic link: the link is stored, not what it points to (end the path with / for that)"
+            )
+        name = path[1:] or "."
+        found[path] = f"{name}/" if is_link and follow else name
+    kept = [p for p in found if not any(q != p and _holds(q, p, one_file_system) for q in found)]
+    return Roots(tuple(found[p] for p in kept), tuple(missing), tuple(warnings))
+
+
+def _holds(outer: str, inner: str, one_file_system: bool) -> bool:
+    """Whether tar reaches *inner* from *outer*: below it, with no symbolic link and no file system's border between."""
+    if not is_below(inner, outer):
+        return False
+    try:
+        device = os.lstat(outer).st_dev
+        path = outer.rstrip("/")
+        parts = inner[len(path) + 1 :].split("/")
+        if stat.S_ISLNK(os.lstat(outer).st_mode):
+            return False
+        for i, part in enumerate(parts):
+            path = f"{path}/{part}"
+            here = os.lstat(path)
+            if i < len(parts) - 1 and stat.S_ISLNK(here.st_mode):
+                return False
+            if one_file_system and here.st_dev != device:
+                return False
+    except OSError:
+        return False
+    return True
+
+
+def is_below(inner: str, outer: str) -> bool:
+    """Whether *inner* is *outer* or lies below it, both absolute."""
+    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
+
+
+def excludes(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
+    """Options of tar for a plan's ``exclude``.
+
+    ``*.tmp`` and ``cache`` match at any depth; a slash at the end is dropped (tar would match nothing); ``*`` does not
+    match ``/``. A slash at the start makes the pattern rooted: at the root of the file system where it begins with
+    one of the source's own paths, else at each of the source's paths.
+    """
+    anywhere, rooted = [], []
+    for written in patterns:
+        pattern = written.rstrip("/")
+        if not pattern:
+            continue
+        if not pattern.startswith("/"):
+            anywhere.append(f"--exclude={pattern}")
+            continue
+        inside = [name for name in names if name != "." and is_below(pattern, "/" + name.rstrip("/"))]
+        if inside:
+            rooted.append(f"--exclude={pattern[1:]}")
+        else:
+            rooted += [f"--exclude={literal(name.rstrip('/'))}{pattern}" for name in names]
+    options = []
+    if anywhere:
+        options += ["--wildcards", "--no-wildcards-match-slash", "--no-anchored", *anywhere]
+    if rooted:
+        options += ["--wildcards", "--no-wildcards-match-slash", "--anchored", *rooted]
+    return options
+
+
+def literal(name: str) -> str:
+    """*name* as a pattern that matches only itself."""
+    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in name)
+
+
+def own_excludes(own: Iterable[OwnPath], names: Sequence[str]) -> list[str]:
+    """Options of tar that leave out what the run itself writes: anchored, and literal wherever a folder is meant.
+
+    Folders are compared after symbolic links are resolved, on both sides.
+    """
+    plain: dict[str, None] = {}
+    wild: dict[str, None] = {}
+    for name in names:
+        root = os.path.realpath("/" + name)
+        for path in own:
+            folder = os.path.realpath(path.folder)
+            if folder != root and is_below(folder, root):
+                plain[f"--exclude={_member(name, os.path.relpath(folder, root))}"] = None
+            elif is_below(root, folder):
+                for pattern in path.names:
+                    if root == folder:
+                        wild[f"--exclude={literal(_member(name, ''))}{pattern}"] = None
+    options = []
+    if plain:
+        options += ["--anchored", "--no-wildcards", *plain]
+    if wild:
+        options += ["--anchored", "--wildcards", "--no-wildcards-match-slash", *wild]
+    return options
+
+
+def _member(name: str, below: str) -> str:
+    """The name that tar gives to *below* (relative, or empty for a prefix) under the root *name*."""
+    return f"{name.rstrip('/')}/{below}"

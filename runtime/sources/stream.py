@@ -1,0 +1,64 @@
+"""``stream`` sources: the bytes of one file, block device, FIFO, or standard input (``-``)."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from ..model import Ending
+from ..plan import Source
+from . import base as sources
+from .children import enlarge
+
+
+class StreamSource:
+    """An open file. A file that grows or shrinks while it is read is just the bytes that were read."""
+
+    def __init__(self, source: Source, *, base: Path) -> None:
+        assert source.stream is not None
+        self.size = source.size
+        if source.stream == "-":
+            try:
+                self.fd = os.dup(0)
+            except OSError as error:
+                raise sources.fault(source, f"standard input cannot be read: {error.strerror}") from None
+            self._look(source, "standard input")
+            return
+        path = sources.place_of(source.stream, base)
+        try:
+            # Without O_NONBLOCK the opening of a FIFO waits for its writer, and could not be called off.
+            self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            if getattr(error, "errno", None) == errno.ENXIO:
+                raise sources.fault(source, f"{path} is a socket: it cannot be read as a stream") from None
+            what = getattr(error, "strerror", None) or str(error)
+            raise sources.fault(
+                source, f"{path} cannot be opened: {what}", todo="see that it exists and may be read"
+            ) from None
+        self._look(source, path)
+
+    def _look(self, source: Source, name: str) -> None:
+        found = os.fstat(self.fd)
+        if stat.S_ISDIR(found.st_mode):
+            self.close()
+            raise sources.fault(
+                source, f"{name} is a folder: it cannot be read as a stream", todo="declare the source with `files = …`"
+            )
+        self.waits = not stat.S_ISREG(found.st_mode)
+        if not self.waits:
+            self.size = max(0, found.st_size - os.lseek(self.fd, 0, os.SEEK_CUR))
+            os.posix_fadvise(self.fd, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        elif stat.S_ISFIFO(found.st_mode):
+            enlarge(self.fd)
+
+    def finish(self) -> Ending:
+        """The end of the bytes is a good end."""
+        return Ending("whole")
+
+    def close(self) -> None:
+        """Close it."""
+        fd, self.fd = self.fd, -1
+        if fd >= 0:
+            os.close(fd)
