@@ -1,0 +1,82 @@
+"""Progress of one piece of work with a known number of bytes, on stderr: a bar on a terminal, few lines elsewhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from .console import harmless
+
+_PLAIN_SECONDS = 10.0
+
+
+@contextmanager
+def meter(mode: str, what: str, total_bytes: int) -> Iterator[Callable[[int], None] | None]:
+    """Give a function that is told the bytes done so far, or None where nobody wants to see them.
+
+    *mode*: ``auto`` (a bar on a terminal, else nothing for short work and a line now and then for long), ``rich``,
+    ``plain``, ``json`` or ``none``.
+    """
+    if mode == "auto":
+        terminal = sys.stderr.isatty() and not os.environ.get("CI") and os.environ.get("TERM") != "dumb"
+        mode = "rich" if terminal else "plain"
+    if mode == "none":
+        yield None
+    elif mode == "rich":
+        with _bar(harmless(what), total_bytes) as moved:
+            yield moved
+    else:
+        yield _lines(mode, harmless(what), total_bytes)
+
+
+@contextmanager
+def _bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(binary_units=True),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total_bytes)
+        due = 0.0
+
+        def moved(done: int) -> None:
+            nonlocal due
+            now = time.monotonic()
+            if now >= due:
+                due = now + 0.1
+                progress.update(task, completed=done)
+
+        yield moved
+
+
+def _lines(mode: str, what: str, total_bytes: int) -> Callable[[int], None]:
+    start = time.monotonic()
+    due = start + (_PLAIN_SECONDS if mode == "plain" else 1.0)
+
+    def moved(done: int) -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now < due:
+            return
+        due = now + (_PLAIN_SECONDS if mode == "plain" else 1.0)
+        if mode == "json":
+            line = json.dumps({"what": what, "bytes": done, "total": total_bytes, "seconds": round(now - start, 1)})
+        else:
+            line = f"{what}: {done / 2**20:.0f} of {total_bytes / 2**20:.0f} MiB"
+        try:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            pass
+
+    return moved

@@ -1,0 +1,147 @@
+"""``tcc restore``: a source comes back from any surviving copy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..runtime.faults import EXIT_OK, CatalogFault
+from .console import harmless, print_result, say
+from .options import catalog_option, define_option, plan_option, state_option
+
+if TYPE_CHECKING:
+    from ..runtime.catalog.store import Catalog
+    from ..runtime.restore.restore import Reading, Restored
+    from ..runtime.restore.shelf import Shelf
+
+
+@click.command(
+    epilog="Examples:  tcc restore home --plan night.tc --to /restored   "
+    "tcc restore shop --from /media/vault --to /restored --as-of 2026-11-20T02:00"
+)
+@click.argument("source")
+@click.option(
+    "--to", "to", metavar="DIR", required=True, help="Folder to restore into; it must be empty, or not there."
+)
+@click.option("--object", "object_id", metavar="ID", help="This object, not the newest.")
+@click.option("--as-of", metavar="TIME", help="The newest object of a session that began by then (ISO, local time).")
+@click.option(
+    "--from",
+    "volumes",
+    metavar="VOLUME",
+    multiple=True,
+    help="Read this volume, or the volumes in this folder (may be repeated); needs no catalog.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be read, and from which volumes.")
+@click.option("--overwrite", is_flag=True, help="Restore into a folder that is not empty.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
+    default="auto",
+    help="How progress is shown on stderr.",
+)
+@plan_option
+@catalog_option
+@state_option
+@define_option
+def restore_command(
+    *,
+    source: str,
+    to: str,
+    object_id: str | None,
+    as_of: str | None,
+    volumes: tuple[str, ...],
+    dry_run: bool,
+    overwrite: bool,
+    progress: str,
+    plan_path: str | None,
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+) -> int:
+    """Bring SOURCE (or PLAN/SOURCE) back: its newest whole object, from the best copies.
+
+    A files source's members go to DIR, below the path that they had; a stream's or command's data to DIR/SOURCE.
+    Records that are damaged in one copy are taken from another.
+    """
+    from ..runtime.restore.restore import plan_reading, restore
+    from ..runtime.restore.select import choose, moment, resolve_source
+    from ..runtime.restore.shelf import Shelf
+
+    given = [Path(v) for v in volumes]
+    with open_for_reading(given, plan_path, catalog, state, defines) as known:
+        shelf = Shelf(known.volumes(), given)
+        plan, name = resolve_source(known, source)
+        choice = choose(
+            known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
+        )
+    for note in choice.notes:
+        say(f"note: {note}")
+    reading = plan_reading(choice.object, shelf)
+    if dry_run:
+        _show(reading, Path(to))
+        return EXIT_OK
+    from .meter import meter
+
+    with meter(progress, f"restoring {name}", reading.bytes) as moved:
+        result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=moved)
+    _tell(result, shelf)
+    return result.exit_code
+
+
+def open_for_reading(
+    given: list[Path], plan_path: str | None, catalog: str | None, state: str | None, defines: dict[str, str]
+) -> Catalog:
+    """The catalog that the options mean; one made from the given volumes where none is named, or none is there."""
+    from .state import open_the_catalog
+
+    plan = folder = None
+    if plan_path is not None:
+        from .plans import load_plan
+
+        plan, folder = load_plan(plan_path, defines)
+    if not given:
+        return open_the_catalog(catalog, state, plan, folder)
+    if plan is not None or catalog is not None or state is not None:
+        try:
+            return open_the_catalog(catalog, state, plan, folder)
+        except CatalogFault as fault:
+            say(f"note: {fault.message}; reading the volumes instead")
+    from ..runtime.catalog.rebuild import catalog_of_volumes
+
+    known, unreadable = catalog_of_volumes(given)
+    for bad in unreadable:
+        say(f"warning: {bad}", style="1;33")
+    return known
+
+
+def _show(reading: Reading, to: Path) -> None:
+    item = reading.object
+    print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, session {item.number} of {item.started}"))
+    print_result(f"bytes    {item.bytes} in {item.records} records")
+    target = to if item.kind == "files" else to / item.source
+    print_result(harmless(f"to       {target}"))
+    for role, volumes in (("volume", reading.volumes), ("spare", reading.spare)):
+        for volume in volumes:
+            place = str(volume.path) if volume.path else f"missing: {volume.why}"
+            print_result(harmless(f"{role:8} {volume.name}  {volume.id}  {place}"))
+
+
+def _tell(result: Restored, shelf: Shelf) -> None:
+    item = result.object
+    for warning in item.warnings:
+        say(f"warning: when it was backed up: {warning}", style="1;33")
+    if item.unread:
+        say(f"warning: the object lacks {item.unread} files that could not be read when it was backed up", style="1;33")
+    for note in result.mended_notes:
+        say(f"warning: {note}", style="1;33")
+    if result.mended > len(result.mended_notes):
+        say(f"warning: {result.mended - len(result.mended_notes)} more records were taken from other copies")
+    for note in result.notes:
+        say(f"note: {note}")
+    for problem in result.problems:
+        say(f"error: {problem}", style="1;31")
+    words = {"ok": "restored", "degraded": "restored in part", "failed": "not restored"}[result.status]
+    say(f"{words}: {item.plan}/{item.source} of {item.started}, {result.bytes} bytes, to {result.place}")

@@ -1,0 +1,173 @@
+"""A catalog from volumes alone: every index of every volume, handed to the same function that a run uses."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..drives.base import IndexedVolume
+from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
+from ..media.volume import open_volume
+from .database import parse_where
+from .store import Catalog, memory_catalog, open_catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """What a rebuild found. ``faults``: volumes that could not be read, or were not believed; ``notes``: oddities.
+
+    ``kept``: where the catalog that was there before is now.
+    """
+
+    volumes: int
+    indexes: int
+    faults: tuple[Fault, ...]
+    notes: tuple[str, ...]
+    kept: Path | None = None
+
+
+def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str]]:
+    """All sessions of the volume at *path*, and what was not as it should be. Raises MediaFault."""
+    with open_volume(path) as reader:
+        contents = reader.indexes()
+        notes = [*contents.notes, *(str(d) for d in contents.damages if not d.torn)]
+        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes
+
+
+def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
+    """Record every volume of *paths* (folders or files) in *catalog*; a volume that cannot be is reported, not fatal.
+
+    Raises UsageFault where a path does not exist, CatalogFault where the catalog itself cannot be written.
+    """
+    faults: list[Fault] = []
+    notes: list[str] = []
+    volumes = indexes = 0
+    for path in volume_files(paths):
+        try:
+            found, said = read_volume(path)
+        except MediaFault as fault:
+            faults.append(_named(fault, path))
+            continue
+        notes += said
+        if not found:
+            notes.append(f"volume {path.stem}: it holds no session")
+            continue
+        try:
+            catalog.record_volumes(found)
+        except CatalogFault as fault:
+            faults.append(_named(fault, path))
+            continue
+        volumes += 1
+        indexes += len(found)
+    return Rebuilt(volumes, indexes, tuple(faults), tuple(notes))
+
+
+def catalog_of_volumes(paths: Iterable[Path]) -> tuple[Catalog, tuple[Fault, ...]]:
+    """A catalog in memory of these volumes, and why some could not be read."""
+    catalog = memory_catalog()
+    try:
+        return catalog, record_paths(catalog, paths).faults
+    except BaseException:
+        catalog.close()
+        raise
+
+
+def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
+    """Make the catalog at *where* (path or URL) anew from the volumes of *paths*.
+
+    A file is written aside and takes the catalog's place only when it is complete; the old one is kept under another
+    name. Another database must not hold a catalog yet. When no volume could be read nothing is replaced. Raises
+    UsageFault and CatalogFault.
+    """
+    url, name = parse_where(where)
+    if url.get_backend_name() != "sqlite" or not url.database:
+        with open_catalog(where, create=True) as catalog:
+            if catalog.sessions() or catalog.volumes():
+                raise CatalogFault(
+                    f"the database {name} holds a catalog already",
+                    safe="it was not changed",
+                    todo="rebuild into an empty database",
+                )
+            return record_paths(catalog, paths)
+    target = Path(url.database)
+    aside = target.with_name(f"{target.name}.rebuild-{os.getpid()}")
+    try:
+        with open_catalog(aside, create=True) as catalog:
+            result = record_paths(catalog, paths)
+        if not result.volumes:
+            return result
+        kept = _keep(target)
+        aside.replace(target)
+        _sync(target.parent)
+    except OSError as error:
+        raise CatalogFault(f"the catalog {target} cannot be replaced: {error.strerror}") from None
+    finally:
+        for left in (aside, *_beside(aside)):
+            left.unlink(missing_ok=True)
+    return Rebuilt(result.volumes, result.indexes, result.faults, result.notes, kept)
+
+
+def _keep(target: Path) -> Path | None:
+    """Move the catalog that is there out of the way, with the files that belong to it; return its new name."""
+    if not target.exists():
+        return None
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    kept = target.with_name(f"{target.name}.before-{stamp}")
+    count = 1
+    while kept.exists():
+        count += 1
+        kept = target.with_name(f"{target.name}.before-{stamp}-{count}")
+    for own in _beside(target):
+        if own.exists():
+            own.replace(kept.with_name(kept.name + own.name.removeprefix(target.name)))
+    target.replace(kept)
+    return kept
+
+
+def _beside(database: Path) -> tuple[Path, Path]:
+    """The files that SQLite keeps beside a database."""
+    return database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")
+
+
+def _sync(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _named(fault: Fault, path: Path) -> Fault:
+    """*fault* with the path of the volume's file, which its label may not tell."""
+    named = type(fault)(f"{path}: {fault.message}", place=Place(), safe=fault.safe, todo=fault.todo)
+    named.__cause__ = fault
+    return named
+
+
+def volume_files(paths: Iterable[Path]) -> list[Path]:
+    """The volume files that *paths* are, or hold when they are folders; sorted, absolute, each once.
+
+    Only names of the form ``DRIVE-NNNNNN.tar`` count inside a folder. Raises UsageFault where a path is not there.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        try:
+            if path.is_dir():
+                inside = sorted(p for p in path.iterdir() if _is_volume_name(p.name))
+            elif path.exists() or path.is_symlink():
+                inside = [path]
+            else:
+                raise UsageFault(f"{path} does not exist", todo="name a folder of volumes, or a volume's file")
+        except OSError as error:
+            raise UsageFault(f"{path} cannot be read: {error.strerror}") from None
+        for file in inside:
+            files[file.absolute()] = None
+    return list(files)
+
+
+def _is_volume_name(name: str) -> bool:
+    stem, dash, number = name.removesuffix(".tar").rpartition("-")
+    return name.endswith(".tar") and bool(stem and dash) and len(number) == 6 and number.isdigit()

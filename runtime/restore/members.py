@@ -1,0 +1,405 @@
+"""Members of a ``files`` object in flight: which bytes may go to tar, and which members are refused.
+
+A ``files`` object is a pax archive made by GNU tar. On its way into ``tar -x`` every header is looked at, in one pass
+over the records, and a member that could leave the folder is cut out of the stream: absolute names, ``..``, anything
+below a link that this archive makes or that the folder already holds, hard links to such places. Where a header
+cannot be read for certain the restore stops, since tar might read it otherwise than we do: a wrong checksum, a number
+in an odd form, a global header, a kind of member that no backup of ours contains.
+
+A header block lies in one payload (payloads are whole blocks); extended headers (``x``, ``L``, ``K``) may go over its
+end, and are then held back (at most :data:`HEADERS_BYTES_MAX`). Memory is bounded but for one hash for each symbolic
+link of the archive, up to :data:`LINKS_MAX` of them. GNU tar itself makes links that point outside only at its very
+end, which is what protects a fresh folder beyond that number.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+from zlib import adler32
+
+BLOCK: Final = 512
+#: Extended headers of one member: long names and extended attributes (64 KiB each on Linux).
+HEADERS_BYTES_MAX: Final = 16 << 20
+#: Symbolic links that are remembered (about 80 bytes each).
+LINKS_MAX: Final = 1 << 20
+#: Refused members that are named in the report.
+NAMED_MAX: Final = 100
+
+_X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B
+_FILE, _OLD_FILE, _CONTIGUOUS = 0x30, 0x00, 0x37
+_HARD_LINK, _SYMLINK, _CHAR, _BLOCK_DEVICE, _FOLDER, _FIFO = 0x31, 0x32, 0x33, 0x34, 0x35, 0x36
+_FILES: Final = frozenset({_FILE, _OLD_FILE, _CONTIGUOUS})
+_WITHOUT_CONTENT: Final = frozenset({_HARD_LINK, _SYMLINK, _CHAR, _BLOCK_DEVICE, _FOLDER, _FIFO})
+_ZEROS: Final = bytes(BLOCK)
+_END: Final = bytes(2 * BLOCK)
+
+
+class Unsound(Exception):
+    """The archive cannot be read for certain from here on; ``str()`` is the reason."""
+
+
+class Folder(Protocol):
+    """What the walker asks of the folder that the members go to. Names are relative, without ``..``."""
+
+    def leads_away(self, name: bytes) -> bool:
+        """Whether *name* is, or lies below, a symbolic link that the folder holds now."""
+        ...
+
+
+class Walker:
+    """Looks at every member of one archive. Not safe to use from several threads.
+
+    *folder*: what the target already holds, None when it was empty. *privileged*: whether device nodes are let through,
+    and setuid and setgid bits kept.
+    """
+
+    def __init__(self, folder: Folder | None = None, *, privileged: bool = True) -> None:
+        self.members = 0
+        self.device_nodes = 0
+        self.set_id_files = 0
+        self.refused = 0
+        #: (name, reason) of the first refused members
+        self.refusals: list[tuple[bytes, str]] = []
+        #: the two zero blocks were reached
+        self.ended = False
+        #: name of the member whose content is not yet complete, or None
+        self.open_member: bytes | None = None
+        #: what of the last payload is good although it was not returned
+        self.rescued: list[memoryview | bytes] = []
+        self._folder = folder
+        self._privileged = privileged
+        self._links: set[int] = set()
+        self._parent: bytes | None = None
+        self._carry = bytearray()
+        self._want = 0
+        self._left = 0
+        self._keep = True
+        self._name = b""
+
+    # ------------------------------------------------------------ the stream
+
+    def feed(self, payload: memoryview) -> list[memoryview | bytes]:
+        """Take the next payload; return what of it (and of what was held back) goes to tar, in order.
+
+        The views lie in *payload*, in which bytes may have been changed. Raises Unsound: what is good of this payload
+        is then in ``rescued``.
+        """
+        out: list[memoryview | bytes] = []
+        size = len(payload)
+        if self.ended or not size:
+            return out
+        self.rescued = out
+        if size % BLOCK:
+            raise Unsound("a record that is no whole number of blocks")
+        at = self._feed_carry(payload, out) if self._carry else 0
+        if self._carry:
+            return out
+        start = at
+        left, keep = self._left, self._keep
+        try:
+            while True:
+                if left:
+                    step = left if left < size - at else size - at
+                    at += step
+                    left -= step
+                    if not keep:
+                        start = at
+                    if left:
+                        break
+                if at >= size:
+                    break
+                self.open_member = None
+                end = self._head(payload, at)
+                if end < 0:
+                    out.append(payload[start:at])
+                    self._carry += payload[at:]
+                    start = at = size
+                    keep = True
+                    break
+                if end == 0:
+                    out.append(payload[start:at])
+                    out.append(_END)
+                    start = at = size
+                    self.ended = True
+                    break
+                keep = self._keep
+                if not keep:
+                    out.append(payload[start:at])
+                    start = end
+                at = end
+                left = self._left
+        except Unsound:
+            out.append(payload[start:at])
+            raise
+        if start < size and keep:
+            out.append(payload[start:size])
+        self._left, self._keep = left, keep
+        self.open_member = self._name if left and keep else None
+        return out
+
+    def _feed_carry(self, payload: memoryview, out: list[memoryview | bytes]) -> int:
+        """Complete the headers that were held back; return the position behind what was used of *payload*.
+
+        ``_carry`` is empty when they are complete; their member's content then follows.
+        """
+        at = 0
+        while len(self._carry) + len(payload) - at >= self._want:
+            step = self._want - len(self._carry)
+            self._carry += payload[at : at + step]
+            at += step
+            with memoryview(self._carry) as held:
+                end = self._head(held, 0)
+            if end >= 0:
+                if self._keep:
+                    out.append(bytes(self._carry))
+                self._carry.clear()
+                return at
+        self._carry += payload[at:]
+        return len(payload)
+
+    # ------------------------------------------------------------ one member
+
+    def _head(self, data: memoryview, start: int) -> int:
+        """Read the headers of the member at *start*.
+
+        Returns the position behind them, 0 for the archive's end, or -1 when more bytes are needed (``_want``, counted
+        from *start*); never 0 behind extended headers. Sets ``_left`` (bytes of content with padding), ``_keep`` and
+        ``_name``.
+        """
+        at, size = start, len(data)
+        extended: dict[bytes, list[bytes]] | None = None
+        while True:
+            if size - at < BLOCK:
+                return self._more(at - start + BLOCK)
+            header = bytes(data[at : at + BLOCK])
+            field = header[148:156]
+            total = (
+                (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) + 254 - sum(field)
+            )  # each half's sum is below Adler's modulus: exact
+            if field[:6].isdigit() and field[6] in b"\0 ":
+                try:
+                    right = int(field[:6], 8) == total
+                except ValueError:
+                    right = False
+            else:
+                right = _loose_octal(field) == total
+            if not right:
+                if header == _ZEROS:
+                    if extended is not None:
+                        raise Unsound("extended headers without a member")
+                    return 0
+                raise Unsound("a member's header has a wrong checksum")
+            kind = header[156]
+            number = header[124:136]
+            if number[11] == 0 and number[:11].isdigit():
+                try:
+                    content = int(number[:11], 8)
+                except ValueError:
+                    raise Unsound("a member's size cannot be read") from None
+            else:
+                content = _odd_size(number)
+            if kind not in (_X, _LONG_NAME, _LONG_LINK):
+                break
+            body_at = at + BLOCK
+            behind = body_at + (content + 511 & -512)
+            if behind - start > HEADERS_BYTES_MAX:
+                raise Unsound("a member's extended headers are larger than any that a backup makes")
+            if size - behind < BLOCK:
+                return self._more(behind - start + BLOCK)
+            body = bytes(data[body_at : body_at + content])
+            if kind != _X:
+                extended = extended or {}
+                key = b"path" if kind == _LONG_NAME else b"linkpath"
+                extended.setdefault(key, []).append(body.partition(b"\0")[0])
+            else:
+                if extended is None:
+                    extended = {}
+                if b"path" in body or b"size" in body or b"GNU." in body:
+                    _read_pax(body, extended)
+            at = behind
+        self._member(header, kind, content, extended, data, at)
+        return at + BLOCK
+
+    def _more(self, want: int) -> int:
+        self._want = want
+        return -1
+
+    def _member(  # noqa: PLR0917 - one call a member: keywords cost
+        self,
+        header: bytes,
+        kind: int,
+        content: int,
+        extended: dict[bytes, list[bytes]] | None,
+        data: memoryview,
+        at: int,
+    ) -> None:
+        self.members += 1
+        name = header[:100].partition(b"\0")[0]
+        if header[345] and header[257:263] == b"ustar\0":
+            name = header[345:500].partition(b"\0")[0] + b"/" + name
+        names = (name,)
+        links: tuple[bytes, ...] = ()
+        if kind in (_HARD_LINK, _SYMLINK):
+            links = (header[157:257].partition(b"\0")[0],)
+        if extended:
+            if b"size" in extended:
+                content = _decimal(extended[b"size"][-1])
+            given = (*extended.get(b"path", ()), *extended.get(b"GNU.sparse.name", ()))
+            if given:
+                names = given
+                name = given[-1]
+            if b"linkpath" in extended:
+                links = tuple(extended[b"linkpath"])
+        self._name = name
+        if kind in _FILES:
+            self._left = content + 511 & -512
+        elif kind in _WITHOUT_CONTENT:
+            if content:
+                raise Unsound("a member without content claims to have some")
+            self._left = 0
+        else:
+            raise Unsound(f"a member of a kind that no backup makes ({kind:#04x})")
+        why = self._objection(kind, names, links)
+        if why is None and kind in (_CHAR, _BLOCK_DEVICE):
+            self.device_nodes += 1
+            if not self._privileged:
+                why = "a device node, which only root can make"
+        if why is not None:
+            self.refused += 1
+            if len(self.refusals) < NAMED_MAX:
+                self.refusals.append((name, why))
+            self._keep = False
+            return
+        self._keep = True
+        if header[100:104] != b"0000" and kind in _FILES:
+            self._set_id(header, data, at)
+
+    def _set_id(self, header: bytes, data: memoryview, at: int) -> None:
+        """Count a setuid or setgid file, and take the bits from it where they are not to be kept."""
+        try:
+            mode = int(header[100:108].strip(b"\0 ") or b"0", 8)
+        except ValueError:
+            raise Unsound("a member's mode cannot be read") from None
+        if not mode & 0o6000:
+            return
+        self.set_id_files += 1
+        if not self._privileged:
+            plain = header[:100] + b"%07o\0" % (mode & 0o1777) + header[108:148] + b" " * 8 + header[156:]
+            data[at : at + BLOCK] = plain[:148] + b"%06o\0 " % sum(plain) + plain[156:]
+
+    def _objection(self, kind: int, names: tuple[bytes, ...], links: tuple[bytes, ...]) -> str | None:
+        """Why this member must not go to tar, or None."""
+        for name in names:
+            if not name or name[0] == 0x2F:
+                return "an absolute name" if name else "no name"
+            if b".." in name and b".." in name.split(b"/"):
+                return "a name with .."
+            if b"\0" in name or (b"\0" in links[0] if links else False):
+                return "a name with a zero byte"
+            plain = _plain(name)
+            parent = plain.rpartition(b"/")[0]
+            if parent != self._parent:
+                if parent and (why := self._away(parent, kind)):
+                    return why
+                self._parent = parent
+            if kind == _FOLDER and plain and self._folder is not None and self._folder.leads_away(plain):
+                return "a folder whose place in the target is a symbolic link"
+            if kind == _FOLDER and self._links and hash(plain) in self._links:
+                return "a folder in the place of a link of this archive"
+        if kind == _SYMLINK:
+            self._remember(_plain(names[-1]))
+        elif kind == _HARD_LINK:
+            return self._hard_link_objection(names[-1], links)
+        return None
+
+    def _hard_link_objection(self, name: bytes, links: tuple[bytes, ...]) -> str | None:
+        for target in links:
+            if not target or target[0] == 0x2F or b".." in target.split(b"/"):
+                return "a hard link to a place outside"
+            plain = _plain(target)
+            parent = plain.rpartition(b"/")[0]
+            if parent and (why := self._away(parent, _HARD_LINK)):
+                return f"a hard link to what is {why}"
+            # A hard link to a symbolic link is one more symbolic link.
+            if hash(plain) in self._links or (self._folder is not None and self._folder.leads_away(plain)):
+                self._remember(_plain(name))
+        return None
+
+    def _away(self, parent: bytes, kind: int) -> str | None:
+        """Why nothing may be made below *parent*, or None."""
+        if self._links:
+            part = parent
+            while part:
+                if hash(part) in self._links:
+                    return "below a link of this archive"
+                part = part.rpartition(b"/")[0]
+        if self._folder is not None and self._folder.leads_away(parent):
+            return "below a symbolic link in the target"
+        return None
+
+    def _remember(self, name: bytes) -> None:
+        if len(self._links) < LINKS_MAX:
+            self._links.add(hash(name))
+        self._parent = None
+
+
+# ---------------------------------------------------------------- names and numbers
+
+
+def _plain(name: bytes) -> bytes:
+    """*name* without ``.`` components, doubled and trailing slashes: equal names compare equal."""
+    if b"./" in name or b"//" in name or name.endswith(b"/.") or name == b".":
+        return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
+    return name.rstrip(b"/")
+
+
+def _loose_octal(field: bytes) -> int:
+    """A checksum in one of the other usual forms, or -1."""
+    digits = field.strip(b" \0")
+    if not digits.isdigit():
+        return -1
+    try:
+        return int(digits, 8)
+    except ValueError:
+        return -1
+
+
+def _odd_size(field: bytes) -> int:
+    """A size in base 256 (GNU, for 8 GiB and more), or octal with a blank at its end."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0")
+    try:
+        if digits.isdigit():
+            return int(digits, 8)
+    except ValueError:
+        pass
+    raise Unsound("a member's size cannot be read")
+
+
+def _decimal(text: bytes) -> int:
+    if not text.isdigit() or len(text) > 20:
+        raise Unsound("a member's size cannot be read")
+    return int(text)
+
+
+_NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
+
+
+def _read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
+    """Read the records ``LENGTH KEY=VALUE\\n`` of a pax header; keep those that decide where content goes."""
+    at = 0
+    while at < len(body):
+        blank = body.find(b" ", at, at + 12)
+        digits = body[at:blank] if blank > 0 else b""
+        if not digits.isdigit():
+            raise Unsound("an extended header cannot be read")
+        end = at + int(digits)
+        key, equals, value = body[blank + 1 : end].partition(b"=")
+        if end > len(body) or end <= blank or not equals or value[-1:] != b"\n":
+            raise Unsound("an extended header cannot be read")
+        if key in _NAMES:
+            into.setdefault(key, []).append(value[:-1])
+        elif key.startswith(b"GNU.volume."):
+            raise Unsound("an extended header of a tape that spans, which no backup makes")
+        at = end

@@ -1,0 +1,166 @@
+"""Reading one object back, record by record, from whichever copy has each record sound.
+
+A copy is read in the order of its medium, in one pass: records of other objects are skipped by their headers. Where a
+record is damaged or missing, or its volume is absent, that record alone is taken from another copy, whose place in its
+own medium moves only forward, too. What is handed on was checked: its headers and digest, its object, source, sequence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from ..catalog.queries import CatalogCopy, CatalogObject
+from ..faults import MediaFault
+from ..media.record import RecordHeader
+from ..media.scan import Damage, ScannedRecord
+from ..media.volume import VolumeReader
+from ..model import Segment
+from .shelf import Shelf
+
+#: Faults that a report names one by one; the others are counted.
+NAMED_MAX = 50
+
+
+class RecordLost(Exception):
+    """No copy at hand holds record ``sequence``; ``reasons`` say what each copy answered."""
+
+    def __init__(self, sequence: int, reasons: Sequence[str]) -> None:
+        super().__init__(f"record {sequence} is lost: " + ("; ".join(reasons) or "no copy holds it"))
+        self.sequence = sequence
+        self.reasons = tuple(reasons)
+
+
+@dataclass(slots=True)
+class Mended:
+    """What was amiss with copies although the restore went on: ``count`` records, the first ones named in ``notes``."""
+
+    count: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def add(self, note: str) -> None:
+        """One record came from another copy than the one that was read."""
+        self.count += 1
+        if len(self.notes) < NAMED_MAX:
+            self.notes.append(note)
+
+
+class _Part:
+    """One segment of one copy: opened when it is first needed, read forward, closed behind its last record."""
+
+    def __init__(self, item: CatalogObject, segment: Segment, shelf: Shelf) -> None:
+        self.segment = segment
+        self._item = item
+        self._shelf = shelf
+        self._reader: VolumeReader | None = None
+        self._members: Iterator[ScannedRecord] | None = None
+        self._at: ScannedRecord | None = None
+        #: why nothing can be read here any more
+        self._closed: str | None = None
+        self._damage = ""
+
+    def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
+        """Read record *sequence* into *into*. Raises MediaFault when it is not sound here."""
+        segment = self.segment
+        if self._closed is not None:
+            raise MediaFault(self._closed)
+        try:
+            if self._members is None:
+                self._reader = self._shelf.open(segment.volume_id)
+                self._members = self._own(self._reader)
+            while self._at is None or self._at.header.sequence < sequence:
+                found = next(self._members, None)
+                if found is None:
+                    self.close(self._damage or f"volume {segment.volume_name}: it lacks record {sequence}")
+                    raise MediaFault(self._closed or "")
+                self._at = found
+        except MediaFault as fault:
+            self.close(str(fault))
+            raise
+        if self._at.header.sequence > sequence:
+            raise MediaFault(self._damage or f"volume {segment.volume_name}: it lacks record {sequence}")
+        assert self._reader is not None
+        header = self._reader.read(self._at.position, into)
+        if (header.object_id, header.sequence) != (self._item.id, sequence) or header.source != self._item.source:
+            raise MediaFault(f"volume {segment.volume_name}, at byte {self._at.position}: another record lies there")
+        if self._at.position >= segment.last:
+            self.close(f"volume {segment.volume_name}: it lacks record {sequence + 1}")
+        return header
+
+    def _own(self, reader: VolumeReader) -> Iterator[ScannedRecord]:
+        """The object's records of this part, unread, in order of position; their order of sequence is the caller's."""
+        low, high = self.segment.first, self.segment.last
+        for member in reader.members(low, reader.size, check=False):
+            if member.position > high:
+                return
+            if isinstance(member, Damage):
+                self._damage = str(member)
+            elif isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
+                yield member
+
+    def close(self, why: str) -> None:
+        """Give the volume back; later questions get *why* as their answer."""
+        self._closed = why
+        self._members = self._at = None
+        if self._reader is not None:
+            self._reader.close()
+            self._reader = None
+
+
+class ObjectReader:
+    """All copies of one object, in the order in which they are preferred. Close it when done."""
+
+    def __init__(self, item: CatalogObject, copies: Sequence[CatalogCopy], shelf: Shelf) -> None:
+        self.mended = Mended()
+        self._item = item
+        self._copies = [(c.drive, [_Part(item, s, shelf) for s in c.segments]) for c in copies if c.segments]
+
+    def records(self, into: memoryview) -> Iterator[RecordHeader]:
+        """Each record in its turn, in *into* (payload from byte 1536), until the one marked last.
+
+        Raises RecordLost at the first record that no copy holds sound.
+        """
+        sequence = 0
+        while True:
+            header = self._fetch(sequence, into)
+            yield header
+            if header.last:
+                return
+            sequence += 1
+
+    def _fetch(self, sequence: int, into: memoryview) -> RecordHeader:
+        reasons: list[str] = []
+        # Parts that were put together from records may hold more than they claim: they are asked last.
+        for claims in (True, False):
+            for drive, parts in self._copies:
+                for part in parts:
+                    start, records = part.segment.first_sequence, part.segment.records
+                    if sequence < start or (sequence < start + records) is not claims:
+                        continue
+                    try:
+                        header = part.fetch(sequence, into)
+                    except MediaFault as fault:
+                        if claims:
+                            reasons.append(f"drive {drive}: {fault}")
+                        continue
+                    if reasons:
+                        self.mended.add(f"record {sequence} was taken from drive {drive}, since {'; '.join(reasons)}")
+                    return header
+        raise RecordLost(sequence, reasons)
+
+    def close(self) -> None:
+        """Close every volume that is open."""
+        for _, parts in self._copies:
+            for part in parts:
+                part.close("closed")
+
+
+def preferred(item: CatalogObject, shelf: Shelf) -> list[CatalogCopy]:
+    """The copies of *item*, best first: stored, volumes at hand, where the user pointed, few volumes, by drive."""
+
+    def badness(copy: CatalogCopy) -> tuple[bool, int, bool, int, str]:
+        absent = sum(shelf.find(s.volume_id).path is None for s in copy.segments)
+        given = all(shelf.is_given(s.volume_id) for s in copy.segments)
+        return (copy.status != "stored", absent, not given, len(copy.segments), copy.drive)
+
+    return sorted((c for c in item.copies if c.segments), key=badness)

@@ -1,0 +1,131 @@
+"""Which object a restore means: names of sources, moments, identifiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..catalog.queries import CatalogObject
+from ..catalog.store import Catalog
+from ..faults import Place, RestoreFault, UsageFault
+from .shelf import Shelf
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The object to restore, and why newer ones were passed over."""
+
+    object: CatalogObject
+    notes: tuple[str, ...] = ()
+
+
+def resolve_source(catalog: Catalog, text: str) -> tuple[str, str]:
+    """The (plan, source) that *text* names: ``SOURCE`` where one plan has it, ``PLAN/SOURCE`` always (system.md).
+
+    Raises UsageFault when the catalog has no such source, or several plans have it.
+    """
+    names = catalog.source_names()
+    full = [(plan, source) for plan, source in names if f"{plan}/{source}" == text]
+    short = [(plan, source) for plan, source in names if source == text]
+    found = full or short
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(f"{plan}/{source}" for plan, source in found)
+        raise UsageFault(f"{text} is the name of a source in several plans: {several}", todo="name one as PLAN/SOURCE")
+    import difflib
+
+    known = sorted({source for _, source in names} | {f"{plan}/{source}" for plan, source in names})
+    near = difflib.get_close_matches(text, known, n=1)
+    raise UsageFault(
+        f"the catalog {catalog.name} knows no source {text}",
+        todo=f"did you mean {near[0]}?" if near else "`tcc objects` lists what it knows",
+    )
+
+
+def moment(text: str) -> str:
+    """A moment as sessions bear it (UTC with milliseconds), from ISO text; without an offset it is local time.
+
+    Raises UsageFault.
+    """
+    try:
+        given = datetime.fromisoformat(text).astimezone(UTC)
+        return given.strftime("%Y-%m-%dT%H:%M:%S.") + f"{given.microsecond // 1000:03d}Z"
+    except (ValueError, OverflowError):
+        raise UsageFault(
+            f"{text} is not a moment", todo="write 2026-11-20T02:00 (local time), or 2026-11-20T02:00Z"
+        ) from None
+
+
+def choose(
+    catalog: Catalog, plan: str, source: str, shelf: Shelf, *, object_id: str | None = None, as_of: str | None = None
+) -> Choice:
+    """The newest whole object of the source with its records at hand, or the one asked for.
+
+    *as_of*: a :func:`moment`; only sessions that started by then count. Raises RestoreFault when there is none, with
+    what is known of those that were passed over.
+    """
+    objects = catalog.objects(plan=plan, source=source)
+    if object_id is not None:
+        return Choice(_asked_for(catalog, objects, plan, source, object_id))
+    if as_of is not None:
+        objects = [o for o in objects if o.started <= as_of]
+        if not objects:
+            raise RestoreFault(f"no session up to {as_of} read it", place=Place(source=source))
+    notes: list[str] = []
+    partly: CatalogObject | None = None
+    for candidate in objects:
+        if candidate.status != "whole":
+            notes.append(f"object {candidate.id} of {candidate.started} is {candidate.status}: {_lack(candidate)}")
+            continue
+        missing = _missing(candidate, shelf)
+        if not missing:
+            return Choice(candidate, tuple(notes))
+        partly = partly or candidate
+        notes.append(f"object {candidate.id} of {candidate.started} is not at hand: {missing}")
+    if partly is not None:
+        raise RestoreFault(
+            f"none of its whole objects can be read: {'; '.join(notes[:5])}",
+            place=Place(source=source),
+            todo="bring a volume back to its place, or name its folder with --from",
+        )
+    raise RestoreFault(
+        f"none of its objects is whole: {'; '.join(notes[:5])}" if notes else "nothing of it is stored",
+        place=Place(source=source),
+        todo="only whole objects are restored; a volume's label says how to take records from it with tar",
+    )
+
+
+def _asked_for(catalog: Catalog, objects: list[CatalogObject], plan: str, source: str, object_id: str) -> CatalogObject:
+    found = next((o for o in objects if o.id == object_id), None)
+    if found is None:
+        others = catalog.objects(object_id=object_id)
+        if others:
+            raise UsageFault(f"object {object_id} is of {others[0].plan}/{others[0].source}, not of {plan}/{source}")
+        raise UsageFault(f"the catalog knows no object {object_id} of {plan}/{source}", todo="see `tcc objects`")
+    if found.status != "whole":
+        raise RestoreFault(
+            f"the object is {found.status}, not whole: {_lack(found)}",
+            place=Place(source=source, object_id=object_id),
+            todo="choose a whole object: see `tcc objects`",
+        )
+    return found
+
+
+def _lack(item: CatalogObject) -> str:
+    if item.error:
+        return item.error
+    return "its source failed" if item.status == "failed" else "no drive, and no drives together, hold all its records"
+
+
+def _missing(item: CatalogObject, shelf: Shelf) -> str:
+    """What lacks for all records of *item*: empty when every sequence lies on some volume that is at hand."""
+    parts = sorted((s.first_sequence, s.first_sequence + s.records, s) for c in item.copies for s in c.segments)
+    covered, absent = 0, ""
+    for start, end, segment in parts:
+        found = shelf.find(segment.volume_id)
+        if found.path is None:
+            absent = absent or f"volume {segment.volume_name}: {found.why}"
+        elif start <= covered:
+            covered = max(covered, end)
+    return "" if covered >= item.records else absent or "records are missing"

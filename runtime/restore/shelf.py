@@ -1,0 +1,89 @@
+"""Finding volumes: where the catalog saw them last, or where the user says that they are now.
+
+A place is only a hint. A volume is what its label says, and it is read only when that is the volume asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..catalog.queries import CatalogVolume
+from ..faults import MediaFault, Place
+from ..media.volume import VolumeReader, open_volume
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVolume:
+    """A volume and where it is: ``path`` is None when it is nowhere, and ``why`` then says what was found instead."""
+
+    id: str
+    name: str
+    drive: str
+    path: Path | None
+    why: str = ""
+
+
+class Shelf:
+    """The volumes that a restore may read. Looks for each once, when it is first asked for."""
+
+    def __init__(self, known: Iterable[CatalogVolume], given: Sequence[Path] = ()) -> None:
+        self._known = {v.id: v for v in known}
+        self._given = tuple(given)
+        self._found: dict[str, FoundVolume] = {}
+
+    def find(self, volume_id: str) -> FoundVolume:
+        """Where the volume is now. Opens its label; never fails, but says why it was not found."""
+        if volume_id not in self._found:
+            self._found[volume_id] = self._look(volume_id)
+        return self._found[volume_id]
+
+    def open(self, volume_id: str) -> VolumeReader:
+        """The volume, opened and its identifier checked. Raises MediaFault."""
+        found = self.find(volume_id)
+        if found.path is None:
+            raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
+        return _open_as(found.path, volume_id)
+
+    def is_given(self, volume_id: str) -> bool:
+        """Whether the volume was found where the user said, not where the catalog says."""
+        path = self.find(volume_id).path
+        return path is not None and any(g in {path, path.parent} for g in self._given)
+
+    def _look(self, volume_id: str) -> FoundVolume:
+        volume = self._known.get(volume_id)
+        if volume is None:
+            return FoundVolume(volume_id, volume_id, "", None, "the catalog does not know the volume")
+        why = "the catalog knows no place of it"
+        for path in self._places(volume):
+            try:
+                _open_as(path, volume_id).close()
+            except MediaFault as fault:
+                why = fault.message
+                continue
+            return FoundVolume(volume.id, volume.name, volume.drive, path)
+        return FoundVolume(volume.id, volume.name, volume.drive, None, why)
+
+    def _places(self, volume: CatalogVolume) -> Iterator[Path]:
+        file = f"{volume.name}.tar"
+        for given in self._given:
+            if given.is_dir():
+                yield given / file
+            elif given.name == file:
+                yield given
+        if volume.location:
+            yield Path(volume.location)
+
+
+def _open_as(path: Path, volume_id: str) -> VolumeReader:
+    reader = open_volume(path)
+    if reader.label.volume != volume_id:
+        found = reader.label.volume
+        reader.close()
+        raise MediaFault(
+            f"{path} is volume {found}, where {volume_id} was expected",
+            place=Place(volume=path.stem),
+            todo="put the right volume there, or name its folder with --from",
+        )
+    return reader

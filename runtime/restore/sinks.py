@@ -1,0 +1,268 @@
+"""Where restored payload goes: a file that appears only when it is whole, or GNU tar behind a walker of its members."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Protocol
+
+from ..faults import RestoreFault
+from ..kinds import MIB, encode_name
+from .folder import TargetFolder
+from .members import BLOCK, Unsound, Walker
+
+_F_SETPIPE_SZ = 1031
+_MESSAGES_MAX = 200
+_MESSAGE_BYTES_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the data. ``usable``: something complete was restored; ``problems``: what was not."""
+
+    usable: bool
+    problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Sink(Protocol):
+    """Takes payloads in their order. Exactly one of ``finish``, ``cut`` and ``abandon`` ends it."""
+
+    def write(self, payload: memoryview) -> bool:
+        """Take the next payload; False when there is no sense in more. Raises RestoreFault."""
+        ...
+
+    def finish(self) -> Outcome:
+        """The object is complete."""
+        ...
+
+    def cut(self, why: str) -> Outcome:
+        """The next record is lost: keep what is whole and say so."""
+        ...
+
+    def abandon(self) -> None:
+        """Something else went wrong: release everything, at once."""
+        ...
+
+
+class StreamSink:
+    """``DIR/SOURCE``: written beside its name as ``SOURCE.partial``, renamed when it is complete and fsynced."""
+
+    def __init__(self, folder: TargetFolder, source: str) -> None:
+        self._folder = folder
+        self._name = encode_name(source)
+        self._partial = f"{self._name}.partial"
+        self._written = 0
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            if not folder.fresh:
+                try:
+                    os.unlink(self._partial, dir_fd=folder.fd)
+                except FileNotFoundError:
+                    pass
+            self._fd = os.open(self._partial, flags, 0o600, dir_fd=folder.fd)
+        except OSError as error:
+            raise RestoreFault(f"{folder.path / self._partial} cannot be made: {error.strerror}") from None
+
+    def write(self, payload: memoryview) -> bool:
+        """Append the payload."""
+        try:
+            while payload:
+                done = os.write(self._fd, payload)
+                self._written += done
+                payload = payload[done:]
+        except OSError as error:
+            raise RestoreFault(
+                f"{self._folder.path / self._partial} cannot be written: {error.strerror}",
+                safe=f"its first {self._written} bytes are kept there",
+            ) from None
+        return True
+
+    def finish(self) -> Outcome:
+        """Bring the file to the disk, then under its name."""
+        try:
+            os.fsync(self._fd)
+            os.rename(self._partial, self._name, src_dir_fd=self._folder.fd, dst_dir_fd=self._folder.fd)
+            os.fsync(self._folder.fd)
+        except OSError as error:
+            raise RestoreFault(f"{self._folder.path / self._name} cannot be completed: {error.strerror}") from None
+        finally:
+            self._close()
+        return Outcome(True)
+
+    def cut(self, why: str) -> Outcome:
+        """Keep what came as ``.partial``."""
+        self._close()
+        if not self._written:
+            os.unlink(self._partial, dir_fd=self._folder.fd)
+            return Outcome(False, (why,))
+        return Outcome(True, (why, f"its first {self._written} bytes are in {self._folder.path / self._partial}"))
+
+    def abandon(self) -> None:
+        """Close the file; what it holds stays as ``.partial``."""
+        self._close()
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class TarSink:
+    """GNU tar, extracting into the folder; every member passes a :class:`~.members.Walker` first."""
+
+    def __init__(self, folder: TargetFolder) -> None:
+        self._folder = folder
+        root = os.geteuid() == 0
+        self.walker = Walker(None if folder.fresh else folder, privileged=root)
+        command = ["tar", "--extract", "-b", "2048", "-f", "-", "-C", str(folder.path.absolute())]
+        command += ["--no-overwrite-dir", "--numeric-owner", "-p", *_supported(root)]
+        command += ["--same-owner"] if root else ["--no-same-owner"]
+        environment = {k: v for k, v in os.environ.items() if k not in {"TAR_OPTIONS", "TAPE"}} | {"LC_ALL": "C"}
+        try:
+            # In a session of its own: Ctrl-C stops us, and we end tar in order.
+            self._tar = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env=environment,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise RestoreFault(f"tar cannot be started: {error.strerror}", todo="install GNU tar") from None
+        assert self._tar.stdin is not None
+        self._pipe = self._tar.stdin.fileno()
+        try:
+            fcntl.fcntl(self._pipe, _F_SETPIPE_SZ, MIB)
+        except OSError:
+            pass  # the limit for users; only slower
+        self._messages: list[str] = []
+        self._unsound: str | None = None
+        self._gone = False
+        self._listener = threading.Thread(target=self._listen, name="tar's messages", daemon=True)
+        self._listener.start()
+
+    def write(self, payload: memoryview) -> bool:
+        """Pass on what the walker lets through; False once nothing more can be."""
+        if self._unsound is not None:
+            return False
+        try:
+            pieces = self.walker.feed(payload)
+        except Unsound as error:
+            self._unsound = str(error)
+            pieces = self.walker.rescued
+        for piece in pieces:
+            self._send(memoryview(piece))
+        return self._unsound is None and not self._gone
+
+    def _send(self, piece: memoryview) -> None:
+        while piece and not self._gone:
+            try:
+                piece = piece[os.write(self._pipe, piece) :]
+            except BrokenPipeError:
+                self._gone = True
+            except OSError as error:
+                raise RestoreFault(f"tar takes no more: {error.strerror}") from None
+
+    def finish(self) -> Outcome:
+        """Wait for tar, and judge."""
+        walker = self.walker
+        problems: list[str] = []
+        if self._unsound is not None:
+            problems.append(f"the archive is not sound behind its member {walker.members}: {self._unsound}")
+        elif self._gone and not walker.ended:
+            problems.append("tar ended before the archive did")
+        elif not walker.ended:
+            problems.append("the archive has no end")
+        cut = walker.open_member
+        return self._end(problems, cut)
+
+    def cut(self, why: str) -> Outcome:
+        """Let tar complete what it has; the member that was cut is removed, as its content is not what it was."""
+        return self._end([why], self.walker.open_member)
+
+    def _end(self, problems: list[str], cut: bytes | None) -> Outcome:
+        walker = self.walker
+        if cut is None and not walker.ended and not self._gone:
+            self._send(memoryview(bytes(2 * BLOCK)))
+        status = self._wait()
+        complete = walker.members - walker.refused
+        if cut is not None:
+            complete -= 1
+            removed = self._folder.remove_file(cut)
+            name = os.fsdecode(cut)
+            problems.append(f"{name} is incomplete" + (" and was removed" if removed else ""))
+        problems += [f"{os.fsdecode(member)} was not restored: {why}" for member, why in walker.refusals]
+        if walker.refused > len(walker.refusals):
+            problems.append(f"{walker.refused - len(walker.refusals)} more members were not restored")
+        messages = [m for m in self._messages if "Exiting with failure" not in m and "not recoverable" not in m]
+        if cut is not None:
+            messages = [m for m in messages if "Unexpected EOF" not in m]
+        notes: list[str] = []
+        if status not in (0, None) and (messages or cut is None):
+            problems += messages or [f"tar ended with status {status}"]
+        else:
+            notes += messages
+        if walker.device_nodes and os.geteuid() == 0:
+            notes.append(f"{walker.device_nodes} device nodes were made, as the backup has them")
+        if walker.set_id_files:
+            kept = (
+                "as the backup has them" if os.geteuid() == 0 else "without those bits, as only root may restore them"
+            )
+            notes.append(f"{walker.set_id_files} setuid or setgid files were made, {kept}")
+        return Outcome(complete > 0, tuple(problems), tuple(notes))
+
+    def _wait(self) -> int:
+        assert self._tar.stdin is not None
+        try:
+            self._tar.stdin.close()
+        except OSError:
+            pass
+        status = self._tar.wait()
+        self._listener.join()
+        return status
+
+    def abandon(self) -> None:
+        """End tar."""
+        self._tar.kill()
+        self._wait()
+
+    def _listen(self) -> None:
+        assert self._tar.stderr is not None
+        left = 0
+        with self._tar.stderr as stream:
+            while line := stream.readline(_MESSAGE_BYTES_MAX):
+                if len(self._messages) < _MESSAGES_MAX:
+                    self._messages.append(os.fsdecode(line).rstrip("\n"))
+                else:
+                    left += 1
+        if left:
+            self._messages.append(f"{left} more messages of tar")
+
+
+@lru_cache(maxsize=2)
+def _supported(root: bool) -> tuple[str, ...]:
+    """The options for ACLs and attributes that the local tar can do; as a user, only attributes that a user may set."""
+    wanted = [("--acls",), ("--xattrs", "--xattrs-include=*" if root else "--xattrs-include=user.*")]
+    if root:
+        wanted.append(("--selinux",))
+    found: list[str] = []
+    for options in wanted:
+        try:
+            tried = subprocess.run(
+                ["tar", "--extract", *options, "-f", "-"],
+                input=bytes(20 * BLOCK),
+                capture_output=True,
+                check=False,
+                env=os.environ | {"LC_ALL": "C"},
+            )
+        except OSError as error:
+            raise RestoreFault(f"tar cannot be started: {error.strerror}", todo="install GNU tar") from None
+        if tried.returncode == 0 and not tried.stderr:
+            found += options
+    return tuple(found)
