@@ -114,13 +114,16 @@ class Ledger:
         """What an index of the current volume lists: objects with records on it, and ends not yet told."""
         return tuple(c for c in self._copies.values() if c.records or (c.ending is not None and not c.settled))
 
-    def objects(self) -> tuple[IndexedObject, ...]:
-        """The entries of an index of the current volume, written now."""
-        return tuple(self._entry(copy) for copy in self.here())
+    def entries_of(self, copies: Iterable[Copy], *, lean: bool) -> tuple[IndexedObject, ...]:
+        """The entries of an index written now; *lean* ones keep to the room that they had from their begin on."""
+        entries = tuple(self._entry(copy) for copy in copies)
+        if not lean:
+            return entries
+        return tuple(dataclasses.replace(e, warnings=cut_warnings(e.warnings, WARNINGS_ROOM)) for e in entries)
 
-    def confirmed(self, volume_id: str, volume_name: str) -> None:
-        """The current volume's index is on the medium: its parts become segments, and a new volume may begin."""
-        for copy in self.here():
+    def confirmed(self, copies: Iterable[Copy], volume_id: str, volume_name: str) -> None:
+        """An index that lists *copies* is on the medium: their parts become segments, and a new volume may begin."""
+        for copy in copies:
             if copy.records and copy.first is not None and copy.last is not None:
                 copy.segments.append(
                     Segment(

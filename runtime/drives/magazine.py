@@ -89,7 +89,7 @@ class Magazine:
     def numbers(self) -> tuple[int, ...]:
         """The numbers of all names that are those of this drive's volumes, whatever lies there, in order."""
         try:
-            names = os.listdir(self.fd)
+            names = os.listdir(self.fd)  # noqa: PTH208 - the open, locked folder, not a path
         except OSError as error:
             raise fault_of(error, f"the folder {self.path} cannot be read", Place(drive=self.drive)) from None
         matches = (self._pattern.fullmatch(name) for name in names)
@@ -147,7 +147,7 @@ class Magazine:
     def _nameless(self, name: str) -> tuple[int, str | None]:
         """A new file without a name; where the file system has none such, one with a name of its own."""
         flags = os.O_RDWR | os.O_CLOEXEC
-        if os.path.exists("/proc/self/fd"):
+        if Path("/proc/self/fd").exists():
             try:
                 return os.open(".", flags | os.O_TMPFILE, _MODE, dir_fd=self.fd), None
             except OSError as error:

@@ -8,6 +8,7 @@ have dropped what it could not write.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -26,7 +27,7 @@ from ..media.volume import check_name, from_descriptor
 from ..model import CopyResult, Ending, ObjectFacts, Session
 from .allocate import keep_room
 from .base import IndexedVolume, OnIndex
-from .ledger import Ledger
+from .ledger import Copy, Ledger
 from .magazine import Magazine, fault_of
 
 _END: Final = len(ustar.END)
@@ -91,11 +92,15 @@ class VolumesDrive:
                 todo="give the drive a larger capacity, or the plan a smaller record",
             )
         self._magazine.open()
-        numbers = self._magazine.numbers()
-        return self._load(numbers[-1]) if numbers else ()
+        try:
+            numbers = self._magazine.numbers()
+            return self._load(numbers[-1]) if numbers else ()
+        except BaseException:
+            self._release()
+            raise
 
     def begin(self, facts: ObjectFacts) -> None:
-        """An object's records will come; room for its entry in the index is kept from now on."""
+        """An object's records will come; room for its entry in the index is kept from its first record on."""
         self._book.begin(facts)
 
     def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
@@ -129,14 +134,13 @@ class VolumesDrive:
 
     def close(self, seconds: float) -> tuple[CopyResult, ...]:
         """Write the index, wait for the medium, give the folder back."""
+        self._finish(seconds)
         if self._book.here():
-            if self._fd < 0:
-                self._next_volume()
-            if not self._fits(0):
-                # Only where this session has no record on a volume that an earlier one filled to the brim.
-                self._finish(seconds)
-                self._next_volume()
+            # What ended without a record found no room in the last index.
+            self._next_volume()
             self._finish(seconds)
+            if self._book.here():
+                raise self._fault_no_volume_fits(0)
         self._release()
         return self._book.results(self.name, self._agent, None)
 
@@ -147,7 +151,7 @@ class VolumesDrive:
             if self._fd >= 0 and self._dirty and not self._unsure:
                 if self._book.here():
                     self._finish(seconds)
-                else:
+                if self._fd >= 0:
                     self._restore_end()
         except Exception as second:  # noqa: BLE001 - whatever happens here, the report says what is stored
             error = f"{error}; its last volume could not be closed: {second}"
@@ -181,8 +185,6 @@ class VolumesDrive:
         try:
             reader = from_descriptor(os.dup(fd), path)
         except MediaFault as fault:
-            self._fd = -1
-            os.close(fd)
             raise _refused(fault, place) from None
         with reader:
             try:
@@ -192,9 +194,10 @@ class VolumesDrive:
                         f"volume {path.stem} belongs to the pool {reader.label.pool or 'that keeps for ever'}:"
                         " a new volume is begun"
                     )
+                if reader.last_index() is None:
+                    self._forget_cache(place)
                 found = tail.prove(reader, now=self._clock())
             except MediaFault as fault:
-                self._leave("")
                 raise _refused(fault, place) from None
             size = reader.size
         if not found.appendable:
@@ -204,7 +207,7 @@ class VolumesDrive:
         self._previous = found.previous
         self._head_bytes = self._index_head()
         if found.recovered is not None:
-            self._write_index(found.recovered)
+            self._write_index(found.recovered, ())
         elif found.unconfirmed is not None:
             self._restore_end()
             self._tell(found.unconfirmed, found.position + _END)
@@ -212,6 +215,14 @@ class VolumesDrive:
             self._restore_end()
         self._dirty = False
         return found.notes
+
+    def _forget_cache(self, place: Place) -> None:
+        """Read the volume's tail from the medium itself: after a failed fsync memory may show what the disk never got."""
+        try:
+            os.fsync(self._fd)
+            os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        except OSError as error:
+            raise fault_of(error, "the medium does not confirm what a former run left", place) from None
 
     def _leave(self, *notes: str) -> tuple[str, ...]:
         os.close(self._fd)
@@ -258,12 +269,38 @@ class VolumesDrive:
         self._head_bytes = self._index_head()
 
     def _finish(self, seconds: float) -> None:
-        """End the session on this volume: records, then index, pointer and end reach the medium (W3)."""
-        if not self._book.here():
-            self._close_volume()
-            return
+        """End the session on this volume: records, then index, pointer and end reach the medium (W3).
+
+        Where the index has no room for everything it lists what has records here, as room for these was kept; the rest
+        stays in the book for the next volume.
+        """
+        with_records = tuple(copy for copy in self._book.here() if copy.records)
+        if with_records:
+            self._sync("its records")
+        full: DriveFullFault | None = None
+        written = False
+        for copies, lean in ((self._book.here(), False), (with_records, False), (with_records, True)):
+            if written or not copies or self._fd < 0:
+                continue
+            index = self._index(copies, seconds, lean=lean)
+            size = self._position + len(index_format.encode(index, self._position)) + _END
+            if self._capacity is not None and size > self._capacity:
+                continue
+            try:
+                self._write_index(index, copies)
+                written = True
+            except DriveFullFault as fault:
+                full = fault
+        if not written:
+            if full is not None or with_records:
+                raise full or self._fault_no_volume_fits(0)
+            if self._dirty:
+                self._restore_end()
+        self._close_volume()
+
+    def _index(self, copies: tuple[Copy, ...], seconds: float, *, lean: bool) -> Index:
         assert self._label is not None and self._session is not None
-        index = Index(
+        return Index(
             volume=self._label.volume,
             session=self._session,
             drive=self.name,
@@ -273,13 +310,10 @@ class VolumesDrive:
             state="ended",
             first=self._first,
             previous=self._previous,
-            objects=self._book.objects(),
+            objects=self._book.entries_of(copies, lean=lean),
         )
-        self._sync("its records")
-        self._write_index(index)
-        self._close_volume()
 
-    def _write_index(self, index: Index) -> None:
+    def _write_index(self, index: Index, copies: tuple[Copy, ...]) -> None:
         """Index, pointer and end at the current position; on the medium when this returns, and then told."""
         assert self._label is not None
         place = Place(drive=self.name, volume=self._volume_name, position=self._position)
@@ -287,8 +321,7 @@ class VolumesDrive:
         self._put(memoryview(data + ustar.END), place)
         self._cut(self._position + len(data) + _END)
         self._sync("its index")
-        if index.state == "ended":
-            self._book.confirmed(self._label.volume, self._label.name)
+        self._book.confirmed(copies, self._label.volume, self._label.name)
         self._previous = self._position
         self._position += len(data)
         self._first = self._position
@@ -303,15 +336,19 @@ class VolumesDrive:
 
     def _restore_end(self) -> None:
         """Make the volume end where its last whole member ends, on the medium."""
+        self._cut(self._position)
         place = Place(drive=self.name, volume=self._volume_name, position=self._position)
         self._put(memoryview(ustar.END), place)
         self._cut(self._position + _END)
         self._sync("its end")
+        self._dirty = False
 
     def _close_volume(self) -> None:
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            # What was confirmed was confirmed by fsync; what was not is not claimed.
+            with contextlib.suppress(OSError):
+                os.close(fd)
 
     def _release(self) -> None:
         self._close_volume()
