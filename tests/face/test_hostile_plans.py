@@ -34,10 +34,11 @@ chain D1 -> A1.B1 -> A2.B1 -> A3.B1
 for n in 1..3 { source "web-${n}" { stream = "/var/${n}" } }  # tcc: ignore TC901
 require copies >= 2, memory <= 1GiB of D1
 """
-TOKENS = (
-    '{ } [ ] ( ) = , . .. -> <- * >= # " ${ } plan source drive agent group of chain require for in let include target '
-    'R1 D1 A1 A2.B1 1MiB 8 0.5 6h true "R1" restore copy mirror \x00 \x1b[2J 日本 \t \r\n all latest(D1) 99999999999999999999'
-).split(" ")
+WORDS = (
+    "plan source drive agent group of chain require for in let include target restore copy mirror backup all R1 D1 A1"
+)
+SIGNS = '{ } [ ] ( ) = , . .. -> <- * >= # " ${ A2.B1 1MiB 8 0.5 6h true "R1" latest(D1) 日本 99999999999999999999'
+TOKENS = [*WORDS.split(), *SIGNS.split(), "\x00", "\x1b[2J", "\t", "\r\n"]
 
 edits = st.lists(
     st.tuples(st.integers(0, len(PLAN)), st.integers(0, 40), st.sampled_from(["", *TOKENS])), min_size=1, max_size=6
