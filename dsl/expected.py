@@ -80,17 +80,24 @@ def in_words(expected: Iterable[str]) -> str:
     if {"AT_LEAST", "AT_MOST", "EXACTLY"} <= rest:
         said.append("`>=`, `<=` or `==`")
         rest -= {"AT_LEAST", "AT_MOST", "EXACTLY"}
+    if said or len(rest) > 1:
+        rest -= {"DOT", "DOTS"}
     words = sorted(rest - SPELLING.keys())
     said += [f"`{word.lower()}`" for word in words]
     said += [SPELLING[t] for t in sorted(rest & SPELLING.keys(), key=lambda t: _ORDER.index(t) if t in _ORDER else 99)]
     return said[0] if len(said) == 1 else ", ".join(said[:-1]) + " or " + said[-1] if said else "nothing more"
 
 
+def shown(text: str) -> str:
+    """*text*, cut where it is too long for a message."""
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
 def found(lexeme: Lexeme) -> str:
     """A piece of text as a message names it."""
     if lexeme.kind == "end":
         return "the end of the text"
-    text = lexeme.text if len(lexeme.text) <= _LONGEST_SHOWN else lexeme.text[: _LONGEST_SHOWN - 1] + "…"
+    text = shown(lexeme.text)
     if len(text) == 1 and not text.isprintable():
         return f"the character U+{ord(text):04X}"
     if lexeme.kind == "string":

@@ -1,10 +1,10 @@
 """After a syntax error: say what is wrong, once, and bring the parser to a place from which it can go on.
 
 First the slips that have one likely mend (`:` for `=`, a missing comma, a name that wants quotes, …): they are
-reported, and the parser is fed what was meant, so the statement around them stays whole. Everything else is reported as what was
-expected and found; then the innermost item is dropped and text is skipped to the next item or statement. A statement
-that begins where a block is still open closes that block (`}` was forgotten), and the surplus `}` that this may leave
-is passed over in silence: one mistake, one diagnostic.
+reported, and the parser is fed what was meant, so the statement around them stays whole. Everything else is reported
+as what was expected and found; then the innermost item is dropped and text is skipped to the next item or statement.
+A statement that begins where a block is still open closes that block (`}` was forgotten), and the surplus `}` that
+this may leave is passed over in silence: one mistake, one diagnostic.
 """
 
 from __future__ import annotations
@@ -120,7 +120,11 @@ class Recovery:
                 related = (Related(text, self._builder.span(mend.opener)),)
             self._say(mend.message, mend.start, mend.end, help=mend.help, related=related, code=mend.code)
         if mend.pop:
-            self._stack.pop(mend.pop)
+            height = len(self._stack.values) - mend.pop
+            if not mend.feed:
+                self._note_skipped(self._start_of_dropped(height, mend.start), mend.start)
+            self._stack.cut(height)
+        self._closed_for_them += sum(kind == "RBRACE" for kind, _ in mend.feed)
         at = mend.start if mend.covers else self.source.end_before(mend.start)
         for kind, text in mend.feed:
             token = self._token(kind, text, at, mend.end if mend.covers else at)
@@ -139,6 +143,8 @@ class Recovery:
     # ------------------------------------------------------------ everything else
 
     def _report_and_skip(self, here: Lexeme) -> None:
+        expected, advice = self._stack.expected(), slips.advice(self._stack, here)
+        self._stack.settle()
         blocks = self._stack.blocks()
         inner = blocks[-1]
         if self._undecodable(here) or self._report_unclosed(here, blocks):
@@ -147,8 +153,7 @@ class Recovery:
             help = "take it out, or look for a `{` that is missing"
             self._say("this `}` closes nothing", here.start, here.end, help=help)
         else:
-            message = f"expected {in_words(self._stack.expected())}, found {found(here)}"
-            advice = slips.advice(self._stack, inner.kind, here)
+            message = f"expected {in_words(expected)}, found {found(here)}"
             self._say(message, here.start, here.end, help=advice)
         self._skip(here, blocks)
 
@@ -169,7 +174,7 @@ class Recovery:
             f"expected {expected}, found {found(here)}",
             here.start,
             here.end,
-            help="a `}` is missing before it",
+            help="`}` is missing before it",
             related=related,
         )
         return True

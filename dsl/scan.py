@@ -15,13 +15,13 @@ from .units import LOOKS_LIKE_QUANTITY
 LexemeKind = Literal["word", "string", "quantity", "sign", "end"]
 
 _LEXEME = re.compile(
-    r"""(?P<blank>\s+|\#[^\n]*)
+    r"""(?P<blank>[ \t\f\r\n]+|\#[^\n]*)
     |(?P<string>"(?:[^"\\\r\n]|\\[^\r\n])*"?)
     |(?P<quantity>"""
     + LOOKS_LIKE_QUANTITY.pattern
     + r""")
     |(?P<word>\w+)
-    |(?P<sign>-+>|<-+|[<>=!:]=|=[<>]|\.\.|.)""",
+    |(?P<sign>-{1,3}>|<-{1,3}|[<>=!:]=|=[<>]|\.\.|.)""",
     re.VERBOSE | re.DOTALL,
 )
 

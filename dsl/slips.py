@@ -5,6 +5,7 @@ A mend is only offered where the parser accepts what follows it, so that it cann
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,9 +13,9 @@ from dataclasses import dataclass
 from lark import Token
 
 from . import ast, units
-from .expected import NAMES, RESERVED, found, in_words, terminal
+from .expected import NAMES, RESERVED, found, in_words, shown, terminal
 from .scan import Lexeme, Source
-from .stack import BlockKind, Stack
+from .stack import Stack
 from .strings import quote
 
 
@@ -23,7 +24,7 @@ class Mend:
     """What to say of the text between two offsets, and how to go on.
 
     ``pop`` values are taken from the stack, then the tokens of ``feed`` (type, text) are fed: they bear the place of
-    that text if ``covers``, else none of their own. Parsing resumes at ``resume``. Without a message nothing is reported.
+    that text if ``covers``, else none of their own. Parsing resumes at ``resume``. Without a message nothing is said.
     """
 
     message: str
@@ -52,6 +53,8 @@ class Look:
     def fits(self, *terminals: str, then: tuple[Lexeme, ...]) -> bool:
         """Whether the parser would take these terminals and then those lexemes."""
         following = [kind for lexeme in then if (kind := terminal(lexeme)) != "?"]
+        if "$END" in following:
+            following = following[: following.index("$END") + 1]
         return self.stack.accepts(*terminals, *following)
 
 
@@ -60,9 +63,11 @@ def find(look: Look) -> Mend | None:
     return next((mend for slip in _SLIPS if (mend := slip(look)) is not None), None)
 
 
-def advice(stack: Stack, block: BlockKind, here: Lexeme) -> str:
+def advice(stack: Stack, here: Lexeme) -> str:
     """Help for what no mend is known for: where the thing found belongs."""
-    kind = terminal(here)
+    kind, block = terminal(here), stack.blocks()[-1].kind
+    if here.text == "<-" and any(isinstance(v, Token) and v.type == "CHAIN" for v in stack.values):
+        return "a chain is written the way the data flows: `chain SOURCE -> AGENT.BUFFER -> …`"
     if kind == "AGENT" and block == "statements":
         return "an agent stands inside a group: `backup group NAME { agent … }`"
     if kind in {"BACKUP", "MIRROR", "RESTORE", "COPY", "SOURCE", "DRIVE", "CHAIN"} and block == "agents":
@@ -74,6 +79,10 @@ def advice(stack: Stack, block: BlockKind, here: Lexeme) -> str:
     return ""
 
 
+def _in_quotes(text: str) -> str:
+    return f"write it in quotes: {shown(quote(text))}"
+
+
 # ---------------------------------------------------------------- literals
 
 
@@ -81,12 +90,24 @@ def _string_without_end(look: Look) -> Mend | None:
     here = look.here
     if here.kind != "string" or terminal(here) == "STRING":
         return None
-    closers = re.search(r"\s*[\]})]+[\]})\s]*$", here.text)
-    end = here.start + (closers.start() if closers else len(here.text.rstrip()))
-    end = max(end, here.start + 1)
-    feed = (("STRING", '""'),) if "STRING" in look.expected else ()
+    in_name = "NUMBER" not in look.expected
+    text = here.text.rstrip()
+    tail = re.search(r"[\s{].*$" if in_name else r"\s*[\])}][\s\])}]*$", text[1:])
+    if tail is not None and (in_name or len(re.sub(r"\s", "", tail.group())) <= look.stack.depth()):
+        text = text[: tail.start() + 1]
+    end = here.start + len(text)
+    feed = (("STRING", quote(text[1:])),) if "STRING" in look.expected else ()
     help = 'close it with `"` on the same line; a line end inside is written `\\n`'
-    return Mend("a string that does not end", here.start, end, end, help, feed, code="TC102", covers=True)
+    resume = _end_on_next_line(look) or end
+    return Mend("a string that does not end", here.start, end, resume, help, feed, code="TC102", covers=True)
+
+
+def _end_on_next_line(look: Look) -> int | None:
+    """Where a string that was broken over two lines ends: the second line has a quote too many."""
+    line = re.compile(r"[^\n]*\n([^\n]*)").match(look.source.text, look.here.start)
+    if line is None or line[1].replace('\\"', "").count('"') % 2 == 0:
+        return None
+    return look.source.text.index('"', line.start(1)) + 1
 
 
 def _unreadable_quantity(look: Look) -> Mend | None:
@@ -113,7 +134,7 @@ def _foreign_quotes(look: Look) -> Mend | None:
         match.start(),
         match.end(),
         match.end(),
-        f"write {text}",
+        _in_quotes(text[1:-1]),
         (("STRING", text),),
         covers=True,
     )
@@ -137,8 +158,8 @@ def _unquoted_text(look: Look) -> Mend | None:
     if match is None:
         return None
     text = quote(match.group())
-    message = f"`{match.group()}` is no name" if "NUMBER" not in look.expected else f"`{match.group()}` is no value"
-    help = f"write it in quotes: {text}"
+    message = f"`{shown(match.group())}` is no {'value' if 'NUMBER' in look.expected else 'name'}"
+    help = _in_quotes(match.group())
     return Mend(message, match.start(), match.end(), match.end(), help, (("STRING", text),), covers=True)
 
 
@@ -160,11 +181,11 @@ def _name_that_wants_quotes(look: Look) -> Mend | None:
     if not look.stack.accepts("STRING", height=len(values) - 1):
         return None
     return Mend(
-        f"`{whole}` is no name",
+        f"`{shown(whole)}` is no name",
         start,
         match.end(),
         match.end(),
-        f"write it in quotes: {quote(whole)}",
+        _in_quotes(whole),
         (("STRING", quote(whole)),),
         pop=1,
         covers=True,
@@ -183,6 +204,26 @@ def _word_as_name(look: Look) -> Mend | None:
     if "NUMBER" in look.expected and not look.fits("STRING", then=(look.after, look.beyond)):
         return None
     return _quoted_word(here.text, here.start, here.end, 0)
+
+
+def _misspelt(look: Look) -> Mend | None:
+    """``sorce D1 {…}``, ``backup grup x {…}``."""
+    here = look.here
+    words = {kind.lower(): kind for kind in look.expected & (RESERVED | {"GROUP", "OF", "IN"})}
+    if here.kind != "word" or not words or "NAME" in look.expected:
+        return None
+    near = difflib.get_close_matches(here.text.lower()[:20], sorted(words), n=1, cutoff=0.7)
+    if not near or not look.fits(words[near[0]], then=(look.after, look.beyond)):
+        return None
+    return Mend(
+        f"expected {in_words(look.expected)}, found `{here.text}`",
+        here.start,
+        here.end,
+        here.end,
+        f"did you mean `{near[0]}`?",
+        ((words[near[0]], near[0]),),
+        covers=True,
+    )
 
 
 def _word_as_buffer(look: Look) -> Mend | None:
@@ -229,23 +270,19 @@ def _statement_taken_for_attribute(look: Look) -> Mend | None:
     block = look.stack.blocks()[-1]
     brace = block.brace
     start, end = token.start_pos or 0, token.end_pos or 0
-    if brace is None or not _closes_to_statement(look, token, height):
-        return None
     closing = _closing_braces(look, token)
+    if brace is None or not closing:
+        return None
     return Mend(
-        f"expected an attribute or `}}`, found `{token}`",
+        f"expected {in_words(look.stack.expected(height))}, found `{token}`",
         start,
         end,
         start,
-        "a `}` is missing before it",
+        "`}` is missing before it",
         closing,
         pop=1,
         opener=brace,
     )
-
-
-def _closes_to_statement(look: Look, token: Token, height: int) -> bool:
-    return bool(_closing_braces(look, token)) and height > 0
 
 
 def _closing_braces(look: Look, token: Token) -> tuple[tuple[str, str], ...]:
@@ -267,55 +304,53 @@ def _value_missing(look: Look) -> Mend | None:
     if not isinstance(name, ast.Name) or not isinstance(equal, Token) or equal.type != "EQUAL":
         return None
     start = look.source.offset(name.span.line, name.span.column)
-    feed = (("STRING", '""'),)
-    if not look.source.is_first_on_line(start):
+    if not look.source.is_first_on_line(start) or look.stack.blocks()[-1].height != len(values) - 3:
         return None
-    return Mend("a value is missing behind `=`", equal.start_pos or 0, equal.end_pos or 0, start, "", feed, pop=1)
+    message = f"expected a value, found the next attribute, `{shown(name.text)}`"
+    return Mend(message, start, start + len(name.text), start, pop=3)
 
 
 # ---------------------------------------------------------------- one sign for another, one too few, one too many
 
-_ARROWS_RIGHT = {"=>", "-->", "→", "--->", ">", "-", "⇒", "➔"}
-_ARROWS_LEFT = {"<=", "<--", "←", "<---", "<", "⇐"}
-_OPERATORS = {"=": "EXACTLY", "=>": "AT_LEAST", "≥": "AT_LEAST", "=<": "AT_MOST", "≤": "AT_MOST"}
-_SPELLED = {"EQUAL": "=", "RIGHT": "->", "LEFT": "<-", "EXACTLY": "==", "AT_LEAST": ">=", "AT_MOST": "<="}
+_ARROWS_RIGHT = frozenset({"=>", "-->", "→", "--->", ">", "-", "⇒", "➔"})
+_ARROWS_LEFT = frozenset({"<=", "<--", "←", "<---", "<", "⇐"})
+_EQUALS = frozenset({":", ":=", "==", "=>", "->", "<-"})
+_OPERATORS = {"=": "EXACTLY", "=>": "AT_LEAST", "≥": "AT_LEAST", ">": "AT_LEAST"}
+_OPERATORS |= {"=<": "AT_MOST", "≤": "AT_MOST", "<": "AT_MOST"}
+_SPELLED = {"EQUAL": "=", "RIGHT": "->", "LEFT": "<-", "EXACTLY": "==", "AT_LEAST": ">=", "AT_MOST": "<=", "IN": "in"}
 
 
 def _another_sign(look: Look) -> Mend | None:
-    here, expected = look.here, look.expected
-    meant = ""
-    if here.kind == "word" and here.text == "is" and "EQUAL" in expected:
-        meant = "EQUAL"
-    elif here.kind != "sign":
-        return None
-    elif "AT_LEAST" in expected:
-        meant = _OPERATORS.get(here.text, "")
-    elif here.text in _ARROWS_RIGHT and "RIGHT" in expected:
-        meant = "RIGHT"
-    elif (
-        here.text in _ARROWS_LEFT
-        and "LEFT" in expected
-        or here.text == "->"
-        and "LEFT" in expected
-        and "RIGHT" not in expected
-    ):
-        meant = "LEFT"
-    elif here.text in {"=", ":", ":="} and {"LEFT", "RIGHT"} <= expected:
-        meant = _arrow_of_group(look.stack)
-    elif here.text in {":", ":=", "==", "=>", "->", "<-"} and "EQUAL" in expected:
-        meant = "EQUAL"
-    if not meant or not look.fits(meant, then=(look.after,)):
+    here = look.here
+    meant = _meant_by(here.text, look.expected, look.stack)
+    if here.kind not in {"sign", "word"} or not meant or not look.fits(meant, then=(look.after,)):
         return None
     sign = _SPELLED[meant]
+    strict = here.text in {"<", ">"} and meant in {"AT_LEAST", "AT_MOST"}
     return Mend(
-        f"expected {in_words(expected)}, found `{here.text}`",
+        f"expected {in_words(look.expected)}, found `{here.text}`",
         here.start,
         here.end,
         here.end,
-        f"write `{sign}`",
+        f"write `{sign}` with the next number" if strict else f"write `{sign}`",
         ((meant, sign),),
         covers=True,
     )
+
+
+def _meant_by(text: str, expected: frozenset[str], stack: Stack) -> str:
+    """The terminal that a sign was written for, or nothing."""
+    if "AT_LEAST" in expected:
+        return _OPERATORS.get(text, "")
+    if "IN" in expected:
+        return "IN" if text in {"=", ":", "of"} else ""
+    if "RIGHT" in expected and text in _ARROWS_RIGHT:
+        return "RIGHT"
+    if "LEFT" in expected and (text in _ARROWS_LEFT or (text == "->" and "RIGHT" not in expected)):
+        return "LEFT"
+    if {"LEFT", "RIGHT"} <= expected and text in {"=", ":", ":="}:
+        return _arrow_of_group(stack)
+    return "EQUAL" if "EQUAL" in expected and (text in _EQUALS or text == "is") else ""
 
 
 def _arrow_of_group(stack: Stack) -> str:
@@ -337,7 +372,7 @@ def _sign_missing(look: Look) -> Mend | None:
         kind = _arrow_of_group(look.stack) if inserted == "RIGHT" and "LEFT" in look.expected else inserted
         text = {"COMMA": ",", "LBRACE": "{", "GROUP": "group", "IN": "in"}.get(kind) or _SPELLED[kind]
         message = f"expected {in_words(look.expected)}, found {found(here)}"
-        help = f"a `{text}` is missing before it"
+        help = f"`{text}` is missing before it"
         return Mend(message, here.start, here.end, here.start, help, ((kind, text),))
     return None
 
@@ -347,7 +382,7 @@ def _bracket_missing(look: Look) -> Mend | None:
         opener = look.stack.opener(opening)
         if kind in look.expected and opener is not None and look.fits(kind, then=(look.here, look.after)):
             message = f"expected {in_words(look.expected)}, found {found(look.here)}"
-            help = f"a `{text}` is missing before it"
+            help = f"`{text}` is missing before it"
             return Mend(
                 message,
                 look.here.start,
@@ -403,6 +438,7 @@ _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     _another_sign,
     _unquoted_text,
     _word_as_name,
+    _misspelt,
     _value_missing,
     _round_list,
     _sign_missing,

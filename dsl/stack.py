@@ -28,7 +28,7 @@ class Block:
 
 
 class Stack:
-    """A view of Lark's parser state. It changes the state only in ``feed``, ``cut`` and ``pop``."""
+    """A view of Lark's parser state. It changes the state only in ``feed``, ``settle``, ``finish`` and ``cut``."""
 
     def __init__(self, state: ParserState[int]) -> None:
         self._state = state
@@ -39,10 +39,10 @@ class Stack:
         """What has been shifted and reduced: tokens, nodes, and Lark's lists of items."""
         return self._state.value_stack
 
-    def expected(self) -> frozenset[str]:
-        """The terminals that could really come next (the table's row alone holds more)."""
-        row = self._states[self._state.state_stack[-1]]
-        return frozenset(t for t in row if t.isupper() and self.accepts(t))
+    def expected(self, height: int | None = None) -> frozenset[str]:
+        """The terminals that could really come next (the table's row alone holds more); *height* as in ``accepts``."""
+        row = self._states[self._state.state_stack[-1 if height is None else height]]
+        return frozenset(t for t in row if t.isupper() and self.accepts(t, height=height))
 
     def accepts(self, *terminals: str, height: int | None = None) -> bool:
         """Whether the terminals could come next, in this order; with *height*, after a cut to that height."""
@@ -100,6 +100,25 @@ class Stack:
         """Let the parser take a token that it accepts."""
         self._state.feed_token(token)
 
+    def settle(self) -> None:
+        """Reduce what is whole: an item behind which its block could end is then behind us, not begun."""
+        for terminal in ("RBRACE", "PLAN"):
+            if self.accepts(terminal):
+                self._reduce_before(terminal)
+                return
+
+    def _reduce_before(self, terminal: str) -> None:
+        states, values = self._state.state_stack, self._state.value_stack
+        while True:
+            action, rule = self._states[states[-1]][terminal]
+            if action is Shift:
+                return
+            size = len(rule.expansion)
+            parts = values[len(values) - size :]
+            del states[len(states) - size :], values[len(values) - size :]
+            values.append(self._state.parse_conf.callbacks[rule](parts))
+            states.append(self._states[states[-1]][rule.origin.name][1])
+
     def finish(self) -> Any:
         """Let the parser come to its end: what the start rule made."""
         return self._state.feed_token(Token("$END", ""), True)
@@ -108,10 +127,6 @@ class Stack:
         """Forget all above *height* values."""
         del self._state.state_stack[height + 1 :]
         del self._state.value_stack[height:]
-
-    def pop(self, count: int = 1) -> None:
-        """Forget the newest *count* values."""
-        self.cut(len(self.values) - count)
 
     def depth(self) -> int:
         """How many brackets are open."""

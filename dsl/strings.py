@@ -17,8 +17,8 @@ _SPECIAL = re.compile(r"\\(.)|\$\{([A-Za-z_][A-Za-z0-9_]*)\}|\$\{([^}\"]*\}?)", 
 def read(inside: str, start: Span) -> tuple[tuple[str | Hole, ...], list[Diagnostic]]:
     """The parts of a string from the text between its quotes; ``start`` is the place of the opening quote.
 
-    Escapes are resolved. An escape that does not exist is TC101 and stands for its own character; a hole that holds no
-    name is TC105 and stays as text.
+    Escapes are resolved. The first escape that does not exist is TC101, and each stands for its own character; a hole
+    that holds no name is TC105 and stays as text.
     """
     if "\\" not in inside and "${" not in inside:
         return ((inside,) if inside else ()), []
@@ -33,7 +33,7 @@ def read(inside: str, start: Span) -> tuple[tuple[str | Hole, ...], list[Diagnos
         escape, name, broken = match.groups()
         if escape is not None:
             literal.append(ESCAPES.get(escape, escape))
-            if escape not in ESCAPES:
+            if escape not in ESCAPES and not found:
                 found.append(_unknown_escape(escape, place))
         elif name is not None:
             if text := "".join(literal):

@@ -1,9 +1,9 @@
 """Numbers, sizes, rates and durations: reading them, and printing them back.
 
 Sizes are whole bytes, rates whole bytes per second, durations seconds. A fraction such as ``0.5GiB`` is exact; what is
-not a whole byte (``1.1KiB``) is rounded down, so that a size never promises more than the plan says. Nothing larger than
-``LARGEST`` (2⁶³ − 1) is read, and no number longer than ``LONGEST`` characters: no plan needs one, and they would only
-serve to make the reader slow.
+not a whole byte (``1.1KiB``) is rounded down, so that a size never promises more than the plan says. Nothing larger
+than ``LARGEST`` (2⁶³ − 1) is read, and no number longer than ``LONGEST`` characters: no plan needs one, and they would
+only serve to make the reader slow.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def print_number(value: int | float) -> str:
 
 
 def print_size(size_bytes: int) -> str:
-    """The shortest whole count of a unit (``1MiB``, ``64KiB``, ``3GB``); what fits none, in kB with a point (``0.5kB``)."""
+    """The smallest whole count of a unit (``1MiB``, ``3GB``); what fits none, in kB with a point (``0.5kB``)."""
     whole = [(size_bytes // factor, unit) for unit, factor in SIZE_UNITS.items() if size_bytes % factor == 0]
     if size_bytes == 0:
         return "0kB"
