@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...runtime.kinds import encode_name
 from ...runtime.plan import Agent, Buffer, CompiledPlan, Drive, Target
 from .colours import THEMES, Stroke, Theme, ThemeName, stroke
-from .dot_text import cell, html_text, number, spline, table, tooltip
+from .dot_text import cell, html_text, number, port_name, spline, table, tooltip
 from .picture import BufferKey, Picture, picture_of
 from .picture_layout import Box, Layout, PlacedAgent, PlacedGroup, layout_of
 from .picture_sizes import (
@@ -59,7 +59,7 @@ class _Drawing:
         self._theme = theme
         self._picture: Picture = picture_of(plan)
         self._layout: Layout = layout_of(self._picture)
-        self._ids: dict[tuple[str, str], str] = {}
+        self._ids: dict[tuple[str, str, str], str] = {}
         self._taken: set[str] = set()
         self._rings = {r.id: r for r in plan.rings}
         base = {"fontname": _FONT, "fontcolor": theme.ink}
@@ -147,7 +147,7 @@ class _Drawing:
                     inner,
                     ROW,
                     indent=True,
-                    port=encode_name(buffer.name),
+                    port=port_name(buffer.name),
                     ground=line.tint,
                     tip=tooltip(self._buffer_words(agent, buffer), attribute=True),
                 )
@@ -178,7 +178,7 @@ class _Drawing:
         """The line from a buffer's row down to the tape, or from the tape up to the row that it fills."""
         line = self._stroke((placed.agent.name, buffer))
         x, row, top = placed.strands[buffer], placed.rows[buffer], placed.tape.y
-        port = f"{ident}:{encode_name(buffer)}"
+        port = f"{ident}:{port_name(buffer)}"
         tip = 10.0 * _STRAND_ARROW
         attributes = {**self._pen(line), "arrowsize": number(_STRAND_ARROW)}
         if placed.agent.role == "read":
@@ -303,7 +303,7 @@ class _Drawing:
             )
             if colour is not None:
                 middle = box.centre[1]
-                ends = [self._id("legend", f"{line} {side}") for side in ("from", "to")]
+                ends = [self._id(f"legend {side}", str(line)) for side in ("from", "to")]
                 for x, end in zip((left, left + 30.0), ends, strict=True):
                     self._node(self._graph, end, Box(x, middle, 0.72, 0.72), label="", shape="point", style="invis")
                 pos = spline(straight((left, middle), (left + 30.0, middle)))
@@ -333,16 +333,16 @@ class _Drawing:
 
     def _port(self, key: BufferKey | None) -> str:
         assert key is not None
-        return f"{self._id('agent', key[0])}:{encode_name(key[1])}"
+        return f"{self._id('agent', key[0])}:{port_name(key[1])}"
 
     def _id(self, kind: str, name: str, *, again: str = "") -> str:
         """The name itself where it is free (a plan's names are distinct); encoded, so that no syntax can break it."""
-        key = (kind, f"{name}\n{again}")
+        key = (kind, name, again)
         if key not in self._ids:
-            plain = (
-                encode_name(name) if kind in {"source", "agent", "drive", "target"} else f"{kind} {encode_name(name)}"
-            )
-            ident = plain
+            ident = encode_name(name)
+            # Graphviz takes a name with % at its head for one that it made itself.
+            if kind not in {"source", "agent", "drive", "target"} or not ident or ident.startswith("%"):
+                ident = f"{kind} {ident}"
             while ident in self._taken:
                 ident = f"{ident} {kind}"
             self._taken.add(ident)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html
 
+from ...runtime.kinds import encode_name
 from .picture_layout import Box, Point
 from .picture_text import TOOLTIP_SHOWN, visible
 
@@ -20,7 +21,8 @@ def tooltip(text: str, *, attribute: bool = False) -> str:
     words = visible(text)
     if len(words) > TOOLTIP_SHOWN:
         words = words[: TOOLTIP_SHOWN - 1] + "…"
-    words = words.replace("&", "&amp;").replace("\\", "\\\\")
+    # Without its brackets no text can be taken for an HTML-like string, which is what stands between < and >.
+    words = html.escape(words, quote=False).replace("\\", "\\\\")
     return html.escape(words) if attribute else words
 
 
@@ -49,6 +51,11 @@ def cell(
     attributes += f' BGCOLOR="{ground}"' if ground else ""
     attributes += f' TOOLTIP="{tip}" HREF=""' if tip else ""
     return f"<TD{attributes}>{'&#160;&#160;' if indent else ''}{text}</TD>"
+
+
+def port_name(buffer: str) -> str:
+    """A buffer's name as a port."""
+    return encode_name(buffer) or "unnamed"
 
 
 def html_text(text: str) -> str:

@@ -12,7 +12,8 @@ from .picture_text import amount, selector_text, short, visible, width_of
 
 #: Beyond this many chains the legend would be a second picture.
 CHAINS_MOST: Final = 16
-DRIVES_MOST: Final = 8
+#: Drives of one stage that it names for a chain.
+NAMES_MOST: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,15 +47,14 @@ def legend_of(picture: Picture) -> Legend:
             if a.role == "read"
             for b in a.buffers
         }
-        for chain, drives in reached.items():
+        for chain, stages in reached.items():
             head = short(picture.chain_names[chain])
             if chain in feeds:
                 head += f" · {short(feeds[chain])}"
-            shown = [short(d, 16) for d in drives[:DRIVES_MOST]] + (["…"] if len(drives) > DRIVES_MOST else [])
             ring = ", ".join(f"ring {r.id} · {r.depth} × {amount(plan.record)}" for r in rings.get(chain, ())[:3])
-            text = f"{' → '.join(shown)}" + (f"   ({ring})" if ring else "")
+            text = " → ".join(_shown(names) for names in stages) + (f"   ({ring})" if ring else "")
             buffers = ", ".join(b for r in rings.get(chain, ()) for b in r.buffers)
-            rows.append(Row(head, text, f"{picture.chain_names[chain]} through {buffers}", chain))
+            rows.append(Row(head, text, f"chain of {picture.chain_names[chain]} through {buffers}", chain))
     width = max(
         width_of(visible(r.head), NAME_SIZE + 2, bold=True) + width_of(visible(r.text), SMALL_SIZE + 1) + 60
         for r in rows
@@ -73,19 +73,30 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _ends_reached(picture: Picture) -> dict[int, list[str]]:
-    """By chain, the drives that it is read from or written to, in the order of the stages, and the targets."""
-    out: dict[int, list[str]] = {}
+def _ends_reached(picture: Picture) -> dict[int, list[list[str]]]:
+    """By chain, the drives that it is read from or written to, stage by stage, and at the end its targets."""
+    out: dict[int, list[list[str]]] = {}
     for stage in picture.stages:
+        here: dict[int, list[str]] = {}
         for _, agents in stage.groups:
             for agent in agents:
                 for buffer in agent.buffers:
-                    drives = out.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
+                    drives = here.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
                     if agent.drive not in drives:
                         drives.append(agent.drive)
+        for chain, drives in here.items():
+            out.setdefault(chain, []).append(drives)
+    targets: dict[int, list[str]] = {}
     for name, feed in picture.target_feeds.items():
-        out[picture.chain_of_buffer[feed]].append(name)
+        targets.setdefault(picture.chain_of_buffer[feed], []).append(name)
+    for chain, names in targets.items():
+        out[chain].append(names)
     return dict(sorted(out.items()))
+
+
+def _shown(names: list[str]) -> str:
+    more = ", …" if len(names) > NAMES_MOST else ""
+    return ", ".join(short(name, 16) for name in names[:NAMES_MOST]) + more
 
 
 def _rings_of_chains(picture: Picture) -> dict[int, list[Ring]]:
