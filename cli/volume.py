@@ -1,0 +1,147 @@
+"""``tcc volume``: looking at one volume, with no catalog and no plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault
+from .console import harmless, print_fault, print_json, print_result
+
+if TYPE_CHECKING:
+    from ..runtime.media.index import Index, IndexedObject
+    from ..runtime.media.label import VolumeLabel
+    from ..runtime.media.volume import VolumeContents
+
+EPILOG = """\b
+Examples:
+  tcc volume show media/R1/R1-000001.tar
+  tcc volume show media/R1/*.tar --json
+"""
+
+
+@click.group("volume")
+def volume_command() -> None:
+    """Look at one volume."""
+
+
+@volume_command.command("show", epilog=EPILOG)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="A list with one object a volume.")
+def show_command(paths: tuple[Path, ...], as_json: bool) -> int:
+    """Label, sessions, objects and recovery commands of volumes; a volume with no index is read through.
+
+    Exit code 1 where a volume is refused or holds damage.
+    """
+    from ..runtime.media.volume import open_volume
+
+    shown: list[dict[str, Any]] = []
+    code = EXIT_OK
+    for path in paths:
+        try:
+            with open_volume(path) as volume:
+                contents = volume.indexes()
+                code = EXIT_FAILED if contents.damages else code
+                if as_json:
+                    shown.append(_document(path, volume.size, volume.label, contents))
+                else:
+                    print_result(harmless(_text(path, volume.size, volume.label, contents)))
+        except Fault as fault:
+            print_fault(fault)
+            code = EXIT_FAILED
+    if as_json:
+        print_json(shown)
+    return code
+
+
+def _document(path: Path, size: int, label: VolumeLabel, contents: VolumeContents) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "bytes": size,
+        "name": label.name,
+        "uuid": label.volume,
+        "drive": label.drive,
+        "agent": label.agent,
+        "pool": label.pool,
+        "created": label.created,
+        "plan": label.session.plan,
+        "record": label.record,
+        "capacity": label.capacity,
+        "sessions": [_session(index) for index in contents.sessions],
+        "notes": list(contents.notes),
+        "damages": [
+            {
+                "position": damage.position,
+                "end": damage.end,
+                "reason": damage.reason,
+                "object": damage.object_id,
+                "sequence": damage.sequence,
+                "torn": damage.torn,
+            }
+            for damage in contents.damages
+        ],
+        "recover": label.recover,
+    }
+
+
+def _session(index: Index) -> dict[str, Any]:
+    return {
+        "session": index.session.id,
+        "number": index.session.number,
+        "plan": index.session.plan,
+        "started": index.session.started,
+        "ended": index.ended,
+        "seconds": index.seconds,
+        "state": index.state if index.position is not None else "no index",
+        "objects": [
+            {
+                "source": item.source,
+                "object": item.object_id,
+                "kind": item.kind,
+                "level": item.level,
+                "bytes": item.bytes,
+                "records": item.records,
+                "first_sequence": item.first_sequence,
+                "first": item.first,
+                "last": item.last,
+                "status": item.state,
+                "continued": item.continued,
+                "continues": item.continues,
+                "warnings": list(item.warnings),
+            }
+            for item in index.objects
+        ],
+    }
+
+
+def _text(path: Path, size: int, label: VolumeLabel, contents: VolumeContents) -> str:
+    lines = [
+        f"{label.name}  {path}",
+        f"  uuid     {label.volume}",
+        f"  drive    {label.drive}, agent {label.agent}, pool {label.pool or '(keeps for ever)'}",
+        f"  made     {label.created} by plan {label.session.plan}, session {label.session.id}",
+        f"  bytes    {size}" + (f" of {label.capacity}" if label.capacity is not None else ""),
+    ]
+    for index in contents.sessions:
+        state = "" if index.state == "ended" else ", recovered" if index.position is not None else ", without an index"
+        lines.append(f"  session  {index.session.id} (number {index.session.number}), {index.session.started}{state}")
+        lines += [f"    {_object(item)}" for item in index.objects]
+        lines += [f"      warning: {warning}" for item in index.objects for warning in item.warnings]
+    lines += [f"  note     {note}" for note in contents.notes]
+    lines += [f"  damage   {damage}" for damage in contents.damages]
+    lines.append("  without tapechain, in the volume's folder:")
+    for use, commands in label.recover.items():
+        lines.append(f"    {use}")
+        lines += [f"      {command}" for command in commands]
+    return "\n".join(lines)
+
+
+def _object(item: IndexedObject) -> str:
+    parts = ", begun on an earlier volume" * item.continued + ", goes on on the next volume" * item.continues
+    where = f"bytes {item.first}-{item.last}" if item.records else "no record here"
+    return (
+        f"{item.state:7}  {item.source}  {item.object_id}  {item.kind or 'kind unknown'}"
+        f"  {item.records} records, {item.bytes} bytes, {where}{parts}"
+    )
