@@ -1,7 +1,7 @@
 """Keeping room on a disk ahead of what is written, so that a volume's index still fits when the disk is full.
 
-Python's ``os.posix_fallocate`` makes the file longer, which would look like a torn tail after a crash; Linux's ``fallocate``
-with FALLOC_FL_KEEP_SIZE does not.
+Python's ``os.posix_fallocate`` makes the file longer, which would look like a torn tail after a crash; Linux's
+``fallocate`` with FALLOC_FL_KEEP_SIZE does not.
 """
 
 from __future__ import annotations

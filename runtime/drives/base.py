@@ -1,8 +1,8 @@
 """What every drive is: the protocol that a writer thread follows, and what a drive tells when a volume is confirmed.
 
-Life cycle, all on one thread: ``mount``; then for each object ``begin``, ``write`` for each record in order, ``end``; then
-``close``. After any exception from these (also from ``mount``) the caller calls ``abandon`` once, which never raises.
-Only what ``close`` or ``abandon`` reports as ``stored`` is stored.
+Life cycle, all on one thread: ``mount``; then for each object ``begin``, ``write`` for each record in order, ``end``;
+then ``close``. After any exception from these (also from ``mount``) the caller calls ``abandon`` once, which never
+raises. Only what ``close`` or ``abandon`` reports as ``stored`` is stored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..model import CopyResult, Ending, ObjectFacts, Session
 
 @dataclass(frozen=True, slots=True)
 class IndexedVolume:
-    """A volume of which an index has been confirmed (fsync): a session's end on it, or a recovered one found at mount."""
+    """A volume and an index on it that fsync has confirmed: of this session, or a recovered one found at mount."""
 
     label: VolumeLabel
     index: Index
@@ -75,5 +75,5 @@ class Drive(Protocol):
         ...
 
     def abandon(self, fault: Exception, seconds: float) -> tuple[CopyResult, ...]:
-        """After *fault*: keep what can be kept, confirm it if the medium still can, give the drive back. Never raises."""
+        """After *fault*: keep and confirm what the medium still can, give the drive back. Never raises."""
         ...

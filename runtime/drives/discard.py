@@ -1,4 +1,4 @@
-"""The drive that stores nothing: for measuring, and for trying a plan. Its copies never count (system.md, "Catalog")."""
+"""The drive that stores nothing, for measuring and trying. Its copies never count (system.md, "Catalog")."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What one drive holds of each object of a session: the book behind its indexes and its report.
 
-An object's way over volumes: records on the current volume, then, once that volume's index is confirmed, a segment. Only
-segments are ever reported as stored.
+An object's way over volumes: records on the current volume, then, once that volume's index is confirmed, a segment.
+Only segments are ever reported as stored.
 """
 
 from __future__ import annotations

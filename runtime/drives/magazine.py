@@ -1,4 +1,4 @@
-"""A magazine: the folder of one virtual tape drive, its lock, its volumes by number, and how a new one comes into being."""
+"""A magazine: the folder of one virtual tape drive, its lock, its volumes by number, and how a new one is made."""
 
 from __future__ import annotations
 

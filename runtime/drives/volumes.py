@@ -1,9 +1,9 @@
 """A virtual tape drive: a folder of volumes, written one after another (docs/format.md, W1–W6 and W8).
 
-State of the current volume: bytes before ``_position`` are whole members; behind it may lie what a write left half done.
-Disk room for index, pointer and end is kept allocated ahead of ``_position`` all the time, so that what was written can
-still be confirmed on a full disk. Once an fsync has failed nothing on that volume is confirmed any more: the kernel may
-have dropped what it could not write.
+State of the current volume: bytes before ``_position`` are whole members; behind it may lie what a write left half
+done. Disk room for index, pointer and end is kept allocated ahead of ``_position`` all the time, so that what was
+written can still be confirmed on a full disk. Once an fsync has failed nothing on that volume is confirmed any more:
+the kernel may have dropped what it could not write.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class VolumesDrive:
         return found.notes
 
     def _forget_cache(self, place: Place) -> None:
-        """Read the volume's tail from the medium itself: after a failed fsync memory may show what the disk never got."""
+        """Have the tail read from the medium: after a failed fsync memory may show what the disk never got."""
         try:
             os.fsync(self._fd)
             os.posix_fadvise(self._fd, 0, 0, os.POSIX_FADV_DONTNEED)

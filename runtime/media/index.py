@@ -33,9 +33,9 @@ IndexState = Literal["ended", "recovered"]
 class IndexedObject:
     """One object's part on one volume, as an index tells it.
 
-    ``first`` and ``last`` are byte positions of its first and last record (None where ``records`` is 0). ``kind`` is None
-    only in a recovered index for an object whose record 0 is not on this volume. ``origin`` is the session that read the
-    source, where that is not the index's own (copies, recovered stretches). ``bytes`` counts payload.
+    ``first`` and ``last`` are byte positions of its first and last record (None where ``records`` is 0). ``kind`` is
+    None only in a recovered index for an object whose record 0 is not on this volume. ``origin`` is the session that
+    read the source, where that is not the index's own (copies, recovered stretches). ``bytes`` counts payload.
     """
 
     source: str
@@ -63,8 +63,9 @@ class IndexedObject:
 class Index:
     """What one session left on one volume.
 
-    ``first`` is where its records begin, ``previous`` the position of the index before it on this volume. ``position`` is
-    where the index itself lies; None for one that was put together from records (``state`` is then ``recovered``).
+    ``first`` is where its records begin, ``previous`` the position of the index before it on this volume.
+    ``position`` is where the index itself lies; None for one that was put together from records (``state`` is then
+    ``recovered``).
     """
 
     volume: str

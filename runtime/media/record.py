@@ -1,7 +1,7 @@
-"""Records: one packet of an object, one archive member, built once where the source is read (docs/format.md, "A record").
+"""Records: packets of an object, archive members, built once where the source is read (docs/format.md, "A record").
 
-``seal`` is the hot path: once a record, on the reader's thread. All that is the same for an object's records is formatted
-once and kept; a record costs one digest, three small formats and one copy of 1536 bytes.
+``seal`` is the hot path: once a record, on the reader's thread. All that is the same for an object's records is
+formatted once and kept; a record costs one digest, three small formats and one copy of 1536 bytes.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class BadRecord(Exception):
 class FirstWords:
     """What record 0's label says of its object beyond the other records' labels.
 
-    ``session.fingerprint`` is empty: labels do not bear it. ``session.plan`` ends with ``~`` where the label had no room
-    for the whole (encoded) name.
+    ``session.fingerprint`` is empty: labels do not bear it. ``session.plan`` ends with ``~`` where the label had no
+    room for the whole (encoded) name.
     """
 
     session: Session
@@ -51,7 +51,7 @@ class FirstWords:
 
 @dataclass(frozen=True, slots=True)
 class RecordHeader:
-    """Bytes 0–1535 of a record, checked. ``source`` is the name as in the plan; ``covered`` the label before ``xxh3=``."""
+    """Bytes 0–1535 of a record, checked. ``source`` is the plan's name; ``covered`` the label before ``xxh3=``."""
 
     object_id: str
     sequence: int
@@ -275,7 +275,7 @@ def _text(word: bytes | None) -> str | None:
 
 
 def verify(header: RecordHeader, payload: Buffer) -> None:
-    """Check the payload's digest, and that the padding (where *payload* holds it) is zeros. Raises :class:`BadRecord`."""
+    """Check the payload's digest, and that its padding (where *payload* holds it) is zeros. Raises BadRecord."""
     if len(payload) < header.payload_bytes:
         raise BadRecord("it ends within its payload")
     view = memoryview(payload)

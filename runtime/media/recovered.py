@@ -29,7 +29,7 @@ class _Seen:
 
 @dataclass(slots=True)
 class Stretch:
-    """Collects the records of one stretch in their order; ``index`` makes of them what the session would have written."""
+    """Collects the records of one stretch in their order; ``index`` makes of them what the session did not write."""
 
     label: VolumeLabel
     start: int
@@ -55,7 +55,7 @@ class Stretch:
         return bool(self._objects)
 
     def index(self, previous: int | None, ended: str) -> Index:
-        """The index of this stretch; its session is the first that a record names, else the one that made the volume."""
+        """The index of this stretch; its session is the first that a record names, else the volume's maker."""
         sessions = [seen.words.session for seen in self._objects.values() if seen.words is not None]
         session = self._known(sessions[0]) if sessions else self.label.session
         return Index(
@@ -72,7 +72,7 @@ class Stretch:
         )
 
     def _known(self, session: Session) -> Session:
-        """*session*, with the fingerprint and whole plan name that only the volume's label bears, where it is the same."""
+        """*session*, with the fingerprint and whole plan name of the volume's label where it is the same one."""
         return self.label.session if session.id == self.label.session.id else session
 
     def _entry(self, object_id: str, seen: _Seen, session: Session) -> IndexedObject:

@@ -15,7 +15,7 @@ def commands(volume_name: str) -> dict[str, list[str]]:
     """Shell lines by use, for the volume file ``VOLUME_NAME.tar`` in the current folder."""
     file = _safe(f"{volume_name}.tar")
     match = _VOLUME.fullmatch(volume_name)
-    volumes = _safe(f"{match[1] if match else volume_name}-*.tar")
+    volumes = _safe(f"{match[1] if match else volume_name}-??????.tar")
     gnu = "--wildcards -- 'SOURCE/OBJECT/*'"
     bsd = "--include 'SOURCE/OBJECT/*'"
     return {

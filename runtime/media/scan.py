@@ -1,7 +1,7 @@
 """Reading a volume member by member, trusting nothing (docs/format.md, "What a reader checks", R1, R2, R4, R6).
 
-A payload may itself hold volumes (somebody backs up a magazine), so after damage it is not enough that a record is sound:
-it must be a record of *this* volume. A place is believed again when
+A payload may itself hold volumes (somebody backs up a magazine), so after damage it is not enough that a record is
+sound: it must be a record of *this* volume. A place is believed again when
 
 - the members that follow it reach, without a gap, an index that this volume's pointer proves, or the archive's end, or
 - they reach further than any one record does, so that they cannot all lie in one payload, or
@@ -26,7 +26,7 @@ _CHUNK: Final = kinds.MIB
 
 @dataclass(frozen=True, slots=True)
 class ScannedRecord:
-    """A sound record. ``payload`` is a view of a buffer that the next step of the scan writes anew (empty when unread)."""
+    """A sound record. ``payload`` is a view of a buffer that the next step writes anew (empty when unread)."""
 
     position: int
     header: RecordHeader
@@ -197,7 +197,7 @@ class Scanner:
                 at = data.find(b"ustar\x0000", at + 1)
 
     def _believable(self, position: int, stop: int, tried: set[int], *, fresh: bool) -> bool:
-        """Whether a member of this volume lies at *position* (see the module); *fresh* lets an object's first record pass.
+        """Whether a member of this volume lies at *position* (see the module); *fresh* lets a first record pass.
 
         *tried* are places from which the members lead nowhere: what leads there leads nowhere too.
         """

@@ -1,7 +1,8 @@
 """Proving where a volume ends before anything is appended (docs/format.md, W4 and W5).
 
-Nothing is written here: the drive cuts and writes what this finds. Where sound data lies behind damage, or where something
-lies at the end that is not ours, the volume is kept as it is: it is not appendable, and the drive takes a new one.
+Nothing is written here: the drive cuts and writes what this finds. Where sound data lies behind damage, or where
+something lies at the end that is not ours, the volume is kept as it is: it is not appendable, and the drive takes a
+new one.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from .volume import VolumeReader
 class Tail:
     """Where a volume ends.
 
-    ``position``: where the next session may begin once ``recovered`` (if any) is written there. ``previous``: the position
-    of the last proved index. ``appendable``: false where the volume must be left as it is. ``notes`` are for the report.
-    ``unconfirmed``: a proved index whose session did not come to write the archive's end.
+    ``position``: where the next session may begin once ``recovered`` (if any) is written there. ``previous``: the
+    position of the last proved index. ``appendable``: false where the volume must be left as it is. ``notes`` are for
+    the report. ``unconfirmed``: a proved index whose session did not come to write the archive's end.
     """
 
     position: int

@@ -1,7 +1,7 @@
-"""The plain ustar headers of a volume's members (POSIX 1003.1, ``ustar Interchange Format``), as docs/format.md fixes them.
+"""The ustar headers of a volume's members (POSIX 1003.1, ``ustar Interchange Format``), as docs/format.md fixes them.
 
-Every header has magic ``ustar\\0``, version ``00``, mode 0440, owner and device numbers 0, empty owner names, and no prefix;
-only name, size, mtime, checksum and type differ.
+Every header has magic ``ustar\\0``, version ``00``, mode 0440, owner and device numbers 0, empty owner names, and no
+prefix; only name, size, mtime, checksum and type differ.
 """
 
 from __future__ import annotations

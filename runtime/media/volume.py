@@ -225,8 +225,9 @@ class VolumeReader:
     def indexes(self) -> VolumeContents:
         """All sessions of the volume, oldest first.
 
-        The chain from the volume's end is followed as far as it is proved and leaves no gap; what it does not cover is
-        read record by record with every digest checked. Raises :class:`MediaFault` only where the medium cannot be read.
+        The chain from the volume's end is followed as far as it is proved and leaves no gap; what it does not cover
+        is read record by record with every digest checked. Raises :class:`MediaFault` only where the medium cannot be
+        read.
         """
         chain: list[Index] = []
         newest = self.last_index()
@@ -246,7 +247,7 @@ class VolumeReader:
         return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
 
     def walk(self, start: int, stop: int) -> VolumeContents:
-        """What lies between two positions, from the members themselves: proved indexes, and stretches that have none."""
+        """What lies between two positions, from the members: proved indexes, and stretches that have none."""
         proved = [item for item in self.members(start, stop, check=False) if isinstance(item, ScannedIndex)]
         sessions: list[Index] = []
         notes: list[str] = []
