@@ -120,12 +120,12 @@ def _lack(item: CatalogObject) -> str:
 
 def _missing(item: CatalogObject, shelf: Shelf) -> str:
     """What lacks for all records of *item*: empty when every sequence lies on some volume that is at hand."""
-    parts = sorted((s.first_sequence, s.first_sequence + s.records, s) for c in item.copies for s in c.segments)
+    segments = sorted((s for c in item.copies for s in c.segments), key=lambda s: s.first_sequence)
     covered, absent = 0, ""
-    for start, end, segment in parts:
+    for segment in segments:
         found = shelf.find(segment.volume_id)
         if found.path is None:
             absent = absent or f"volume {segment.volume_name}: {found.why}"
-        elif start <= covered:
-            covered = max(covered, end)
+        elif segment.first_sequence <= covered:
+            covered = max(covered, segment.first_sequence + segment.records)
     return "" if covered >= item.records else absent or "records are missing"
