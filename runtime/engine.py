@@ -37,7 +37,6 @@ from .sources.children import Children
 from .sources.roots import OwnPath
 from .writer import DriveWriter
 
-
 REBUILD = "run `tcc catalog rebuild` on the volumes' folders to bring the catalog up to date"
 
 
@@ -297,9 +296,9 @@ class _Run:
                 reader.skip(Ending("cut-off", error="the run was stopped before the source was read"))
         for writer in self._writers.values():
             writer.go(writer.skipped)
-        for worker in (*self._readers.values(), *self._writers.values()):
-            if worker.thread.ident is not None:
-                worker.thread.join()
+        for thread in [r.thread for r in self._readers.values()] + [w.thread for w in self._writers.values()]:
+            if thread.ident is not None:
+                thread.join()
 
     def release(self) -> None:
         """Give memory and descriptors back; all threads have ended."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
@@ -25,7 +24,7 @@ def highest_number(plan: CompiledPlan, base: Path) -> int:
         folder = base / drive.volumes
         pattern = re.compile(re.escape(encode_name(drive.name)) + r"-[0-9]{6}\.tar", re.ASCII)
         try:
-            newest = max((name for name in os.listdir(folder) if pattern.fullmatch(name)), default=None)
+            newest = max((entry.name for entry in folder.iterdir() if pattern.fullmatch(entry.name)), default=None)
             if newest is not None:
                 highest = max(highest, _of_volume(folder / newest))
         except (OSError, MediaFault):

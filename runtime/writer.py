@@ -31,8 +31,8 @@ class Feed:
 class DriveWriter:
     """Writes one drive from its agent's buffers.
 
-    Life: constructed (attached to its rings) → its thread is started: mounts → waits for :meth:`go` → writes until every ring has
-    ended → closes → posts ``WriterDone``. ``go`` names the sources that are not read at all.
+    Life: constructed (attached to its rings) → its thread is started: mounts → waits for :meth:`go` → writes until
+    every ring has ended → closes → posts ``WriterDone``. ``go`` names the sources that are not read at all.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import os
 import subprocess
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..model import Ending
@@ -19,7 +19,7 @@ from .tar_messages import TarMessages
 #: More bytes of names than this go to tar through a file instead of its argument list.
 _ARGUMENTS_MAX = 64 * 1024
 #: Extended features that a tar may have been built without: option → the word in its complaint.
-_EXTENDED = {"--xattrs": "XATTR", "--acls": "ACL", "--selinux": "SELinux"}
+EXTENDED = {"--xattrs": "XATTR", "--acls": "ACL", "--selinux": "SELinux"}
 
 _features_lock = threading.Lock()
 _features: tuple[str, tuple[str, ...]] | None = None
@@ -53,12 +53,12 @@ def _find() -> tuple[str, tuple[str, ...]]:
             said.append(f"{program} is {version.strip() or 'something unknown'}")
             continue
         nothing = ["--create", "--format=posix", "--sort=name", "--file=/dev/null", "--files-from=/dev/null"]
-        tried = _ask([program, *nothing, *_EXTENDED])
+        tried = _ask([program, *nothing, *EXTENDED])
         complaint = tried.stderr.decode("utf-8", "replace").strip()
         if tried.returncode:
             said.append(f"{version} is too old or too small: {complaint}")
             continue
-        return program, tuple(option for option, word in _EXTENDED.items() if word.lower() not in complaint.lower())
+        return program, tuple(option for option, word in EXTENDED.items() if word.lower() not in complaint.lower())
     raise TarMissing("; ".join(said))
 
 
@@ -73,10 +73,18 @@ def _environment() -> dict[str, str]:
 
 
 def command_line(
-    source: Source, names: Sequence[str], own: Sequence[roots.OwnPath], *, wide_pipe: bool
+    source: Source,
+    names: Sequence[str],
+    own: Sequence[roots.OwnPath],
+    *,
+    wide_pipe: bool,
+    tar: tuple[str, Iterable[str]],
 ) -> tuple[list[str], bytes | None]:
-    """tar's argument list, and what it reads on standard input (NUL-terminated names, when there are many)."""
-    program, extended = features()
+    """tar's argument list, and what it reads on standard input (NUL-terminated names, when there are many).
+
+    *tar* is the program and the extended features that it has, as :func:`features` says.
+    """
+    program, extended = tar
     argv = [program, "--create", "--format=posix", "--sparse", *extended, "--numeric-owner", "--sort=name"]
     argv += ["--no-unquote", "--warning=no-file-ignored", "--pax-option=delete=atime,delete=ctime"]
     argv += ["-b", "512" if wide_pipe else "20"]
@@ -112,7 +120,7 @@ class FilesSource:
         )
         read_end, write_end, wide = make_pipe()
         try:
-            argv, names = command_line(source, chosen.names, own, wide_pipe=wide)
+            argv, names = command_line(source, chosen.names, own, wide_pipe=wide, tar=features())
         except TarMissing as error:
             os.close(read_end)
             os.close(write_end)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tapechain.runtime import engine
 from tapechain.runtime.control import Stop
 from tapechain.runtime.faults import DriveFault, Fault

@@ -1,0 +1,85 @@
+"""``tcc run --dry-run``: what a run would do. Looks at names only; opens, starts and makes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from ..runtime.kinds import encode_name
+from ..runtime.own import own_paths
+from ..runtime.plan import CompiledPlan, Drive, Source
+from ..runtime.preflight import refuse_unrunnable
+from ..runtime.sources.base import place_of
+from .summary import plural, size
+
+
+def rehearse(plan: CompiledPlan, *, base: Path, state: Path, catalog: str) -> Iterator[str]:
+    """Lines that say it all. Raises the same UsageFault as the run would where this version cannot run the plan."""
+    refuse_unrunnable(plan)
+    read = [source for source in plan.sources if any(ring.feed == source.name for ring in plan.rings)]
+    yield f"plan {plan.plan}: {plural(len(read), 'source')} would be read, {plural(len(plan.drives), 'drive')} written"
+    yield f"  record {size(plan.record)}, {plural(len(plan.rings), 'ring')}, {size(plan.memory)} of buffers in all"
+    yield f"  state {state}, catalog {catalog}"
+    for source in read:
+        drives = [a.drive for a in plan.agents if any(plan_ring == source.name for plan_ring in _feeds(plan, a.name))]
+        yield f"source {source.name} -> {', '.join(drives)}"
+        yield from (f"  {line}" for line in _source(plan, source, base, state))
+    for agent in plan.agents:
+        drive = next(d for d in plan.drives if d.name == agent.drive)
+        how = "one object after another" if agent.order == "object" else "records as they come"
+        buffers = ", ".join(buffer.name for buffer in agent.buffers)
+        yield f"drive {drive.name} <- agent {agent.name} ({buffers}; {how})"
+        yield f"  {_drive(drive, base)}"
+    for ring in plan.rings:
+        yield f"ring {ring.id}: {ring.feed} -> {', '.join(ring.buffers)}, {ring.depth} records"
+
+
+def _feeds(plan: CompiledPlan, agent: str) -> set[str]:
+    """The sources whose rings *agent* reads."""
+    rings = {ring.id: ring.feed for ring in plan.rings}
+    return {rings[buffer.ring] for a in plan.agents if a.name == agent for buffer in a.buffers}
+
+
+def _source(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iterator[str]:
+    if source.kind == "command":
+        yield f"runs in {base}: {shlex.join(source.command)}"
+    elif source.kind == "stream":
+        assert source.stream is not None
+        path = source.stream if source.stream == "-" else place_of(source.stream, base)
+        yield (
+            "reads standard input"
+            if path == "-"
+            else f"reads {path}{'' if os.path.lexists(path) else ' (missing now)'}"
+        )
+    else:
+        from ..runtime.sources import files, roots
+
+        chosen = roots.choose(source.files, str(base), one_file_system=source.one_file_system)
+        for path, why in chosen.missing:
+            yield f"missing now: {path}: {why}"
+        if chosen.names:
+            own = own_paths(plan, base, state)
+            argv, _ = files.command_line(source, chosen.names, own, wide_pipe=True, tar=("tar", files.EXTENDED))
+            yield f"runs: {shlex.join(argv)}"
+
+
+def _drive(drive: Drive, base: Path) -> str:
+    if drive.volumes is None:
+        return "discards everything: its copies never count"
+    folder = Path(place_of(drive.volumes, base))
+    pattern = re.compile(re.escape(encode_name(drive.name)) + r"-([0-9]{6})\.tar", re.ASCII)
+    room = f", volumes of at most {size(drive.capacity)}" if drive.capacity is not None else ""
+    try:
+        numbers = sorted(int(m[1]) for entry in folder.iterdir() if (m := pattern.fullmatch(entry.name)))
+    except FileNotFoundError:
+        numbers = []
+    except OSError as error:
+        return f"cannot be written now: {folder}: {error.strerror}"
+    name = encode_name(drive.name)
+    if not numbers:
+        return f"begins {folder / f'{name}-000001.tar'}{room}"
+    last = f"{name}-{numbers[-1]:06}.tar"
+    return f"goes on in {folder / last}, then in {name}-{numbers[-1] + 1:06}.tar{room}"

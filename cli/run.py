@@ -1,0 +1,164 @@
+"""``tcc run``: runs a plan. Progress and the summary go to stderr, the report where ``--report`` says."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from ..runtime.control import Stop
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
+from ..runtime.model import RunReport
+from .console import print_json, print_result, say
+from .options import catalog_option, define_option, state_option
+from .plans import load_plan
+from .progress import MODES, Mode, observer_for
+from .state import catalog_place, open_the_catalog, state_folder
+
+EPILOG = """\b
+Examples:
+  tcc run night.tc                          read each source once, write all its copies
+  tcc run night.tc --dry-run                say what would happen, open nothing
+  tcc run night.plan.json --report out.json --progress plain
+
+\b
+Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 failed; 2 could not begin;
+130 or 143 stopped by SIGINT or SIGTERM after an orderly end (a second signal ends at once)."""
+
+
+@click.command("run", epilog=EPILOG)
+@click.argument("path", metavar="FILE")
+@click.option("--dry-run", is_flag=True, help="Open nothing, say what would happen.")
+@click.option(
+    "--progress",
+    type=click.Choice(MODES),
+    default="auto",
+    show_default=True,
+    help="Live table, plain lines, JSON lines, or nothing, on stderr.",
+)
+@click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
+@define_option
+@state_option
+@catalog_option
+def run_command(  # noqa: PLR0917 - click passes each by its name
+    path: str,
+    dry_run: bool,
+    progress: Mode,
+    report_path: str | None,
+    defines: dict[str, str],
+    state: str | None,
+    catalog: str | None,
+) -> int:
+    """Run the plan FILE (.tc, or compiled): read each source once and write all its copies."""
+    plan, base = load_plan(path, defines)
+    folder = state_folder(state, plan, base)
+    where = catalog_place(catalog, folder, plan, base)
+    if dry_run:
+        from .rehearsal import rehearse
+
+        for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where)):
+            print_result(line)
+        return EXIT_OK
+    if report_path is not None and report_path != "-":
+        _check_writable(Path(report_path))
+
+    from ..runtime import engine
+    from ..runtime.own import own_file
+    from ..runtime.preflight import refuse_unrunnable
+    from ..runtime.report import exit_code
+
+    refuse_unrunnable(plan)
+    own = [*own_file(where)] if "://" not in where else []
+    if report_path is not None and report_path != "-":
+        own += own_file(str(Path(report_path).absolute()))
+    stop = Stop()
+    with _signals(stop), open_the_catalog(catalog, state, plan, base, create=True) as opened:
+        report = engine.run(
+            plan, base=base, state=folder, catalog=opened, observer=observer_for(progress), stop=stop, own=own
+        )
+        code = exit_code(report)
+        if report_path is not None and not _write_report(report, report_path):
+            code = code or EXIT_DEGRADED
+    return code
+
+
+def _without_password(url: str) -> str:
+    """A database URL as it may be shown."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or "@" not in rest:
+        return url
+    credentials, _, place = rest.rpartition("@")
+    return f"{scheme}://{credentials.partition(':')[0]}@{place}"
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP asks for an orderly end, the second ends the process at once."""
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if stop.request(number):
+            return
+        stop.end_at_once()
+        if sys.stderr.isatty():
+            os.write(2, b"\x1b[?25h")  # the live table hides the cursor
+        os.write(2, b"\nstopped at once: volumes are readable up to their last whole record\n")
+        os._exit(128 + number)
+
+    before = {}
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+            continue  # nohup means it
+        before[number] = signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the run, not after it, that the report cannot be written."""
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageFault(f"the report {path} cannot be written", todo="name a file in a folder that may be written")
+
+
+def _write_report(report: RunReport, path: str) -> bool:
+    """Write the report, all of it or nothing; False where that failed, which is said."""
+    from ..runtime.report import to_json
+
+    if path == "-":
+        print_json(to_json(report))
+        return True
+    target = Path(path).absolute()
+    try:
+        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as out:
+            try:
+                json.dump(to_json(report), out, indent=1, ensure_ascii=True)
+                out.write("\n")
+                out.flush()
+                os.fsync(out.fileno())
+                os.fchmod(out.fileno(), 0o666 & ~_umask())
+                Path(out.name).replace(target)
+            except BaseException:
+                Path(out.name).unlink()
+                raise
+    except OSError as error:
+        say(f"error: the report {path} cannot be written: {error.strerror or error}", style="1;31")
+        return False
+    return True
+
+
+def _umask() -> int:
+    """The process's mask for new files. Called when no other thread runs."""
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,136 @@
+"""The end of a run in words that somebody reads at three in the morning: what is stored, what lacks, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..runtime.model import CopyReport, ObjectReport, RunReport
+
+_UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
+_WARNINGS_SHOWN = 10
+
+
+def size(count: float) -> str:
+    """Bytes for people: ``1.2 GiB``."""
+    unit = 0
+    while count >= 1024 and unit < len(_UNITS) - 1:
+        count /= 1024
+        unit += 1
+    return f"{count:.0f} {_UNITS[unit]}" if unit == 0 or count >= 100 else f"{count:.1f} {_UNITS[unit]}"
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: ``0.8 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    return f"{minutes // 60} h {minutes % 60:02} min"
+
+
+def plural(count: int, what: str) -> str:
+    """``1 copy``, ``2 copies``."""
+    if count == 1:
+        return f"1 {what}"
+    return f"{count} {what[:-1]}ies" if what.endswith("y") else f"{count} {what}s"
+
+
+def lines(report: RunReport) -> Iterator[str]:
+    """The summary. The first line says it all; the others only where something lacks."""
+    yield headline(report)
+    if report.status == "ok" and report.signal is None:
+        yield from _warned(report)
+        return
+    for entry in report.objects:
+        yield from _object(entry)
+    yield from _todo(report)
+    yield f"  session {report.session}"
+
+
+def headline(report: RunReport) -> str:
+    """``ok: plan figure2: 6 sources, 1.2 GiB, 14 copies stored in 12.3 s``."""
+    copies = [c for o in report.objects for c in o.copies if c.status == "stored"]
+    total = size(sum(o.bytes for o in report.objects))
+    whole = sum(o.status == "whole" for o in report.objects)
+    sources = plural(len(report.objects), "source")
+    read = sources if whole == len(report.objects) else f"{whole} of {sources} whole"
+    stopped = f" (stopped by {_signal(report.signal)})" if report.signal is not None else ""
+    return (
+        f"{report.status}{stopped}: plan {report.plan}: {read}, {total} read, "
+        f"{plural(len(copies), 'copy')} stored in {duration(report.seconds)}"
+    )
+
+
+def _signal(number: int) -> str:
+    import signal
+
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _object(entry: ObjectReport) -> Iterator[str]:
+    stored = [c.drive for c in entry.copies if c.status == "stored"]
+    missing = [c for c in entry.copies if c.status not in ("stored", "discarded")]
+    where = f"stored on {', '.join(stored)}" if stored else "stored nowhere"
+    match entry.status:
+        case "whole":
+            yield f"  {entry.source}: whole, {size(entry.bytes)}, {where}"
+        case "cut-off":
+            yield f"  {entry.source}: cut off after {size(entry.bytes)}: it cannot be restored as a whole"
+        case "failed":
+            yield f"  {entry.source}: failed: {entry.error or 'it could not be read'}"
+    if entry.status == "whole":
+        for copy in missing:
+            yield f"    lacks its copy on {_why(copy)}"
+    elif entry.status == "cut-off" and entry.error:
+        yield f"    because {entry.error}"
+    elif entry.status == "failed":
+        for why in dict.fromkeys(_why(copy) for copy in missing if copy.error and copy.error != entry.error):
+            yield f"    drive {why}"
+    if entry.unread:
+        yield f"    {plural(entry.unread, 'file')} could not be read and lack in every copy:"
+    yield from _warnings(entry)
+
+
+def _why(copy: CopyReport) -> str:
+    what = {"cut-off": "cut off", "failed": "nothing usable"}.get(copy.status, copy.status)
+    return f"{copy.drive} (agent {copy.agent}, {what}): {copy.error or 'it did not end well'}"
+
+
+def _warned(report: RunReport) -> Iterator[str]:
+    for entry in report.objects:
+        if entry.warnings:
+            yield f"  {entry.source}: whole; its files changed while they were read:"
+            yield from _warnings(entry)
+
+
+def _warnings(entry: ObjectReport) -> Iterator[str]:
+    for warning in entry.warnings[:_WARNINGS_SHOWN]:
+        yield "      " + warning.replace("\n", "\\n")
+    if len(entry.warnings) > _WARNINGS_SHOWN:
+        yield f"      and {len(entry.warnings) - _WARNINGS_SHOWN} more, see --report"
+
+
+def _todo(report: RunReport) -> Iterator[str]:
+    missing = sorted({c.drive for o in report.objects if o.status == "whole" for c in o.copies if _lacks(c)})
+    failed = sorted(o.source for o in report.objects if o.status == "failed")
+    unread = sorted(o.source for o in report.objects if o.unread)
+    cut = sorted(o.source for o in report.objects if o.status == "cut-off")
+    if missing:
+        yield f"  do: mend {', '.join(missing)}, then run the plan again; what is stored above is safe"
+    if failed:
+        yield f"  do: see why {', '.join(failed)} failed; earlier sessions of it are untouched"
+    if unread:
+        yield f"  do: let the run read all files of {', '.join(unread)}, or exclude them"
+    if cut and report.signal is not None:
+        yield f"  do: run the plan again for {', '.join(cut)}"
+    for note in report.notes:
+        if "tcc catalog rebuild" in note:
+            yield f"  do: {note}"
+
+
+def _lacks(copy: CopyReport) -> bool:
+    return copy.status not in ("stored", "discarded")
