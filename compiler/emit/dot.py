@@ -37,7 +37,8 @@ from .picture_words import Legend, legend_of
 if TYPE_CHECKING:
     import graphviz
 
-_FONT = "Helvetica,Arial,sans-serif"
+#: Verdana is as wide as DejaVu Sans: text that one machine measured stays in its place where another shows the SVG.
+_FONT = "DejaVu Sans,Verdana,sans-serif"
 _STRAND_ARROW = 0.5
 
 

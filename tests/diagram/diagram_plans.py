@@ -21,6 +21,7 @@ def sketch(
     drives: tuple[Drive, ...],
     groups: tuple[GroupSketch, ...],
     targets: tuple[Target, ...] = (),
+    depth: int = 8,
 ) -> CompiledPlan:
     """A compiled plan in which every daisy-chain is one ring, as on one host."""
     root: dict[str, str] = {}
@@ -32,7 +33,7 @@ def sketch(
                 root[key] = root.get(feed, feed if kind != "restore" else f"{key} {feed}")
                 members.setdefault(root[key], []).append(key)
     ids = {feed: number for number, feed in enumerate(members)}
-    rings = tuple(Ring(ids[f], 8, f.split(" ", 1)[-1], tuple(keys)) for f, keys in members.items())
+    rings = tuple(Ring(ids[f], depth, f.split(" ", 1)[-1], tuple(keys)) for f, keys in members.items())
     placed = tuple(
         Agent(
             agent,
@@ -51,7 +52,7 @@ def sketch(
         fingerprint="0" * 64,
         base=".",
         record=MIB,
-        memory=8 * len(rings) * MIB,
+        memory=depth * len(rings) * MIB,
         sources=sources,
         rings=rings,
         agents=placed,
@@ -149,12 +150,19 @@ def figure5() -> CompiledPlan:
 def everyday() -> CompiledPlan:
     return sketch(
         "everyday",
-        (files("home", "/home"), Source("shop", "command", command=("pg_dump", "-Fc", "shop"))),
-        (volumes("desk", "home"), volumes("attic", "parents")),
         (
-            ("nightly", "backup", None, (("writer", "desk", (("home", "home"), ("shop", "shop"))),)),
-            ("away", "mirror", "nightly", (("mirror", "attic", (("home", "writer.home"), ("shop", "writer.shop"))),)),
+            Source("home", "files", files=("/home",), exclude=(".cache", "node_modules", "*.tmp")),
+            Source("shop", "command", command=("pg_dump", "--format=custom", "shop")),
         ),
+        (
+            Drive("desk", "volumes", volumes="/srv/magazine", site="office", capacity=50 << 30),
+            Drive("vault", "volumes", volumes="/mnt/vault/magazine", site="vault", capacity=50 << 30),
+        ),
+        (
+            ("nightly", "backup", None, (("writer", "desk", (("B1", "home"), ("B2", "shop"))),)),
+            ("away", "mirror", "nightly", (("keeper", "vault", (("B1", "writer.B1"), ("B2", "writer.B2"))),)),
+        ),
+        depth=16,
     )
 
 

@@ -36,7 +36,7 @@ def test_svg_is_well_formed_and_holds_every_name_and_tooltips(drawn_plan: Compil
     texts = texts_of(svg)
     assert all(name in texts for name in names_of(drawn_plan))
     assert all(f"drive {d.name}: " in texts for d in drawn_plan.drives)
-    assert "8 × 1 MiB, shared by" in texts
+    assert f"{drawn_plan.rings[0].depth} × 1 MiB, shared by" in texts
 
 
 def test_png_is_a_picture_of_a_sensible_size(drawn_plan: CompiledPlan) -> None:
