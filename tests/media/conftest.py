@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-
 from tapechain.runtime.drives.base import IndexedVolume
 from tapechain.runtime.drives.volumes import VolumesDrive
 from tapechain.runtime.media.record import HEADER_BYTES, seal
