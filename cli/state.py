@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,21 @@ def open_the_catalog(
     return open_catalog(
         catalog_place(catalog, state_folder(state, plan, plan_folder), plan, plan_folder), create=create
     )
+
+
+def catalog_of_options(
+    plan_path: str | None, catalog: str | None, state: str | None, defines: Mapping[str, str]
+) -> tuple[Catalog, CompiledPlan | None]:
+    """The existing catalog that a command's options mean, and the plan when ``--plan`` named one.
+
+    Raises CatalogFault, and what ``load_plan`` raises.
+    """
+    plan = folder = None
+    if plan_path is not None:
+        from .plans import load_plan
+
+        plan, folder = load_plan(plan_path, defines)
+    return open_the_catalog(catalog, state, plan, folder), plan
 
 
 def _user_state_folder() -> Path:

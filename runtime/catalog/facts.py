@@ -53,7 +53,7 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
             "created": label.created,
             "plan": label.session.plan,
             "capacity": label.capacity,
-            "location": str(indexed.path.absolute()),
+            "location": str(indexed.path.parent.resolve() / indexed.path.name),
             "bytes": indexed.size_bytes,
         },
         sessions=tuple(session_row(s) for s in sessions.values()),

@@ -164,7 +164,7 @@ def volume_files(paths: Iterable[Path]) -> list[Path]:
         except OSError as error:
             raise UsageFault(f"{path} cannot be read: {error.strerror}") from None
         for file in inside:
-            files[file.absolute()] = None
+            files[file.parent.resolve() / file.name] = None
     return list(files)
 
 

@@ -141,7 +141,7 @@ class ObjectReader:
                         header = part.fetch(sequence, into)
                     except MediaFault as fault:
                         if claims:
-                            reasons.append(f"drive {drive}: {fault}")
+                            reasons.append(str(fault) if fault.place.drive else f"drive {drive}: {fault}")
                         continue
                     if reasons:
                         self.mended.add(f"record {sequence} was taken from drive {drive}, since {'; '.join(reasons)}")

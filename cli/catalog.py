@@ -1,0 +1,63 @@
+"""``tcc catalog rebuild``: the catalog from volumes alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
+from .console import print_fault, say
+from .options import catalog_option, define_option, plan_option, state_option
+
+
+@click.group(epilog="Example:  tcc catalog rebuild media/R1 media/R2 --plan night.tc")
+def catalog_command() -> None:
+    """Work on the catalog itself."""
+
+
+@catalog_command.command(
+    "rebuild",
+    epilog="Examples:  tcc catalog rebuild media/R1 /vault/R5 --plan night.tc   "
+    "tcc catalog rebuild /mnt/disk --into sqlite:///found.sqlite",
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.option("--into", metavar="URL", help="The catalog to write (default: the one that the other options mean).")
+@plan_option
+@catalog_option
+@state_option
+@define_option
+def rebuild_command(
+    *,
+    paths: tuple[str, ...],
+    into: str | None,
+    plan_path: str | None,
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+) -> int:
+    """Make the catalog anew from volumes: folders of volumes, or volumes' files.
+
+    The catalog that is there now is kept beside it under another name. Only what these volumes hold will be known.
+    """
+    from ..runtime.catalog.rebuild import rebuild
+    from .state import catalog_place, state_folder
+
+    plan = folder = None
+    if plan_path is not None:
+        from .plans import load_plan
+
+        plan, folder = load_plan(plan_path, defines)
+    place = catalog_place(into or catalog, state_folder(state, plan, folder), plan, folder)
+    result = rebuild(place, [Path(p) for p in paths])
+    for note in result.notes:
+        say(f"note: {note}")
+    for fault in result.faults:
+        print_fault(fault)
+    if result.kept is not None:
+        say(f"note: the catalog that was there is kept as {result.kept}")
+    if not result.volumes:
+        say("nothing was rebuilt: no volume could be read")
+        return EXIT_FAILED
+    say(f"rebuilt: {result.volumes} volumes, {result.indexes} sessions on them")
+    return EXIT_DEGRADED if result.faults else EXIT_OK

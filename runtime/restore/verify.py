@@ -1,0 +1,295 @@
+"""Verifying media: every record is read and its digest checked, and what is there is compared with the catalog.
+
+What the catalog already knows to be cut off or failed is known, not a fault; a record that is not sound, a volume that is
+nowhere, or media and catalog that differ are faults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..catalog.queries import CatalogObject, CatalogVolume
+from ..catalog.store import Catalog
+from ..faults import EXIT_FAILED, EXIT_OK, MediaFault
+from ..kinds import RECORD_BYTES_MAX
+from ..media.label import LABEL_BYTES
+from ..media.record import RecordHeader
+from ..media.scan import Damage, ScannedRecord
+from ..media.volume import VolumeReader
+from ..model import Segment
+from .shelf import Shelf
+
+Verdict = Literal["sound", "damaged", "missing", "lost", "known"]
+
+#: Damages of one volume that are told one by one.
+NAMED_MAX = 100
+
+
+@dataclass(slots=True)
+class Seen:
+    """What was found sound of one object on one volume: stretches [first, behind the last) of sequences."""
+
+    source: str
+    stretches: list[list[int]] = field(default_factory=list)
+    records: int = 0
+    bytes: int = 0
+    ended: bool = False
+
+    def add(self, header: RecordHeader) -> None:
+        """One sound record."""
+        if self.stretches and self.stretches[-1][1] == header.sequence:
+            self.stretches[-1][1] += 1
+        else:
+            self.stretches.append([header.sequence, header.sequence + 1])
+        self.records += 1
+        self.bytes += header.payload_bytes
+        self.ended |= header.last
+
+
+@dataclass(slots=True)
+class VolumeVerdict:
+    """One volume: sound, damaged or missing, and each thing that is wrong with it."""
+
+    id: str
+    name: str
+    drive: str
+    location: str | None
+    status: Verdict = "sound"
+    records: int = 0
+    bytes: int = 0
+    problems: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+    def wrong(self, problem: str, status: Verdict = "damaged") -> None:
+        """Something is wrong with it."""
+        self.status = status
+        if len(self.problems) < NAMED_MAX:
+            self.problems.append(problem)
+        else:
+            self.left_out += 1
+
+
+@dataclass(frozen=True, slots=True)
+class CopyVerdict:
+    """One copy: sound, damaged, missing (a volume is nowhere), or known (to be incomplete)."""
+
+    drive: str
+    status: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVerdict:
+    """One object. ``sound``: every copy is; ``damaged``: all records are still there; ``lost``: some are not."""
+
+    source: str
+    plan: str
+    object: str
+    status: Verdict
+    copies: tuple[CopyVerdict, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """What a verification found."""
+
+    volumes: tuple[VolumeVerdict, ...]
+    objects: tuple[ObjectVerdict, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is wrong beyond what the catalog knew."""
+        return all(v.status == "sound" for v in self.volumes) and all(
+            o.status in {"sound", "known"} for o in self.objects
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code of cli.md: 1 for damage or loss."""
+        return EXIT_OK if self.sound else EXIT_FAILED
+
+
+def verify(
+    catalog: Catalog,
+    shelf: Shelf,
+    *,
+    volumes: Sequence[CatalogVolume],
+    source: tuple[str, str] | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Verified:
+    """Read *volumes* (only the records of the (plan, source) where one is given) and compare them with the catalog.
+
+    *progress* is called with the bytes of volumes that are done. Raises CatalogFault.
+    """
+    known = catalog.objects(plan=source[0], source=source[1]) if source else catalog.objects()
+    expected: dict[str, list[tuple[CatalogObject, str, Segment]]] = {}
+    for item in known:
+        for copy in item.copies:
+            for segment in copy.segments:
+                expected.setdefault(segment.volume_id, []).append((item, copy.drive, segment))
+    wanted = {item.id for item in known} if source else None
+    found: dict[str, dict[str, Seen]] = {}
+    verdicts = []
+    done = 0
+    for volume in volumes:
+
+        def moved(position: int, before: int = done) -> None:
+            if progress is not None:
+                progress(before + position)
+
+        verdict, seen = _volume(volume, shelf, expected.get(volume.id, []), wanted, moved)
+        verdicts.append(verdict)
+        found[volume.id] = seen
+        done += volume.bytes
+    read = {v.id for v in volumes}
+    absent = {v.id for v in verdicts if v.status == "missing"}
+    objects = [_object(o, found, read, absent) for o in known if any(s.volume_id in read for s in _segments(o))]
+    return Verified(tuple(verdicts), tuple(objects))
+
+
+# ---------------------------------------------------------------- one volume
+
+
+def _volume(
+    volume: CatalogVolume,
+    shelf: Shelf,
+    expected: list[tuple[CatalogObject, str, Segment]],
+    wanted: set[str] | None,
+    progress: Callable[[int], None],
+) -> tuple[VolumeVerdict, dict[str, Seen]]:
+    place = shelf.find(volume.id)
+    verdict = VolumeVerdict(volume.id, volume.name, volume.drive, str(place.path) if place.path else volume.location)
+    seen: dict[str, Seen] = {}
+    try:
+        with shelf.open(volume.id) as reader:
+            if wanted is None:
+                _read_all(reader, verdict, seen, progress)
+            else:
+                _read_some(reader, [s for _, _, s in expected], wanted, verdict, seen, progress)
+    except MediaFault as fault:
+        if place.path is None:
+            verdict.wrong(f"it is missing: {fault.message}", "missing")
+        else:
+            verdict.wrong(str(fault))
+        return verdict, seen
+    _compare(verdict, expected, seen, all_of_it=wanted is None)
+    return verdict, seen
+
+
+def _read_all(
+    reader: VolumeReader, verdict: VolumeVerdict, seen: dict[str, Seen], progress: Callable[[int], None]
+) -> None:
+    for member in reader.members(LABEL_BYTES, reader.size, check=True):
+        if isinstance(member, Damage):
+            verdict.wrong(str(member))
+        elif isinstance(member, ScannedRecord):
+            _count(member.header, verdict, seen)
+        progress(member.position)
+    if reader.last_index() is None:
+        verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
+
+
+def _read_some(
+    reader: VolumeReader,
+    segments: Sequence[Segment],
+    wanted: set[str],
+    verdict: VolumeVerdict,
+    seen: dict[str, Seen],
+    progress: Callable[[int], None],
+) -> None:
+    into = memoryview(bytearray(RECORD_BYTES_MAX))
+    low = min((s.first for s in segments), default=reader.size)
+    high = max((s.last for s in segments), default=0)
+    for member in reader.members(low, reader.size, check=False):
+        if member.position > high:
+            break
+        if isinstance(member, Damage):
+            verdict.wrong(str(member))
+        elif isinstance(member, ScannedRecord) and member.header.object_id in wanted:
+            try:
+                _count(reader.read(member.position, into), verdict, seen)
+            except MediaFault as fault:
+                verdict.wrong(str(fault))
+        progress(member.position)
+
+
+def _count(header: RecordHeader, verdict: VolumeVerdict, seen: dict[str, Seen]) -> None:
+    verdict.records += 1
+    verdict.bytes += header.payload_bytes
+    seen.setdefault(header.object_id, Seen(header.source)).add(header)
+
+
+def _compare(
+    verdict: VolumeVerdict,
+    expected: Iterable[tuple[CatalogObject, str, Segment]],
+    seen: dict[str, Seen],
+    *,
+    all_of_it: bool,
+) -> None:
+    claimed: set[str] = set()
+    for item, _, segment in expected:
+        claimed.add(item.id)
+        there = seen.get(item.id)
+        sound = there.records if there else 0
+        if sound < segment.records:
+            verdict.wrong(
+                f"object {item.id} of {item.plan}/{item.source}: {segment.records - sound} of"
+                f" {segment.records} records are not sound or not there"
+            )
+        elif there and (there.source != item.source or there.bytes < segment.payload_bytes):
+            verdict.wrong(f"object {item.id} of {item.plan}/{item.source} is not what the catalog says of it")
+    if all_of_it:
+        for object_id, there in seen.items():
+            if object_id not in claimed:
+                verdict.wrong(
+                    f"object {object_id} of source {there.source} is not in the catalog"
+                    " (`tcc catalog rebuild` brings it there)"
+                )
+
+
+# ---------------------------------------------------------------- one object
+
+
+def _segments(item: CatalogObject) -> list[Segment]:
+    return [s for c in item.copies for s in c.segments]
+
+
+def _object(item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[str], absent: set[str]) -> ObjectVerdict:
+    copies = []
+    stretches: list[tuple[int, int]] = []
+    for copy in item.copies:
+        if copy.status == "discarded":
+            continue
+        ids = {s.volume_id for s in copy.segments}
+        here = [t for v in ids for t in _sound(found.get(v, {}).get(item.id))]
+        # Volumes that were not asked for are taken at the catalog's word.
+        here += [(s.first_sequence, s.first_sequence + s.records) for s in copy.segments if s.volume_id not in read]
+        stretches += here
+        if copy.status != "stored":
+            copies.append(CopyVerdict(copy.drive, "known"))
+        elif _covers(here, item.records):
+            copies.append(CopyVerdict(copy.drive, "sound"))
+        else:
+            copies.append(CopyVerdict(copy.drive, "missing" if ids & absent else "damaged"))
+    status: Verdict = "known"
+    if item.status == "whole":
+        if all(c.status in {"sound", "known"} for c in copies):
+            status = "sound"
+        else:
+            status = "damaged" if _covers(stretches, item.records) else "lost"
+    return ObjectVerdict(item.source, item.plan, item.id, status, tuple(copies))
+
+
+def _sound(seen: Seen | None) -> list[tuple[int, int]]:
+    return [(a, b) for a, b in seen.stretches] if seen else []
+
+
+def _covers(stretches: Iterable[tuple[int, int]], records: int) -> bool:
+    covered = 0
+    for first, behind in sorted(stretches):
+        if first > covered:
+            return False
+        covered = max(covered, behind)
+    return covered >= records
