@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ...runtime.kinds import encode_name
 from ...runtime.plan import Agent, Buffer, CompiledPlan, Drive, Target
 from .colours import THEMES, Stroke, Theme, ThemeName, stroke
-from .dot_text import cell, html_text, number, port_name, spline, table, tooltip
+from .dot_text import Row, Span, label, number, port_name, spline, tooltip
 from .picture import BufferKey, Picture, picture_of
 from .picture_layout import Box, Layout, PlacedAgent, PlacedGroup, layout_of
 from .picture_sizes import (
@@ -112,49 +112,36 @@ class _Drawing:
                 color=self._theme.edge,
                 tooltip=tooltip(f"{group.kind} group {group.name}" + (f" of {group.of}" if group.of else "")),
             )
-            title = (
-                f'<FONT POINT-SIZE="{SMALL_SIZE + 1}" COLOR="{self._theme.faint}">{kind} </FONT>'
-                f'<FONT POINT-SIZE="{NAME_SIZE + 1}"><B>{html_text(shown)}</B></FONT>'
-                + (
-                    f'<FONT POINT-SIZE="{SMALL_SIZE + 1}" COLOR="{self._theme.faint}"> {html_text(of)}</FONT>'
-                    if of
-                    else ""
-                )
+            spans = (
+                self._faint(f"{kind} ", SMALL_SIZE + 1),
+                Span(shown, NAME_SIZE + 1, bold=True),
+                self._faint(f" {of}", SMALL_SIZE + 1),
             )
-            title_box = Box(box.x + PAD, box.y + 6, box.w - 2 * PAD, TITLE - 6)
-            label = table(title_box, f"<TR>{cell(title, title_box.w, title_box.h)}</TR>")
-            self._node(frame, self._id("title", group.name), title_box, label=label, shape="plain")
+            title = Box(box.x + PAD, box.y + 6, box.w - 2 * PAD, TITLE - 6)
+            words = label(title.w, title.h, [Row(title.h, spans)])
+            self._node(frame, self._id("title", group.name), title, label=words, shape="plain")
             for agent in agents:
                 self._agent(frame, agent)
 
     def _agent(self, frame: graphviz.Digraph, placed: PlacedAgent) -> None:
         agent, box, theme = placed.agent, placed.box, self._theme
-        notes = agent_notes(agent)
-        inner = box.w - 2
-        head = f"<B>{html_text(short(agent.name))}</B>" + (
-            self._faint(f"&#160;&#160;{html_text(notes)}") if notes else ""
-        )
-        rows = [f"<TR>{cell(head, inner, HEAD - 1, indent=True)}</TR>"]
+        head = (Span(short(agent.name), NAME_SIZE, bold=True, lead=2), self._faint(agent_notes(agent), lead=2))
+        rows = [Row(HEAD - 1, head)]
         for buffer in agent.buffers:
-            line = self._stroke((agent.name, buffer.name))
             feed = buffer_feed(agent, buffer.feed, buffer.as_of)
-            text = f"<B>{html_text(short(buffer.name))}</B>" + self._faint(
-                f"&#160;&#160;{html_text(feed)}", SMALL_SIZE + 1
-            )
             rows.append(
-                "<TR>"
-                + cell(
-                    text,
-                    inner,
+                Row(
                     ROW,
-                    indent=True,
+                    (
+                        Span(short(buffer.name), NAME_SIZE, bold=True, lead=2),
+                        self._faint(feed, SMALL_SIZE + 1, lead=2),
+                    ),
                     port=port_name(buffer.name),
-                    ground=line.tint,
-                    tip=tooltip(self._buffer_words(agent, buffer), attribute=True),
+                    ground=self._stroke((agent.name, buffer.name)).tint,
+                    tip=tooltip(self._buffer_words(agent, buffer)),
                 )
-                + "</TR>"
             )
-        rows.append(f"<TR>{cell('', inner, FOOT - 1)}</TR>")
+        rows.append(Row(FOOT - 1))
         verb = "reads" if agent.role == "read" else "writes"
         order = "one object after another" if agent.order == "object" else "records as they come"
         ident = self._id("agent", agent.name)
@@ -162,7 +149,7 @@ class _Drawing:
             frame,
             ident,
             box,
-            label=table(box, "".join(rows), border=theme.edge, ground=theme.box),
+            label=label(box.w, box.h, rows, border=theme.edge, ground=theme.box),
             shape="plain",
             tooltip=tooltip(
                 f"agent {agent.name} {verb} drive {agent.drive}, {order}"
@@ -198,18 +185,17 @@ class _Drawing:
         """A cassette: its label above, a window with two reels, a second line below."""
         theme = self._theme
         notes = drive_notes(drive) + (" · unused" if unused else "")
-        inner = box.w - 4
         rows = (
-            f"<TR>{cell(f'<B>{html_text(short(name))}</B>', inner, 21, centred=True)}</TR>"
-            f"<TR>{cell('', inner, 20)}</TR>"
-            f"<TR>{cell(self._faint(html_text(notes)), inner, 19, centred=True)}</TR>"
+            Row(21, (Span(short(name), NAME_SIZE, bold=True),), centred=True),
+            Row(20),
+            Row(19, (self._faint(notes),), centred=True),
         )
         dashed = unused or drive is None or drive.kind == "discard"
         self._node(
             frame,
             ident,
             box,
-            label=table(Box(0, 0, inner, 60), rows),
+            label=label(box.w - 4, 60, rows),
             shape="box",
             style="rounded,filled,dashed" if dashed else "rounded,filled",
             fillcolor=theme.tape,
@@ -250,14 +236,14 @@ class _Drawing:
 
     def _leaf(self, kind: str, name: str, notes: str, box: Box, line: Stroke, *, shape: str, words: str) -> None:
         rows = (
-            f"<TR>{cell(f'<B>{html_text(short(name))}</B>', box.w - 12, 18, centred=True)}</TR>"
-            f"<TR>{cell(self._faint(html_text(notes)), box.w - 12, 15, centred=True)}</TR>"
+            Row(18, (Span(short(name), NAME_SIZE, bold=True),), centred=True),
+            Row(15, (self._faint(notes),), centred=True),
         )
         self._node(
             self._graph,
             self._id(kind, name),
             box,
-            label=table(Box(0, 0, box.w - 12, 33), rows),
+            label=label(box.w - 12, 33, rows),
             shape=shape,
             style="filled",
             fillcolor=line.tint,
@@ -287,18 +273,18 @@ class _Drawing:
         for line, row in enumerate(legend.rows):
             box = Box(left, y, legend.width, 17.0 if line else 22.0)
             colour = stroke(row.chain, self._theme) if row.chain is not None else None
-            head = f"<B>{html_text(row.head)}</B>"
-            text = self._faint(f"&#160;&#160;{html_text(row.text)}", SMALL_SIZE + (0 if colour else 1))
             indent = 40.0 if colour else 0.0
-            size = NAME_SIZE - 2 if colour else NAME_SIZE + 2
-            words = f'<FONT POINT-SIZE="{size}">{head}</FONT>{text}'
+            spans = (
+                Span(row.head, NAME_SIZE - 2 if colour else NAME_SIZE + 2, bold=True),
+                self._faint(row.text, SMALL_SIZE if colour else SMALL_SIZE + 1, lead=2),
+            )
             words_box = Box(left + indent, y, box.w - indent, box.h)
-            label = table(words_box, f"<TR>{cell(words, words_box.w, words_box.h)}</TR>")
+            words = label(words_box.w, words_box.h, [Row(words_box.h, spans)])
             self._node(
                 self._graph,
                 self._id("legend", str(line)),
                 words_box,
-                label=label,
+                label=words,
                 shape="plain",
                 tooltip=tooltip(row.tooltip),
             )
@@ -329,8 +315,8 @@ class _Drawing:
     def _pen(self, line: Stroke) -> dict[str, str]:
         return {"color": line.colour, "style": line.style, "penwidth": number(line.width)}
 
-    def _faint(self, text: str, size: float = SMALL_SIZE) -> str:
-        return f'<FONT POINT-SIZE="{number(size)}" COLOR="{self._theme.faint}">{text}</FONT>' if text else ""
+    def _faint(self, text: str, size: float = SMALL_SIZE, *, lead: int = 0) -> Span:
+        return Span(text, size, colour=self._theme.faint, lead=lead if text else 0)
 
     def _port(self, key: BufferKey | None) -> str:
         assert key is not None

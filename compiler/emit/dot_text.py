@@ -7,14 +7,21 @@ of HTML, of XML or of a terminal is left in it.
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
 
 from ...runtime.kinds import encode_name
-from .picture_layout import Box, Point
+from .picture_layout import Point
 from .picture_text import TOOLTIP_SHOWN, visible
 
+if TYPE_CHECKING:
+    import jinja2
 
-def tooltip(text: str, *, attribute: bool = False) -> str:
-    """*text* for a tooltip; with *attribute*, of a cell inside an HTML-like label.
+
+def tooltip(text: str) -> str:
+    """*text* for a tooltip.
 
     Graphviz would read ``\\N`` as the node's name and ``&lt;`` as a sign.
     """
@@ -22,45 +29,74 @@ def tooltip(text: str, *, attribute: bool = False) -> str:
     if len(words) > TOOLTIP_SHOWN:
         words = words[: TOOLTIP_SHOWN - 1] + "…"
     # Without its brackets no text can be taken for an HTML-like string, which is what stands between < and >.
-    words = html.escape(words, quote=False).replace("\\", "\\\\")
-    return html.escape(words) if attribute else words
+    return html.escape(words, quote=False).replace("\\", "\\\\")
 
 
-def table(box: Box, rows: str, *, border: str = "", ground: str = "") -> str:
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Text of one look. ``size`` in points; *text* is a plan's own, ``lead`` blanks stand before it."""
+
+    text: str
+    size: float
+    colour: str = ""
+    bold: bool = False
+    lead: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a label: its height in points, what it says; a buffer's row has a port, a ground and a tooltip."""
+
+    height: float
+    spans: tuple[Span, ...] = ()
+    centred: bool = False
+    port: str = ""
+    ground: str = ""
+    tip: str = ""
+
+
+_LABEL: Final = """
+<<TABLE BORDER="{{ 1 if border else 0 }}"{% if border %} COLOR="{{ border }}" BGCOLOR="{{ ground }}"{% endif %}
+ CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="{{ width }}" HEIGHT="{{ height }}">
+{% for row in rows %}
+<TR><TD FIXEDSIZE="TRUE" WIDTH="{{ inner }}" HEIGHT="{{ row.height | round | int }}"
+ ALIGN="{{ 'CENTER' if row.centred else 'LEFT' }}"
+{% if row.port %} PORT="{{ row.port }}"{% endif %}
+{% if row.ground %} BGCOLOR="{{ row.ground }}"{% endif %}
+{% if row.tip %} HREF="" TOOLTIP="{{ row.tip }}"{% endif %}>
+{% for span in row.spans if span.text %}
+{% for _ in range(span.lead) %}&#160;{% endfor %}
+<FONT POINT-SIZE="{{ number(span.size) }}"{% if span.colour %} COLOR="{{ span.colour }}"{% endif %}>
+{% if span.bold %}<B>{% endif %}{{ visible(span.text) }}{% if span.bold %}</B>{% endif %}
+</FONT>
+{% endfor %}
+</TD></TR>
+{% endfor %}
+</TABLE>>
+"""
+
+
+def label(width: float, height: float, rows: Sequence[Row], *, border: str = "", ground: str = "") -> str:
     """An HTML-like label of a fixed size; the graphviz package takes what stands in ``<…>`` as such."""
-    look = f' BORDER="1" COLOR="{border}" BGCOLOR="{ground}"' if border else ' BORDER="0"'
-    size = f'FIXEDSIZE="TRUE" WIDTH="{round(box.w)}" HEIGHT="{round(box.h)}"'
-    return f'<<TABLE{look} CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" {size}>{rows}</TABLE>>'
+    inner = round(width) - (2 if border else 0)
+    return _template().render(
+        width=round(width), height=round(height), inner=inner, rows=rows, border=border, ground=ground
+    )
 
 
-def cell(
-    text: str,
-    width: float,
-    height: float,
-    *,
-    port: str = "",
-    ground: str = "",
-    tip: str = "",
-    indent: bool = False,
-    centred: bool = False,
-) -> str:
-    """A cell of a fixed size in such a label; *text* is markup already."""
-    attributes = f' FIXEDSIZE="TRUE" WIDTH="{round(width)}" HEIGHT="{round(height)}"'
-    attributes += f' ALIGN="{"CENTER" if centred else "LEFT"}"'
-    attributes += f' PORT="{html.escape(port)}"' if port else ""
-    attributes += f' BGCOLOR="{ground}"' if ground else ""
-    attributes += f' TOOLTIP="{tip}" HREF=""' if tip else ""
-    return f"<TD{attributes}>{'&#160;&#160;' if indent else ''}{text}</TD>"
+@cache
+def _template() -> jinja2.Template:
+    import jinja2
+
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.globals |= {"number": number, "visible": visible}
+    # One line: line ends in a template are there to be read, and would be blanks in the picture.
+    return environment.from_string(_LABEL.replace("\n", ""))
 
 
 def port_name(buffer: str) -> str:
     """A buffer's name as a port."""
     return encode_name(buffer) or "unnamed"
-
-
-def html_text(text: str) -> str:
-    """*text* for an HTML-like label."""
-    return html.escape(visible(text))
 
 
 def number(value: float, digits: int = 2) -> str:

@@ -1,0 +1,248 @@
+"""Load: the files of a program, each parsed once, its includes put in their places."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..dsl.ast import Comment, For, Hole, Include, Let, Name, Param, Reference, Statement, String, Value
+from ..dsl.diagnostics import Diagnostic
+from ..dsl.parser import parse
+from ..dsl.spans import Span
+from .loops import iterations
+from .params import replaced
+from .rules import include_fails, not_text
+from .rules.declared_twice import twice
+from .values import Scope, evaluate, is_broken
+from .world import World
+
+#: A program of more files than this is not read on.
+FILES_MAX = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """All statements of a program in the order of the text, includes replaced by what they hold.
+
+    ``folders`` gives for each file its folder relative to the main file's (``""`` for the same one); ``variables`` the
+    ``let`` and ``param`` values, ``-D`` applied; ``lost`` says that statements may be missing (an include failed, a
+    statement could not be parsed), ``lost_text`` the texts that they may be in (None: nobody knows).
+    """
+
+    main: str
+    statements: tuple[Statement, ...]
+    variables: Mapping[str, Value]
+    texts: Mapping[str, str]
+    folders: Mapping[str, str]
+    comments: Mapping[str, tuple[Comment, ...]]
+    diagnostics: tuple[Diagnostic, ...]
+    lost: bool = False
+    lost_text: tuple[str, ...] | None = ()
+    unused_defines: tuple[str, ...] = ()
+
+
+def load(path: str, world: World, defines: Mapping[str, str]) -> Program:
+    """Read and parse *path* and what it includes. Raises OSError when *path* itself cannot be read."""
+    loader = _Loader(world, defines)
+    name = "<stdin>" if path == "-" else path
+    content = world.read(path)
+    statements = loader.add_file(name, path, "", content)
+    loader.define_the_rest()
+    return Program(
+        main=name,
+        statements=tuple(statements),
+        variables=loader.variables,
+        texts=loader.texts,
+        folders=loader.folders,
+        comments=loader.comments,
+        diagnostics=tuple(loader.found),
+        lost=loader.lost,
+        lost_text=None if loader.lost_file else tuple(loader.lost_text),
+        unused_defines=tuple(d for d in defines if d not in loader.params),
+    )
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A file that is being read: what is left of its statements, and the include that led to it."""
+
+    file: str
+    real: str
+    rest: Iterator[Statement]
+    include: Span | None
+
+
+@dataclass(slots=True)
+class _Loader:
+    world: World
+    defines: Mapping[str, str]
+    variables: dict[str, Value] = field(default_factory=dict)
+    declared: dict[str, Name] = field(default_factory=dict)
+    params: set[str] = field(default_factory=set)
+    undefined: list[Param] = field(default_factory=list)
+    texts: dict[str, str] = field(default_factory=dict)
+    folders: dict[str, str] = field(default_factory=dict)
+    comments: dict[str, tuple[Comment, ...]] = field(default_factory=dict)
+    found: list[Diagnostic] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    unrolled: int = 0
+    lost: bool = False
+    lost_file: bool = False
+    lost_text: list[str] = field(default_factory=list)
+
+    def add_file(self, name: str, path: str, folder: str, content: bytes) -> list[Statement]:
+        """All statements of the file and, in their places, of its includes. A stack of our own: includes may nest deep."""
+        out: list[Statement] = []
+        stack = [self._open(name, path, folder, content, None)]
+        while stack:
+            frame = stack[-1]
+            statement = next(frame.rest, None)
+            if statement is None:
+                stack.pop()
+            elif isinstance(statement, Include):
+                opened = self._include(statement, frame.file, stack)
+                if opened is not None:
+                    stack.append(opened)
+            else:
+                out.append(statement)
+        return out
+
+    def _open(self, name: str, path: str, folder: str, content: bytes, include: Span | None) -> _Frame:
+        real = self.world.resolve(path)
+        self.seen.add(real)
+        self.folders[name] = folder
+        text, problem = _decoded(content, name)
+        self.texts[name] = text
+        if problem is not None:
+            self.found.append(problem)
+            self.lost = True
+            self.lost_file = True
+            return _Frame(name, real, iter(()), include)
+        file, problems = parse(text, name)
+        self.found += problems
+        if problems:
+            self.lost = True
+            self.lost_text.append(text)
+        self.comments[name] = file.comments
+        self._declare(file.statements)
+        return _Frame(name, real, iter(tuple(self._unrolled(file.statements))), include)
+
+    def _declare(self, statements: Iterable[Statement]) -> None:
+        for statement in statements:
+            if not isinstance(statement, Let | Param):
+                continue
+            name = statement.name
+            if name.text in self.declared:
+                self.found.append(twice(name, "variable", self.declared[name.text].span))
+                continue
+            self.declared[name.text] = name
+            self.variables[name.text] = statement.value
+            if isinstance(statement, Param):
+                self.params.add(name.text)
+                if name.text in self.defines and isinstance(statement.value, Reference):
+                    self.undefined.append(statement)
+                elif name.text in self.defines:
+                    self._define(statement)
+
+    def _define(self, param: Param) -> None:
+        name = param.name.text
+        scope = Scope(self.variables, self.found)
+        self.variables[name] = replaced(param, self.defines[name], scope)
+
+    def define_the_rest(self) -> None:
+        """Give ``-D`` values to params whose default is another variable: its type is known once all files are read."""
+        for param in self.undefined:
+            self._define(param)
+
+    def _unrolled(self, statements: Iterable[Statement]) -> Iterator[Statement]:
+        """The statements; a ``for`` that includes files is preceded by those includes, one for each iteration."""
+        for statement in statements:
+            if isinstance(statement, For) and _includes(statement):
+                yield from self._includes_of(statement, Scope(self.variables, self.found))
+            if not isinstance(statement, Let | Param):
+                yield statement
+
+    def _includes_of(self, loop: For, scope: Scope) -> Iterator[Include]:
+        for value in iterations(evaluate(loop.values, scope), []) or ():
+            if self.unrolled > FILES_MAX:
+                return
+            self.unrolled += 1
+            if self.unrolled > FILES_MAX:
+                self.found.append(include_fails.too_many(loop.values.span, FILES_MAX))
+                self.lost = self.lost_file = True
+                return
+            inside = scope.inside(loop.variable.text, value)
+            for item in loop.body:
+                if isinstance(item, Include):
+                    path = evaluate(item.path, inside)
+                    assert isinstance(path, String)
+                    yield Include(path, item.span)
+                elif isinstance(item, For) and _includes(item):
+                    yield from self._includes_of(item, inside)
+
+    def _include(self, include: Include, including: str, stack: list[_Frame]) -> _Frame | None:
+        value = include.path
+        if any(isinstance(part, Hole) for part in value.parts):
+            evaluated = evaluate(value, Scope(self.variables, self.found))
+            assert isinstance(evaluated, String)
+            value = evaluated
+        if is_broken(value):
+            self.lost = self.lost_file = True
+            return None
+        written = "".join(part for part in value.parts if isinstance(part, str))
+        near = "" if including == "<stdin>" else posixpath.dirname(including)
+        name = posixpath.normpath(posixpath.join(near, written))
+        real = self.world.resolve(posixpath.join(near, written)) if written and "\0" not in written else ""
+        files = [frame.real for frame in stack]
+        if real in files:
+            circle = stack[files.index(real) :]
+            names = [*(frame.file for frame in circle), circle[0].file]
+            places = [frame.include for frame in circle[1:] if frame.include is not None]
+            self.found.append(include_fails.includes_itself(names, value.span, places))
+            return None
+        if real in self.seen:
+            return None
+        content = self._read(written, posixpath.join(near, written), value.span)
+        if content is None:
+            self.lost = self.lost_file = True
+            return None
+        folder = posixpath.join(self.folders[including], posixpath.dirname(written))
+        return self._open(name, posixpath.join(near, written), folder, content, value.span)
+
+    def _read(self, written: str, path: str, span: Span) -> bytes | None:
+        reason = ""
+        content = b""
+        if not written or "\0" in written:
+            reason = "this is no path"
+        elif len(self.seen) >= FILES_MAX:
+            reason = f"the program has {FILES_MAX} files already"
+        else:
+            try:
+                content = self.world.read(path)
+            except OSError as error:
+                reason = error.strerror or str(error)
+        if not reason:
+            try:
+                content.decode()
+            except UnicodeDecodeError:
+                reason = "it is not UTF-8 text"
+        if reason:
+            self.found.append(include_fails.cannot_read(written, reason, span))
+            return None
+        return content
+
+
+def _includes(loop: For) -> bool:
+    return any(isinstance(item, Include) or (isinstance(item, For) and _includes(item)) for item in loop.body)
+
+
+def _decoded(content: bytes, name: str) -> tuple[str, Diagnostic | None]:
+    try:
+        return content.decode("utf-8-sig"), None
+    except UnicodeDecodeError as error:
+        text = content.decode("utf-8", "replace").removeprefix("\ufeff")
+        before = content[: error.start].decode().removeprefix("\ufeff")
+        line = before.count("\n") + 1
+        column = len(before) - before.rfind("\n")
+        return text, not_text.at(Span(name, line, column, line, column + 1), content[error.start])

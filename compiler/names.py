@@ -1,0 +1,68 @@
+"""Names as messages show them, and the nearest name to one that is wrong."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+
+_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+#: The statements' words, which are no names (language.md, "Lexical rules").
+WORDS = frozenset(
+    "plan include param let for in host source drive pool target backup mirror restore copy group of agent chain "
+    "require true false all latest object".split()
+)
+
+#: Beyond so many candidates a nearest name is not looked for: it would cost more than it helps.
+_CANDIDATES_MAX = 20_000
+
+
+def as_written(name: str) -> str:
+    """The name as a plan writes it: bare where it may be, else as a string with its escapes."""
+    if _BARE.fullmatch(name) and name not in WORDS:
+        return name
+    return quoted(name)
+
+
+def quoted(text: str) -> str:
+    """*text* as a string of the language."""
+    escapes = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\t": "\\t"}
+    return '"' + "".join(escapes.get(c, c) for c in text) + '"'
+
+
+def nearest(name: str, candidates: Iterable[str]) -> str | None:
+    """The candidate that *name* was probably meant to be, or None where none is near."""
+    known = list(dict.fromkeys(candidates))
+    if name in known:
+        return name
+    if not known or len(known) > _CANDIDATES_MAX:
+        return None
+    folded = [c for c in known if c.casefold() == name.casefold()]
+    if folded:
+        return folded[0]
+    # One letter more, less or other in a short name (R1 for R2) is near too, yet below difflib's usual measure.
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6 if len(name) > 3 else 0.5)
+    return near[0] if near else None
+
+
+def nearest_of(name: str, *tiers: Sequence[str]) -> str | None:
+    """The nearest name in the first of the *tiers* (the right kind first) that has one."""
+    for tier in tiers:
+        near = nearest(name, tier)
+        if near is not None:
+            return near
+    return None
+
+
+def listed(names: Iterable[str], conjunction: str = "and") -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    parts = list(names)
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
+
+
+def by_nearness(name: str, known: Iterable[str]) -> list[str]:
+    """The *known* names, nearest to *name* first; equally near ones in their own order."""
+    return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.casefold(), k.casefold()).ratio())

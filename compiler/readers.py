@@ -1,0 +1,334 @@
+"""Readers of attribute values: from a syntax tree's value to what the compiled plan holds, or a problem with its place.
+
+Every reader takes the attribute's name (for its messages) and an evaluated value.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime
+
+from ..dsl.ast import Boolean, Duration, ListValue, Number, Range, Rate, Reference, Size, String, Value
+from ..dsl.spans import Span
+from .model import Problem, SettingValue
+from .names import listed, nearest, quoted
+from .values import shown
+
+_BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+(/[^\s?#]*)?")
+_DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9]*(\+[A-Za-z0-9_]+)?://\S*")
+_ZSTD = re.compile(r"zstd(:([0-9]{1,3}))?")
+_AGE = re.compile(r"age1[0-9a-z]+")
+_SSH = re.compile(r"ssh-(ed25519|rsa) \S+( .*)?")
+
+#: zstd(1): levels 1 to 19, and with --ultra up to 22.
+ZSTD_LEVEL_MAX = 22
+
+
+def item_spans(value: Value) -> tuple[Span, ...]:
+    """The places of the texts in a value that is a text or a list of them."""
+    return tuple(item.span for item in value.items) if isinstance(value, ListValue) else (value.span,)
+
+
+def size(low: int, high: int | None = None, *, multiple: int = 1) -> Callable[[str, Value], SettingValue | Problem]:
+    """A size in bytes from *low* to *high*, a multiple of *multiple* bytes."""
+
+    def read(name: str, value: Value) -> SettingValue | Problem:
+        if not isinstance(value, Size):
+            return _wrong(name, "a size, such as 1MiB", value)
+        found = value.size_bytes
+        if found < low or (high is not None and found > high):
+            if high is None:
+                return _range(value, f"`{name}` must be at least {in_bytes(low)}; {shown(value)} is less")
+            return _range(value, f"`{name}` must lie in {in_bytes(low)}..{in_bytes(high)}; {shown(value)} does not")
+        if found % multiple:
+            below = found // multiple * multiple
+            return _range(
+                value,
+                f"`{name}` must be a multiple of {multiple} bytes; {shown(value)} is {found} bytes",
+                f"{below} or {below + multiple} bytes are possible; sizes in KiB and MiB always fit",
+            )
+        return found
+
+    return read
+
+
+def count(low: int, high: int) -> Callable[[str, Value], SettingValue | Problem]:
+    """A whole number from *low* to *high*, without a unit."""
+
+    def read(name: str, value: Value) -> SettingValue | Problem:
+        if not isinstance(value, Number) or not isinstance(value.value, int):
+            return _wrong(name, f"a whole number, such as {max(low, 8)}", value)
+        if not low <= value.value <= high:
+            return _range(value, f"`{name}` must lie in {low}..{high}; {value.value} does not")
+        return value.value
+
+    return read
+
+
+def word(*words: str) -> Callable[[str, Value], SettingValue | Problem]:
+    """One of *words*, written as a string."""
+
+    def read(name: str, value: Value) -> SettingValue | Problem:
+        choice = listed((quoted(w) for w in words), "or")
+        if not isinstance(value, String):
+            return _wrong(name, choice, value)
+        found = _text_of(value)
+        if found not in words:
+            near = nearest(found, words)
+            return _range(
+                value,
+                f"`{name}` is {choice}; {shown(value)} is neither",
+                f"did you mean {quoted(near)}?" if near else "",
+            )
+        return found
+
+    return read
+
+
+def boolean(name: str, value: Value) -> SettingValue | Problem:
+    """``true`` or ``false``."""
+    return value.value if isinstance(value, Boolean) else _wrong(name, "true or false", value)
+
+
+def must_be_true(name: str, value: Value) -> SettingValue | Problem:
+    """``true``: an attribute that says what its statement is cannot be false."""
+    if not isinstance(value, Boolean):
+        return _wrong(name, "true", value)
+    if not value.value:
+        return _range(value, f"`{name}` can only be true", f"leave `{name}` out and say what the drive is instead")
+    return True
+
+
+def duration(name: str, value: Value) -> SettingValue | Problem:
+    """A duration in seconds, longer than none."""
+    if not isinstance(value, Duration):
+        return _wrong(name, "a duration, such as 90s, 30m, 6h or 2d", value)
+    if value.seconds <= 0:
+        return _range(value, f"`{name}` must be longer than nothing")
+    return value.seconds
+
+
+def rate(name: str, value: Value) -> SettingValue | Problem:
+    """A rate in bytes per second, above none."""
+    if isinstance(value, Range):
+        return _wrong(name, "one rate, such as 30MB/s (a range is for drives)", value)
+    if not isinstance(value, Rate):
+        return _wrong(name, "a rate, such as 30MB/s", value)
+    if value.bytes_per_second <= 0:
+        return _range(value, f"`{name}` must be above 0")
+    return value.bytes_per_second
+
+
+def rate_or_range(name: str, value: Value) -> SettingValue | Problem:
+    """A rate, or the slowest and the fastest one: a pair of bytes per second in any case."""
+    if not isinstance(value, Range):
+        single = rate(name, value)
+        return (single, single) if isinstance(single, int) else single
+    low, high = rate(name, value.low), rate(name, value.high)
+    for end in (low, high):
+        if isinstance(end, Problem):
+            return end
+    assert isinstance(low, int) and isinstance(high, int)
+    if low > high:
+        return _range(
+            value,
+            f"`{name}` runs backwards: {shown(value)}",
+            f"the slowest rate comes first: `{shown(value.high)}..{shown(value.low)}`",
+        )
+    return (low, high)
+
+
+def text(name: str, value: Value) -> SettingValue | Problem:
+    """A text that is not empty."""
+    if not isinstance(value, String):
+        return _wrong(name, 'a text in quotes, such as "vault"', value)
+    return _not_empty(name, value)
+
+
+def path(name: str, value: Value) -> SettingValue | Problem:
+    """A path as written; it need not exist."""
+    if not isinstance(value, String):
+        return _wrong(name, "a path in quotes", value)
+    return _not_empty(name, value)
+
+
+def paths(name: str, value: Value) -> SettingValue | Problem:
+    """A path or a list of them, at least one."""
+    if isinstance(value, ListValue) and not value.items:
+        return _range(value, f"`{name}` must name at least one path; the list is empty")
+    return _list(name, value, "a path in quotes, or a list of them")
+
+
+def texts(name: str, value: Value) -> SettingValue | Problem:
+    """A text or a list of them; the list may be empty."""
+    return _list(name, value, 'a list of texts, such as ["*.tmp"]')
+
+
+def command(name: str, value: Value) -> SettingValue | Problem:
+    """A list of arguments, the program first. No shell reads it."""
+    if not isinstance(value, ListValue):
+        return _wrong(
+            name,
+            'a list of arguments, such as ["pg_dump", "-Fc", "shop"]',
+            value,
+            'no shell reads a command; for one write ["sh", "-c", "…"]' if isinstance(value, String) else "",
+        )
+    if not value.items:
+        return _range(value, f"`{name}` must name a program; the list is empty")
+    arguments = []
+    for i, item in enumerate(value.items):
+        if not isinstance(item, String):
+            return _wrong(name, "texts only", item, "put the argument in quotes")
+        checked = _not_empty(name, item) if i == 0 else _clean(name, item)
+        if isinstance(checked, Problem):
+            return checked
+        arguments.append(checked)
+    return tuple(arguments)
+
+
+def name(name: str, value: Value) -> SettingValue | Problem:
+    """The name of a host or pool, bare or in quotes."""
+    if isinstance(value, Reference):
+        return value.name.text
+    if not isinstance(value, String) or _has_hole(value):
+        return _wrong(name, f"the name of a {name}", value)
+    return _not_empty(name, value)
+
+
+def compression(name: str, value: Value) -> SettingValue | Problem:
+    """``zstd``, or ``zstd:LEVEL``."""
+    if not isinstance(value, String):
+        return _wrong(name, '"zstd" or "zstd:19"', value)
+    match = _ZSTD.fullmatch(_text_of(value))
+    if match is None:
+        return _range(value, f'`{name}` is "zstd" or "zstd:LEVEL"; {shown(value)} is neither')
+    if match[2] is not None and not 1 <= int(match[2]) <= ZSTD_LEVEL_MAX:
+        return _range(value, f"the level of zstd must lie in 1..{ZSTD_LEVEL_MAX}; {match[2]} does not")
+    return _text_of(value)
+
+
+def recipients(name: str, value: Value) -> SettingValue | Problem:
+    """A list of age recipients, at least one: ``age1…`` or an ssh public key (age(1))."""
+    if not isinstance(value, ListValue):
+        return _wrong(name, 'a list of age recipients, such as ["age1…"]', value)
+    if not value.items:
+        return _range(value, f"`{name}` must name at least one recipient; the list is empty")
+    found = []
+    for item in value.items:
+        if not isinstance(item, String):
+            return _wrong(name, "texts only", item)
+        recipient = _text_of(item)
+        if not _AGE.fullmatch(recipient) and not _SSH.fullmatch(recipient):
+            secret = recipient.upper().startswith("AGE-SECRET-KEY")
+            return _range(
+                item,
+                "an age recipient begins with age1, ssh-ed25519 or ssh-rsa",
+                "this is a secret key: it does not belong in a plan; `age-keygen -y` gives its recipient"
+                if secret
+                else "",
+            )
+        found.append(recipient)
+    return tuple(found)
+
+
+def bucket_url(name: str, value: Value) -> SettingValue | Problem:
+    """An object store's URL: ``s3://bucket/prefix``."""
+    if not isinstance(value, String):
+        return _wrong(name, 'a URL in quotes, such as "s3://bucket/prefix"', value)
+    if not _BUCKET.fullmatch(_text_of(value)):
+        return _range(value, f"{shown(value)} is no object store's URL", 'write it like "s3://bucket/prefix"')
+    return _text_of(value)
+
+
+def database_url(name: str, value: Value) -> SettingValue | Problem:
+    """A database's URL: ``sqlite:///catalog.db``, ``postgresql://host/name``."""
+    if not isinstance(value, String):
+        return _wrong(name, 'a database URL in quotes, such as "sqlite:///catalog.db"', value)
+    if not _DATABASE.fullmatch(_text_of(value)):
+        return _range(
+            value,
+            f"{shown(value)} is no database URL",
+            'write it like "sqlite:///catalog.db" or "postgresql://host/name"',
+        )
+    return _text_of(value)
+
+
+def instant(name: str, value: Value) -> SettingValue | Problem:
+    """A date and time, ISO 8601: ``2026-11-20T02:00``."""
+    if not isinstance(value, String):
+        return _wrong(name, 'a time in quotes, such as "2026-11-20T02:00"', value)
+    try:
+        datetime.fromisoformat(_text_of(value))
+    except ValueError:
+        return _range(value, f"{shown(value)} is no date and time", 'write it like "2026-11-20T02:00"')
+    return _text_of(value)
+
+
+def in_bytes(number: int) -> str:
+    """A size as a plan writes it, in the largest unit that makes it whole."""
+    for unit, factor in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if number >= factor and number % factor == 0:
+            return f"{number // factor}{unit}"
+    return "1 byte" if number == 1 else f"{number} bytes"
+
+
+def _list(name: str, value: Value, wanted: str) -> SettingValue | Problem:
+    items = value.items if isinstance(value, ListValue) else (value,)
+    found = []
+    for item in items:
+        if not isinstance(item, String):
+            return _wrong(name, wanted, item)
+        checked = _not_empty(name, item)
+        if isinstance(checked, Problem):
+            return checked
+        found.append(checked)
+    return tuple(found)
+
+
+def _not_empty(name: str, value: String) -> str | Problem:
+    if not _text_of(value).strip():
+        return _range(value, f"`{name}` must not be empty")
+    return _clean(name, value)
+
+
+def _clean(name: str, value: String) -> str | Problem:
+    found = _text_of(value)
+    return _range(value, f"`{name}` holds a NUL byte, which no path or argument can") if "\0" in found else found
+
+
+def _text_of(value: String) -> str:
+    return "".join(part for part in value.parts if isinstance(part, str))
+
+
+def _has_hole(value: String) -> bool:
+    return any(not isinstance(part, str) for part in value.parts)
+
+
+def what_it_is(value: Value) -> str:
+    """What kind of value this is, for messages."""
+    if isinstance(value, Number):
+        return f"a number without a unit, {shown(value)}"
+    words = {
+        String: "a text",
+        Size: "a size",
+        Rate: "a rate",
+        Duration: "a duration",
+        ListValue: "a list",
+        Range: "a range",
+    }
+    if isinstance(value, Boolean):
+        return shown(value)
+    if isinstance(value, Reference):
+        return "a name"
+    return f"{words[type(value)]}, {shown(value)}" if not isinstance(value, ListValue) else shown(value)
+
+
+def _wrong(name: str, wanted: str, value: Value, help: str = "") -> Problem:
+    if not help and isinstance(value, Number):
+        help = f"write {wanted}" if "number" not in wanted else ""
+    return Problem("TC206", value.span, f"`{name}` takes {wanted}; this is {what_it_is(value)}", help)
+
+
+def _range(value: Value, message: str, help: str = "") -> Problem:
+    return Problem("TC207", value.span, message, help)

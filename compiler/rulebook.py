@@ -1,0 +1,117 @@
+"""All rules: code → rule, and the checks in the order in which they run.
+
+A rule without a check here is found by an earlier step (load, expand), which calls the rule's module for its words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from ..dsl.diagnostics import Diagnostic
+from .graph import Graph
+from .model import Model
+from .passes.layout import Layout
+from .rule import Rule
+from .rules import (
+    chain_place,
+    copies_on_one_site,
+    cycle,
+    declared_twice,
+    empty,
+    include_fails,
+    not_text,
+    one_thing,
+    out_of_range,
+    own_output,
+    past_its_stage,
+    reached_twice,
+    read_and_written,
+    single_copy,
+    too_much_memory,
+    two_feeds,
+    two_writers,
+    unknowable_requirement,
+    unknown_attribute,
+    unknown_name,
+    unknown_variable,
+    unmet_requirement,
+    unread_source,
+    unused_drive,
+    what_it_is,
+    wrong_arrow,
+    wrong_kind,
+    wrong_of,
+    wrong_type,
+)
+
+ALL: tuple[Rule, ...] = (
+    not_text.RULE,
+    Rule("TC102", "a string that does not end"),
+    Rule("TC103", "a number, size, rate or duration that cannot be read"),
+    include_fails.RULE,
+    unknown_variable.RULE,
+    unknown_name.RULE,
+    declared_twice.RULE,
+    wrong_kind.RULE,
+    unknown_attribute.RULE,
+    what_it_is.RULE,
+    wrong_type.RULE,
+    out_of_range.RULE,
+    cycle.RULE,
+    two_writers.RULE,
+    two_feeds.RULE,
+    past_its_stage.RULE,
+    wrong_of.RULE,
+    wrong_arrow.RULE,
+    read_and_written.RULE,
+    one_thing.RULE,
+    empty.RULE,
+    chain_place.RULE,
+    reached_twice.RULE,
+    unmet_requirement.RULE,
+    unknowable_requirement.RULE,
+    too_much_memory.RULE,
+    unread_source.RULE,
+    unused_drive.RULE,
+    single_copy.RULE,
+    copies_on_one_site.RULE,
+    own_output.RULE,
+)
+
+#: code → rule. TC101 to TC103 are found by the parser (dsl), which knows no rules; they stand here to be complete.
+RULES: Mapping[str, Rule] = {rule.code: rule for rule in ALL}
+
+MODEL_CHECKS: tuple[Callable[[Model], Iterable[Diagnostic]], ...] = (
+    unknown_name.check,
+    declared_twice.check,
+    wrong_kind.check,
+    unknown_attribute.check,
+    what_it_is.check,
+    wrong_type.check,
+    out_of_range.check,
+    two_writers.check,
+    wrong_of.check,
+    wrong_arrow.check,
+    read_and_written.check,
+    one_thing.check,
+    empty.check,
+    chain_place.check,
+    unused_drive.check,
+    own_output.check,
+)
+
+GRAPH_CHECKS: tuple[Callable[[Graph], Iterable[Diagnostic]], ...] = (
+    cycle.check,
+    two_feeds.check,
+    past_its_stage.check,
+    reached_twice.check,
+    unread_source.check,
+    single_copy.check,
+    copies_on_one_site.check,
+)
+
+LAYOUT_CHECKS: tuple[Callable[[Graph, Layout], Iterable[Diagnostic]], ...] = (
+    unmet_requirement.check,
+    unknowable_requirement.check,
+    too_much_memory.check,
+)

@@ -1,0 +1,69 @@
+"""TC906: warning: a source that holds this plan's own volumes, state, spool or targets.
+
+Why: the backup would back up itself, and grow while it does. The run leaves them out; the warning says so.
+
+    source D1 { files = "/" }
+    drive R1 { volumes = "/srv/volumes" }
+
+Mend: ``exclude`` them, narrow the source, or silence the warning.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from ...dsl.diagnostics import Diagnostic, Related
+from ...dsl.spans import Span
+from ..model import Model, Statement
+from ..names import as_written, listed
+from ..rule import Rule
+
+RULE = Rule("TC906", "a source that holds this plan's own volumes, state, spool or targets", "warning")
+
+
+def check(model: Model) -> Iterator[Diagnostic]:
+    """Every path of a ``files`` source at or above a folder or file that this plan writes, on the same host."""
+    sources = [e.statement for e in model.of_kind("source") if "files" in e.statement.settings]
+    if not sources:
+        return
+    own = [(what, host, _real(model, path, span), span) for what, host, path, span in _own(model)]
+    for source in sources:
+        files = source.settings["files"]
+        for path, span in zip(source.texts("files"), files.items, strict=True):
+            top = _real(model, path, files.name_span)
+            held = [
+                (what, place)
+                for what, host, real, place in own
+                if host == source.text("host") and (real == top or real.startswith(top.rstrip("/") + "/"))
+            ]
+            if held:
+                yield RULE.at(
+                    span,
+                    f"the source {as_written(source.name)} holds {listed(what for what, _ in held)} of this plan",
+                    help="the run leaves them out; `exclude` them, or narrow the source",
+                    related=[Related(what, place) for what, place in held],
+                )
+
+
+def _real(model: Model, path: str, span: Span) -> str:
+    return model.world.resolve(posixpath.join(model.main_folder, model.path_of(path, span)))
+
+
+def _own(model: Model) -> Iterator[tuple[str, str | None, str, Span]]:
+    """What this plan writes: what it is, on which host, its path and its place."""
+    for entity in model.of_kind("drive"):
+        yield from _one(entity.statement, "volumes", f"the volumes of {as_written(entity.name)}")
+    if model.plan is not None:
+        yield from _one(model.plan, "state", "the state")
+    for agent in model.all_agents:
+        yield from _one(agent.statement, "spool", f"the spool of {as_written(agent.name)}")
+    for entity in model.of_kind("target"):
+        for kind in ("files", "stream"):
+            yield from _one(entity.statement, kind, f"the target {as_written(entity.name)}")
+
+
+def _one(statement: Statement, name: str, what: str) -> Iterator[tuple[str, str | None, str, Span]]:
+    setting = statement.settings.get(name)
+    if setting is not None and isinstance(setting.value, str):
+        yield what, statement.text("host"), setting.value, setting.span

@@ -1,0 +1,53 @@
+"""TC201: a name that is not declared.
+
+Why: a mistyped source would silently not be backed up, a mistyped drive not be written.
+
+    source Home { files = "/home" }
+    …  B1 <- Hone              # did you mean Home?
+
+Mend: the help names the nearest declared name, of the kind that belongs there if one is near.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ...dsl.diagnostics import Diagnostic
+from ...dsl.spans import Span
+from ..model import Model
+from ..names import as_written, listed, nearest
+from ..rule import Rule
+
+RULE = Rule("TC201", "a name that is not declared")
+
+
+def no_variable(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
+    """The diagnostic for a bare name as a value, where *known* are the variables in scope."""
+    near = nearest(name, known)
+    return RULE.at(
+        span,
+        f"`{name}` is not declared: a bare name as a value is a let, param or for variable",
+        help=f"did you mean `{near}`?" if near else f"declare `let {name} = …`, or write a text in quotes",
+    )
+
+
+def check(model: Model) -> Iterator[Diagnostic]:
+    """Every use of a name that nothing bears, except where what would declare it may be lost to another fault."""
+    for use in model.uses:
+        if use.found is not None or model.may_be_lost(use.name):
+            continue
+        kinds = listed(use.wanted, "or")
+        if use.suggestion is not None:
+            help = f"did you mean `{use.prefix}{as_written(use.suggestion)}`?"
+        elif use.declared:
+            help = f"declared are {_some(use.prefix, use.declared)}"
+        else:
+            help = f"declare the {use.wanted[0]} first"
+        yield RULE.at(use.span, f"{use.what} is not declared: no {kinds} bears this name", help=help)
+
+
+def _some(prefix: str, names: Sequence[str], most: int = 6) -> str:
+    shown = [prefix + as_written(name) for name in names]
+    if len(shown) > most:
+        return f"{', '.join(shown[:most])} and {len(shown) - most} more"
+    return listed(shown)

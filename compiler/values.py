@@ -1,0 +1,220 @@
+"""Values with their variables filled in: ``let``, ``param``, ``for`` and ``${…}`` become what they stand for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ..dsl.ast import (
+    Boolean,
+    Duration,
+    Hole,
+    ListValue,
+    Name,
+    Number,
+    Range,
+    Rate,
+    Reference,
+    Size,
+    String,
+    Value,
+)
+from ..dsl.diagnostics import Diagnostic
+from ..dsl.spans import Span
+from .places import in_iteration
+from .rules import out_of_range, unknown_name, unknown_variable, wrong_type
+
+#: No string grows beyond this by filling in variables: a few lets that double each other would fill any memory.
+TEXT_CHARACTERS_MAX = 64 * 1024
+
+_HOLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(slots=True)
+class Scope:
+    """The variables in sight. ``globals`` are the program's ``let`` and ``param`` values as written; loop variables hide them.
+
+    What is wrong is added to ``found``, once. ``iteration`` names the loops that we are in.
+    """
+
+    globals: Mapping[str, Value]
+    found: list[Diagnostic]
+    loop: Mapping[str, Value] = field(default_factory=dict)
+    iteration: str = ""
+    known: dict[str, Value | None] = field(default_factory=dict)
+    pending: list[str] = field(default_factory=list)
+
+    def inside(self, variable: str, value: Value) -> Scope:
+        """The scope of one iteration of a ``for``."""
+        said = f"{variable} = {shown(value)}"
+        return replace(
+            self,
+            loop={**self.loop, variable: value},
+            iteration=f"{self.iteration}, {said}" if self.iteration else said,
+        )
+
+    def names(self) -> list[str]:
+        """All variables in sight, the innermost first."""
+        return list(dict.fromkeys([*self.loop, *self.globals]))
+
+
+def is_broken(value: Value) -> bool:
+    """Whether *value* (evaluated) still holds a variable that could not be filled in; a diagnostic has said so."""
+    if isinstance(value, String):
+        return any(isinstance(part, Hole) for part in value.parts)
+    if isinstance(value, ListValue):
+        return any(is_broken(item) for item in value.items)
+    if isinstance(value, Range):
+        return is_broken(value.low) or is_broken(value.high)
+    return isinstance(value, Reference)
+
+
+def shown(value: Value) -> str:
+    """A value as the plan writes it, for messages; a list shows its length."""
+    if isinstance(value, String):
+        text = "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in value.parts)
+        return f'"{text}"' if len(text) <= 60 else f'"{text[:57]}…"'
+    if isinstance(value, Boolean):
+        return "true" if value.value else "false"
+    if isinstance(value, ListValue):
+        return f"a list of {len(value.items)}"
+    if isinstance(value, Range):
+        return f"{shown(value.low)}..{shown(value.high)}"
+    if isinstance(value, Reference):
+        return value.name.text
+    return _scalar_text(value)
+
+
+def evaluate(value: Value, scope: Scope, depth: int = 0) -> Value:
+    """*value* with its variables filled in and its places in the scope's iteration; see :func:`is_broken`."""
+    if isinstance(value, String):
+        return _string(value, scope)
+    if isinstance(value, Reference):
+        return _reference(value, scope)
+    span = in_iteration(value.span, scope.iteration)
+    if isinstance(value, ListValue):
+        # Nothing takes lists in lists in lists: they are emptied, so that no depth of brackets can exhaust the stack.
+        items = value.items if depth < 2 else ()
+        return ListValue(tuple(evaluate(item, scope, depth + 1) for item in items), span)
+    if isinstance(value, Range):
+        return Range(evaluate(value.low, scope, depth + 1), evaluate(value.high, scope, depth + 1), span)
+    return replace(value, span=span) if scope.iteration else value
+
+
+def evaluate_name(name: Name, scope: Scope) -> Name | None:
+    """*name* with its ``${…}`` filled in, or None where that is not possible (a diagnostic says so)."""
+    span = in_iteration(name.span, scope.iteration)
+    if not name.quoted or "${" not in name.text:
+        return replace(name, span=span) if scope.iteration else name
+    pieces: list[str] = []
+    end = 0
+    for hole in _HOLE.finditer(name.text):
+        text = _hole_text(hole[1], _place_in_name(name, hole.start(), hole.end()), scope)
+        if text is None:
+            return None
+        pieces += [name.text[end : hole.start()], text]
+        end = hole.end()
+    text = "".join([*pieces, name.text[end:]])
+    if len(text) > TEXT_CHARACTERS_MAX:
+        scope.found.append(out_of_range.too_long(span, TEXT_CHARACTERS_MAX))
+        return None
+    return Name(text, span, quoted=True)
+
+
+def _place_in_name(name: Name, start: int, end: int) -> Span:
+    span = name.span
+    if span.line != span.end_line or span.end_column - span.column != len(name.text) + 2:
+        return span
+    first = span.column + 1
+    return replace(span, column=first + start, end_column=first + end)
+
+
+def _string(value: String, scope: Scope) -> Value:
+    span = in_iteration(value.span, scope.iteration)
+    if not any(isinstance(part, Hole) for part in value.parts):
+        return replace(value, span=span) if scope.iteration else value
+    pieces: list[str] = []
+    for part in value.parts:
+        text = part if isinstance(part, str) else _hole_text(part.name, part.span, scope)
+        if text is None:
+            _report_other_holes(value, part, scope)
+            return replace(value, span=span)
+        pieces.append(text)
+    if sum(map(len, pieces)) > TEXT_CHARACTERS_MAX:
+        scope.found.append(out_of_range.too_long(span, TEXT_CHARACTERS_MAX))
+        return replace(value, span=span, parts=(Hole("", span),))
+    text = "".join(pieces)
+    return String((text,) if text else (), span)
+
+
+def _report_other_holes(value: String, failed: str | Hole, scope: Scope) -> None:
+    """Every hole of a string that cannot be filled is reported, not only the first."""
+    for part in value.parts[value.parts.index(failed) + 1 :]:
+        if isinstance(part, Hole):
+            _hole_text(part.name, part.span, scope)
+
+
+def _hole_text(name: str, span: Span, scope: Scope) -> str | None:
+    span = in_iteration(span, scope.iteration)
+    value = scope.loop.get(name)
+    if value is None:
+        if name not in scope.globals:
+            scope.found.append(unknown_variable.no_variable(name, span, scope.names()))
+            return None
+        value = _global(name, span, scope)
+    if value is None or is_broken(value):
+        return None
+    if isinstance(value, ListValue | Range):
+        scope.found.append(wrong_type.not_in_a_string(name, shown(value), span))
+        return None
+    if isinstance(value, String):
+        return "".join(part for part in value.parts if isinstance(part, str))
+    return shown(value)
+
+
+def _reference(value: Reference, scope: Scope) -> Value:
+    name = value.name.text
+    span = in_iteration(value.span, scope.iteration)
+    meant = scope.loop.get(name)
+    if meant is None:
+        if name not in scope.globals:
+            scope.found.append(unknown_name.no_variable(name, span, scope.names()))
+            return replace(value, span=span)
+        meant = _global(name, span, scope)
+    return replace(value, span=span) if meant is None or is_broken(meant) else replace(meant, span=span)
+
+
+def _global(name: str, span: Span, scope: Scope) -> Value | None:
+    """The value of a ``let`` or ``param``, worked out once; None where it needs itself or is broken."""
+    if name in scope.known:
+        return scope.known[name]
+    if name in scope.pending:
+        circle = [*scope.pending[scope.pending.index(name) :], name]
+        scope.found.append(unknown_variable.needs_itself(circle, span))
+        return None
+    if len(scope.pending) >= _NESTING_MAX:
+        scope.found.append(unknown_variable.nested_too_deep(name, span, _NESTING_MAX))
+        return None
+    scope.pending.append(name)
+    outside = replace(scope, loop={}, iteration="")
+    value = evaluate(scope.globals[name], outside)
+    scope.pending.pop()
+    scope.known[name] = None if is_broken(value) else value
+    return scope.known[name]
+
+
+#: One let may use another, which uses another, … so deep; the recursion here ends long before Python's own.
+_NESTING_MAX = 100
+
+
+def _scalar_text(value: Number | Size | Rate | Duration) -> str:
+    if value.text:
+        return value.text
+    if isinstance(value, Number):
+        return str(value.value)
+    if isinstance(value, Size):
+        return f"{value.size_bytes} bytes"
+    if isinstance(value, Rate):
+        return f"{value.bytes_per_second} bytes/s"
+    return f"{value.seconds}s"
