@@ -1,0 +1,140 @@
+"""``tcc compile``: the compiled plan, and what else is made from it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ..runtime.faults import EXIT_FAILED, EXIT_OK, UsageFault
+from .console import say
+from .options import define_option
+from .plans import compile_file, is_compiled, print_diagnostics
+from .writing import write_whole
+
+if TYPE_CHECKING:
+    from ..runtime.plan import CompiledPlan
+
+#: What ``--emit`` knows, and the suffix of each one's file.
+EMITTERS: Final[Mapping[str, str]] = {
+    "json": ".plan.json",
+    "dot": ".dot",
+    "svg": ".svg",
+    "png": ".png",
+    "pdf": ".pdf",
+    "mermaid": ".mmd",
+}
+
+
+def _read_emitters(ctx: click.Context, option: click.Parameter, given: str) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
+    for name in names:
+        if name not in EMITTERS:
+            raise click.BadParameter(f"{name!r} is none of {', '.join(EMITTERS)}", ctx=ctx, param=option)
+    if not names:
+        raise click.BadParameter(f"at least one of {', '.join(EMITTERS)} is wanted", ctx=ctx, param=option)
+    return names
+
+
+@click.command(
+    "compile",
+    epilog="\b\nExamples:\n  tcc compile night.tc                          writes night.plan.json\n"
+    "  tcc compile night.tc -o -                     the compiled plan on standard output\n"
+    "  tcc compile night.tc --emit json,svg -o out   several, into the folder out\n"
+    "  tcc compile --check night.tc                  fails if night.plan.json is not up to date",
+)
+@click.argument("file", metavar="FILE")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FILE|FOLDER",
+    help="Where to; - is standard output. Default: night.tc gives night.plan.json. With several --emit, a folder.",
+)
+@click.option(
+    "--emit",
+    "emitters",
+    default="json",
+    show_default=True,
+    metavar="LIST",
+    callback=_read_emitters,
+    help=f"What to write, comma-separated: {', '.join(EMITTERS)}.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file on disk differs.")
+@define_option
+def compile_command(
+    file: str, output: str | None, emitters: tuple[str, ...], check: bool, defines: dict[str, str]
+) -> int:
+    """Compile the plan FILE: one JSON document that names every source, ring, agent, drive and thread of its run."""
+    if is_compiled(file):
+        raise UsageFault(f"{file} is compiled already", todo="give the .tc that it was made from")
+    goals = _goals(file, output, emitters)
+    first = compile_file(file, defines, base=_base(file, goals[0][1]))
+    print_diagnostics(first)
+    if first.plan is None:
+        return EXIT_FAILED
+    stale = []
+    for emitter, goal in goals:
+        content = emitted(first.plan, emitter)
+        if goal is None:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)  # UTF-8 whatever the terminal's encoding is: it is a document
+            sys.stdout.buffer.flush()
+        elif not check:
+            write_whole(goal, content)
+        elif _on_disk(goal) != content:
+            stale.append(goal)
+    for goal in stale:
+        say(f"{goal} is not what {file} gives now: run `tcc compile` again")
+    return EXIT_FAILED if stale else EXIT_OK
+
+
+def emitted(plan: CompiledPlan, emitter: str) -> bytes:
+    """*plan* as the *emitter* writes it. Raises :class:`UsageFault` where a picture cannot be drawn."""
+    if emitter == "json":
+        from ..runtime.plan import dumps
+
+        return dumps(plan).encode("utf-8", "surrogatepass")
+    from .diagram import drawn
+
+    return drawn(plan, emitter)
+
+
+def _goals(file: str, output: str | None, emitters: tuple[str, ...]) -> list[tuple[str, Path | None]]:
+    """For each emitter the file that it writes; None is standard output."""
+    stem = Path("stdin" if file == "-" else file).name.removesuffix(".tc") or "plan"
+    if output == "-":
+        if len(emitters) > 1:
+            raise UsageFault("several documents cannot go to standard output", todo="name a folder: -o FOLDER")
+        return [(emitters[0], None)]
+    if output is None and file == "-":
+        return [(emitters[0], None)] if len(emitters) == 1 else _goals(file, ".", emitters)
+    if output is None:
+        folder = Path(file).parent
+    elif len(emitters) > 1 or Path(output).is_dir() or output.endswith("/"):
+        folder = Path(output)
+        if folder.exists() and not folder.is_dir():
+            raise UsageFault(f"{output} is no folder, and several documents are to be written", todo="-o FOLDER")
+    else:
+        return [(emitters[0], Path(output))]
+    return [(emitter, folder / (stem + EMITTERS[emitter])) for emitter in emitters]
+
+
+def _base(file: str, goal: Path | None) -> str:
+    """The plan's folder relative to the compiled plan's, both as they really are: ``..`` is followed by the system."""
+    if goal is None:
+        return "."
+    folder = os.path.realpath("." if file == "-" else Path(file).parent)
+    return os.path.relpath(folder, os.path.realpath(goal.parent))
+
+
+def _on_disk(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
