@@ -89,8 +89,10 @@ def _block(diagnostic: Diagnostic, lines: Mapping[str, list[str]], paint: Painte
     style = STYLES[diagnostic.severity]
     head = paint(f"{diagnostic.severity}[{one_line(diagnostic.code)}]", style)
     out = [head + paint(f": {one_line(diagnostic.message)}", BOLD)]
-    main = Mark(diagnostic.span, "", "^", style)
-    marks = [main, *(Mark(r.span, r.message, "-", BLUE) for r in diagnostic.related)]
+    # What is said of the place itself (the last hop of a cycle, say) stands behind its carets.
+    own = next((r for r in diagnostic.related if r.span == diagnostic.span), None)
+    main = Mark(diagnostic.span, own.message if own else "", "^", style)
+    marks = [main, *(Mark(r.span, r.message, "-", BLUE) for r in diagnostic.related if r is not own)]
     gutter = len(str(max(m.span.end_line for m in marks)))
     frame = Frame(gutter, paint, width)
     for group in clusters(marks):

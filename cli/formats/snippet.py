@@ -44,7 +44,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A place to be underlined with ``sign``, and the words behind the underline (none for the main place)."""
+    """A place to be underlined with ``sign``, and the words behind the underline."""
 
     span: Span
     label: str

@@ -32,7 +32,8 @@ mirror group second of nightly {
 mirror group third of second { agent A3 -> R3 }
 chain D1 -> A1.B1 -> A2.B1 -> A3.B1
 for n in 1..3 { source "web-${n}" { stream = "/var/${n}" } }  # tcc: ignore TC901
-require copies >= 2, memory <= 1GiB of D1
+require copies >= 2 of D1
+require memory <= 1GiB
 """
 WORDS = (
     "plan source drive agent group of chain require for in let include target restore copy mirror backup all R1 D1 A1"

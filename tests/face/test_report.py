@@ -106,6 +106,16 @@ def test_far_places_of_one_file_and_other_files_get_snippets_of_their_own() -> N
     )
 
 
+def test_what_is_said_of_the_place_itself_stands_behind_its_carets() -> None:
+    related = (Related("A1 feeds A2", span(6, 9, 11)), Related("A2 feeds A1", span(7, 9, 11)))
+    assert shown(Diagnostic("TC301", "error", "m", span(7, 9, 11), "", related)).splitlines()[3:] == [
+        "6 |   agent A1 -> R1 { B1 <- home }",
+        "  |         -- A1 feeds A2",
+        "7 |   agent A2 -> R1 { B1 <- home }",
+        "  |         ^^ A2 feeds A1",
+    ]
+
+
 def test_two_places_on_one_line_get_a_row_each() -> None:
     found = Diagnostic("TC203", "error", "m", span(6, 26, 30), "", (Related("agent", span(6, 9, 11)),))
     assert shown(found).splitlines()[3:] == [
