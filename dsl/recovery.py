@@ -45,6 +45,8 @@ class Recovery:
         self._errors = 0
         self._closed_for_them = 0
         self._undecodable_said = False
+        signs = [lexeme.text for lexeme in source.all_lexemes() if lexeme.kind == "sign"]
+        self._unclosed = signs.count("{") - signs.count("}")
         self.skipped: list[Skipped] = []
 
     # ------------------------------------------------------------ the way through
@@ -57,7 +59,7 @@ class Recovery:
         if here.text == "}" and self._closed_for_them and len(self._stack.blocks()) == 1:
             self._closed_for_them -= 1
             self._go_on(here.end)
-        elif not self._mended(here, after, beyond):
+        elif not (here.kind == "end" and self._closed_late()) and not self._mended(here, after, beyond):
             self._report_and_skip(here)
         self._builder.depth = self._stack.depth()
         if self._errors >= MOST_ERRORS:
@@ -106,7 +108,7 @@ class Recovery:
 
     def _mended(self, here: Lexeme, after: Lexeme, beyond: Lexeme) -> bool:
         expected = self._stack.expected()
-        mend = slips.find(Look(self.source, self._stack, expected, here, after, beyond))
+        mend = slips.find(Look(self.source, self._stack, expected, here, after, beyond, self._unclosed))
         if mend is None:
             return False
         self._apply(mend)
@@ -124,7 +126,10 @@ class Recovery:
             if not mend.feed:
                 self._note_skipped(self._start_of_dropped(height, mend.start), mend.start)
             self._stack.cut(height)
-        self._closed_for_them += sum(kind == "RBRACE" for kind, _ in mend.feed)
+        closed = sum(kind == "RBRACE" for kind, _ in mend.feed)
+        self._unclosed -= closed + (self.source.text[mend.start : mend.resume] == "{")
+        if not mend.covers:
+            self._closed_for_them += closed
         at = mend.start if mend.covers else self.source.end_before(mend.start)
         for kind, text in mend.feed:
             token = self._token(kind, text, at, mend.end if mend.covers else at)
@@ -155,7 +160,39 @@ class Recovery:
         else:
             message = f"expected {in_words(expected)}, found {found(here)}"
             self._say(message, here.start, here.end, help=advice)
+            if self._unclosed < 0 and here.kind in {"word", "string"} and len(self._stack.values) == inner.height:
+                self._closed_for_them += 1  # a surplus `}` has ended the block that this belongs to
+                self._unclosed += 1
         self._skip(here, blocks)
+
+    def _closed_late(self) -> bool:
+        """A `for` of statements that runs to the end of the text: its `}` is missing where the indentation says so.
+
+        The parser goes back to there, or all that follows would be taken for repeated.
+        """
+        self._stack.settle()
+        block = self._stack.blocks()[-1]
+        if block.kind != "statements" or block.brace is None:
+            return False
+        limit = self.source.indentation(block.brace.start_pos or 0)
+        starts = [self.source.offset(i.span.line, i.span.column) for i in self._stack.items(block)]
+        inside = [
+            self.source.indentation(start) > limit or self.source.line_of(start) == block.brace.line for start in starts
+        ]
+        if all(inside):
+            return False
+        count = inside.index(False)
+        start = starts[count]
+        here = next(self.source.lexemes(start))
+        related = (Related("this `{` is not closed", self._builder.span(block.brace)),)
+        message = f"expected a statement or `}}`, found {found(here)}"
+        help = "`}` is missing before it"
+        self._say(message, here.start, here.end, help=help, related=related)
+        self._stack.keep(block, count)
+        end = self.source.end_before(start)
+        self._stack.feed(self._token("RBRACE", "}", end, end))
+        self._go_on(start)
+        return True
 
     def _undecodable(self, here: Lexeme) -> bool:
         """A character that could not be decoded has been reported with the others of its kind."""

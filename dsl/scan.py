@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -80,6 +81,10 @@ class Source:
         end = len(self.text)
         while True:
             yield Lexeme("end", "", end, end)
+
+    def all_lexemes(self) -> Iterator[Lexeme]:
+        """All lexemes of the text, once."""
+        return itertools.takewhile(lambda lexeme: lexeme.kind != "end", self.lexemes(0))
 
     def end_before(self, offset: int) -> int:
         """Where the last lexeme before *offset* ends (comments are not looked into)."""

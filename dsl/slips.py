@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lark import Token
 
 from . import ast, units
-from .expected import NAMES, RESERVED, found, in_words, shown, terminal
+from .expected import NAMES, RESERVED, SPELLING, found, in_words, shown, terminal
 from .scan import Lexeme, Source
 from .stack import Stack
 from .strings import quote
@@ -49,6 +49,8 @@ class Look:
     here: Lexeme
     after: Lexeme
     beyond: Lexeme
+    unclosed: int
+    """How many more `{` than `}` the file has."""
 
     def fits(self, *terminals: str, then: tuple[Lexeme, ...]) -> bool:
         """Whether the parser would take these terminals and then those lexemes."""
@@ -260,11 +262,11 @@ def _reserved_on_top(stack: Stack) -> bool:
 
 def _statement_taken_for_attribute(look: Look) -> Mend | None:
     """``source`` in a block whose ``}`` is missing looks like an attribute until the next word: go back to it."""
-    if not _reserved_on_top(look.stack) or look.here.text in {":", "==", ":=", "=>", "<-"}:
+    if not _reserved_on_top(look.stack):
         return None
     token = look.stack.values[-1]
     begins = look.here.kind in {"word", "string"}
-    if not begins:
+    if not begins or look.fits("EQUAL", then=(look.here, look.after, look.beyond)):
         return None
     height = len(look.stack.values) - 1
     block = look.stack.blocks()[-1]
@@ -280,6 +282,29 @@ def _statement_taken_for_attribute(look: Look) -> Mend | None:
         start,
         "`}` is missing before it",
         closing,
+        pop=1,
+        opener=brace,
+    )
+
+
+def _coupling_taken_for_attribute(look: Look) -> Mend | None:
+    """``B1 <- D1 { depth = 2  B2 <- D2``: the ``}`` of the first coupling is missing."""
+    values = look.stack.values
+    brace = look.stack.blocks()[-1].brace
+    if look.here.text != "<-" or brace is None or not values or not isinstance(values[-1], ast.Name):
+        return None
+    height = len(values) - 1
+    if not look.stack.accepts("RBRACE", "NAME", "LEFT", height=height):
+        return None
+    name = values[-1]
+    start = look.source.offset(name.span.line, name.span.column)
+    return Mend(
+        f"expected {in_words(look.stack.expected(height))}, found `{shown(name.text)}`",
+        start,
+        look.source.offset(name.span.end_line, name.span.end_column),
+        start,
+        "`}` is missing before it",
+        (("RBRACE", "}"),),
         pop=1,
         opener=brace,
     )
@@ -314,7 +339,7 @@ def _value_missing(look: Look) -> Mend | None:
 
 _ARROWS_RIGHT = frozenset({"=>", "-->", "→", "--->", ">", "-", "⇒", "➔"})
 _ARROWS_LEFT = frozenset({"<=", "<--", "←", "<---", "<", "⇐"})
-_EQUALS = frozenset({":", ":=", "==", "=>", "->", "<-"})
+_EQUALS = frozenset({":", ":=", "==", "=>", "->"})
 _OPERATORS = {"=": "EXACTLY", "=>": "AT_LEAST", "≥": "AT_LEAST", ">": "AT_LEAST"}
 _OPERATORS |= {"=<": "AT_MOST", "≤": "AT_MOST", "<": "AT_MOST"}
 _SPELLED = {"EQUAL": "=", "RIGHT": "->", "LEFT": "<-", "EXACTLY": "==", "AT_LEAST": ">=", "AT_MOST": "<=", "IN": "in"}
@@ -359,40 +384,47 @@ def _arrow_of_group(stack: Stack) -> str:
 
 
 _INSERTED = ("EQUAL", "RIGHT", "LEFT", "COMMA", "GROUP", "IN", "LBRACE")
-_CLOSERS = (("RSQB", "]", "LSQB"), ("RPAR", ")", "LPAR"))
+
+
+_CLOSING = (("RSQB", "]", "LSQB"), ("RPAR", ")", "LPAR"))
 
 
 def _sign_missing(look: Look) -> Mend | None:
-    here, then = look.here, (look.here, look.after, look.beyond)
-    if here.kind == "end":
+    """A sign was left out before *here*, or *here* is no sign of the language and stands in its place."""
+    here = look.here
+    unknown = here.kind == "sign" and terminal(here) == "?"
+    then = (look.after, look.beyond) if unknown else (here, look.after, look.beyond)
+    if here.kind == "end" or (terminal(here) == "?" and not unknown):
         return None
-    for inserted in _INSERTED:
-        if inserted not in look.expected or terminal(here) == "?" or not look.fits(inserted, then=then):
+    for kind in _INSERTED:
+        if kind == "LBRACE" and look.unclosed >= 0:
             continue
-        kind = _arrow_of_group(look.stack) if inserted == "RIGHT" and "LEFT" in look.expected else inserted
-        text = {"COMMA": ",", "LBRACE": "{", "GROUP": "group", "IN": "in"}.get(kind) or _SPELLED[kind]
-        message = f"expected {in_words(look.expected)}, found {found(here)}"
-        help = f"`{text}` is missing before it"
-        return Mend(message, here.start, here.end, here.start, help, ((kind, text),))
+        if kind in look.expected and look.fits(kind, then=then):
+            if kind == "RIGHT" and "LEFT" in look.expected:
+                return _put_in(look, _arrow_of_group(look.stack))
+            return _put_in(look, kind)
+    for kind, _, opening in _CLOSING:
+        if kind in look.expected and look.fits(kind, then=then[:2]):
+            return _put_in(look, kind, look.stack.opener(opening))
+    if unknown and look.unclosed > 0 and look.fits("RBRACE", then=then):
+        return _put_in(look, "RBRACE")
     return None
 
 
-def _bracket_missing(look: Look) -> Mend | None:
-    for kind, text, opening in _CLOSERS:
-        opener = look.stack.opener(opening)
-        if kind in look.expected and opener is not None and look.fits(kind, then=(look.here, look.after)):
-            message = f"expected {in_words(look.expected)}, found {found(look.here)}"
-            help = f"`{text}` is missing before it"
-            return Mend(
-                message,
-                look.here.start,
-                look.here.end,
-                look.here.start,
-                help,
-                ((kind, text),),
-                opener=opener,
-            )
-    return None
+def _put_in(look: Look, kind: str, opener: Token | None = None) -> Mend:
+    here = look.here
+    unknown = terminal(here) == "?"
+    text = _SPELLED.get(kind) or SPELLING.get(kind, "").strip("`") or kind.lower()
+    return Mend(
+        f"expected {in_words(look.expected)}, found {found(here)}",
+        here.start,
+        here.end,
+        here.end if unknown else here.start,
+        f"write `{text}`" if unknown else f"`{text}` is missing before it",
+        ((kind, text),),
+        opener=opener,
+        covers=unknown,
+    )
 
 
 def _round_list(look: Look) -> Mend | None:
@@ -417,7 +449,9 @@ def _round_list(look: Look) -> Mend | None:
 def _sign_too_many(look: Look) -> Mend | None:
     """``,`` or ``;`` between attributes, ``= =``, a ``,`` at the head of a list."""
     here = look.here
-    if here.kind != "sign" or here.text in {"{", "}", "[", "]", "(", ")", "*"}:
+    if here.kind != "sign" or here.text in {"}", "[", "]", "(", ")", "*"}:
+        return None
+    if here.text == "{" and look.unclosed <= 0:
         return None
     if terminal(look.after) == "?" or not look.fits(then=(look.after, look.beyond)):
         return None
@@ -435,6 +469,7 @@ _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     _foreign_quotes,
     _word_as_buffer,
     _statement_taken_for_attribute,
+    _coupling_taken_for_attribute,
     _another_sign,
     _unquoted_text,
     _word_as_name,
@@ -442,6 +477,5 @@ _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     _value_missing,
     _round_list,
     _sign_missing,
-    _bracket_missing,
     _sign_too_many,
 )

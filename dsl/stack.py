@@ -128,6 +128,19 @@ class Stack:
         del self._state.state_stack[height + 1 :]
         del self._state.value_stack[height:]
 
+    def items(self, block: Block) -> list[Any]:
+        """The whole items of an open block."""
+        value: Any = self.values[block.height - 1] if block.height else None
+        return [] if value is block.brace else list(value.children)
+
+    def keep(self, block: Block, count: int) -> None:
+        """Forget all of an open block but its first *count* items."""
+        if count == 0:
+            self.cut(block.height if self.values[block.height - 1] is block.brace else block.height - 1)
+        else:
+            self.cut(block.height)
+            del self.values[block.height - 1].children[count:]
+
     def depth(self) -> int:
         """How many brackets are open."""
         return sum(isinstance(v, Token) and v.type in {"LBRACE", "LSQB"} for v in self.values)
