@@ -49,7 +49,7 @@ def diagram_command(file: str, output: str | None, theme: ThemeName, defines: di
     plan, _ = load_plan(file, defines)
     picture = drawn(plan, form, theme)
     if goal == "-":
-        sys.stdout.write(picture.decode("utf-8"))
+        sys.stdout.buffer.write(picture)  # UTF-8 whatever the terminal's encoding is: it is a document
     else:
         _write(Path(goal), picture)
     return EXIT_OK

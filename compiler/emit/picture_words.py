@@ -38,7 +38,7 @@ def legend_of(picture: Picture) -> Legend:
     """The plan's line, then one line a chain where there are few."""
     plan = picture.plan
     rows = [Row(short(plan.plan, 40), _summary(picture), f"plan {plan.plan}, fingerprint {plan.fingerprint}")]
-    reached = _ends_reached(picture)
+    reached = _drives_reached(picture)
     if 0 < len(reached) <= CHAINS_MOST:
         rings = _rings_of_chains(picture)
         feeds = {
@@ -51,8 +51,10 @@ def legend_of(picture: Picture) -> Legend:
             head = short(picture.chain_names[chain])
             if chain in feeds:
                 head += f" · {short(feeds[chain])}"
+            ends = [name for name, feed in picture.target_feeds.items() if picture.chain_of_buffer[feed] == chain]
+            target = f" and target {_shown(ends)}" if ends else ""
             ring = ", ".join(f"ring {r.id} · {r.depth} × {amount(plan.record)}" for r in rings.get(chain, ())[:3])
-            text = " → ".join(_shown(names) for names in stages) + (f"   ({ring})" if ring else "")
+            text = " → ".join(_shown(names) for names in stages) + target + (f"   ({ring})" if ring else "")
             buffers = ", ".join(b for r in rings.get(chain, ()) for b in r.buffers)
             rows.append(Row(head, text, f"chain of {picture.chain_names[chain]} through {buffers}", chain))
     width = max(
@@ -73,8 +75,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _ends_reached(picture: Picture) -> dict[int, list[list[str]]]:
-    """By chain, the drives that it is read from or written to, stage by stage, and at the end its targets."""
+def _drives_reached(picture: Picture) -> dict[int, list[list[str]]]:
+    """By chain, the drives that it is read from or written to, stage by stage."""
     out: dict[int, list[list[str]]] = {}
     for stage in picture.stages:
         here: dict[int, list[str]] = {}
@@ -86,11 +88,6 @@ def _ends_reached(picture: Picture) -> dict[int, list[list[str]]]:
                         drives.append(agent.drive)
         for chain, drives in here.items():
             out.setdefault(chain, []).append(drives)
-    targets: dict[int, list[str]] = {}
-    for name, feed in picture.target_feeds.items():
-        targets.setdefault(picture.chain_of_buffer[feed], []).append(name)
-    for chain, names in targets.items():
-        out[chain].append(names)
     return dict(sorted(out.items()))
 
 
