@@ -54,7 +54,7 @@ class Cartridge:
         self.position += len(record)
 
     def append_index(self, index: Index) -> Index:
-        """Write index, pointer and end; they are on the medium when this returns. Returns the index with its position."""
+        """Write index, pointer and end; they are on the medium when this returns the index with its position."""
         data = index_format.encode(index, self.position)
         self._put(memoryview(data + ustar.END), self._place())
         self._cut(self.position + len(data) + END)

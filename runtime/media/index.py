@@ -217,7 +217,7 @@ def index_size(block: bytes) -> int | None:
 
 
 def decode(member: bytes, pointer_member: bytes, position: int, *, volume_id: str, volume: str) -> Index:
-    """The index in *member* (its archive header and its bytes) at *position*, proved by *pointer_member*.
+    """The index in *member* (its archive header, bytes and padding) at *position*, proved by *pointer_member*.
 
     Raises :class:`MediaFault` where it is not proved for the volume *volume_id*, or contradicts itself.
     """
@@ -228,14 +228,21 @@ def decode(member: bytes, pointer_member: bytes, position: int, *, volume_id: st
     text = member[ustar.BLOCK : ustar.BLOCK + pointer.size]
     if pointer.volume != volume_id or pointer.index != position or len(text) != pointer.size:
         raise MediaFault("the index's pointer is that of another volume or place", place=place)
+    if member[ustar.BLOCK + pointer.size :].strip(b"\0"):
+        raise MediaFault("the index's padding is not zeros", place=place)
     if xxh3_128_hexdigest(text) != pointer.digest:
         raise MediaFault("the index's digest is wrong", place=place)
     document = words.load(text, "the index", place)
     try:
         index = _build(document, position)
         name = f"index/{index.session.id}.json".encode()
-        if member[: ustar.BLOCK] != ustar.header(name, pointer.size, times.seconds_of_time(index.ended)):
+        mtime = times.seconds_of_time(index.ended)
+        words_bytes = len(pointer_member[ustar.BLOCK :].rstrip(b"\0"))
+        end_header = ustar.header(name.replace(b".json", b".end"), words_bytes, mtime)
+        if member[: ustar.BLOCK] != ustar.header(name, pointer.size, mtime):
             raise words.Bad("its archive header is not what its words say")
+        if pointer_member[: ustar.BLOCK] != end_header:
+            raise words.Bad("its pointer's archive header is not what its words say")
         if index.volume != volume_id or index.session.id != pointer.session:
             raise words.Bad("its volume or session is another than its pointer's")
     except (words.Bad, ValueError) as error:

@@ -7,7 +7,7 @@ from typing import cast
 
 from ..model import ObjectStatus, Session
 from .index import Index, IndexedObject
-from .label import VolumeLabel
+from .label import LABEL_BYTES, VolumeLabel
 from .record import FirstWords, RecordHeader
 
 
@@ -22,6 +22,7 @@ class _Seen:
     next_sequence: int = 0
     records: int = 0
     bytes: int = 0
+    #: sequences lack, or may lack, in what this volume should hold
     gaps: bool = False
     ended: bool = False
     words: FirstWords | None = None
@@ -33,6 +34,7 @@ class Stretch:
 
     label: VolumeLabel
     start: int
+    _damaged: bool = False
     _objects: dict[str, _Seen] = field(default_factory=dict)
 
     def add(self, position: int, header: RecordHeader) -> None:
@@ -40,6 +42,8 @@ class Stretch:
         seen = self._objects.get(header.object_id)
         if seen is None:
             seen = _Seen(header.source, position, header.sequence, next_sequence=header.sequence)
+            # An object goes on from an earlier volume only at the head of this one, with nothing lost before it.
+            seen.gaps = header.sequence > 0 and (self._damaged or self.start != LABEL_BYTES)
             self._objects[header.object_id] = seen
         if header.sequence < seen.next_sequence:
             return
@@ -50,6 +54,10 @@ class Stretch:
         seen.bytes += header.payload_bytes
         seen.ended |= header.last
         seen.words = seen.words or header.first
+
+    def lost(self) -> None:
+        """Something between the records cannot be read: what is seen from now on may have begun there."""
+        self._damaged = True
 
     def __bool__(self) -> bool:
         return bool(self._objects)

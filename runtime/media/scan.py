@@ -165,7 +165,7 @@ class Scanner:
             raise MediaFault(
                 "an index has no pointer behind it that proves it", place=Place(volume=self.volume, position=position)
             )
-        member = bytes(self._fill(position, ustar.BLOCK + size))
+        member = bytes(self._fill(position, after - position))
         return index.decode(member, pointer, position, volume_id=self.volume_id, volume=self.volume)
 
     # ------------------------------------------------------------ after damage

@@ -279,6 +279,7 @@ class VolumeReader:
         for item in self.members(start, stop, check=True):
             if isinstance(item, Damage):
                 damages.append(item)
+                stretch.lost()
             elif isinstance(item, ScannedRecord):
                 stretch.add(item.position, item.header)
                 end = item.end
