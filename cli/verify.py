@@ -46,11 +46,10 @@ def verify_command(
 ) -> int:
     """Read volumes, check every record's digest, and compare with the catalog.
 
-    VOLUME is a name, a UUID, or a path (also of a folder of volumes); SOURCE is SOURCE or PLAN/SOURCE, of which only the
-    records are read. Without any, all volumes that the catalog knows are read. Ends with 1 when something is damaged,
-    missing, or not as the catalog says; what the catalog knows to be incomplete is no fault.
+    VOLUME is a name, a UUID, or a path (also of a folder of volumes); SOURCE is SOURCE or PLAN/SOURCE, of which only
+    the records are read. Without any, all volumes that the catalog knows are read. Ends with 1 when something is
+    damaged, missing, or not as the catalog says; what the catalog knows to be incomplete is no fault.
     """
-    from ..runtime.restore.verify import Verified
     from .state import catalog_of_options
 
     files = _volume_files([t for t in targets if _is_path(t)])

@@ -37,13 +37,17 @@ def copy_status(parts: Sequence[Row]) -> CopyStatus:
 
 
 def held(parts: Sequence[Row]) -> tuple[int, int]:
-    """Records and payload bytes of one copy, each sequence counted once as far as whole parts allow."""
+    """Records and payload bytes that these parts, :func:`in_order`, hold; each sequence counts once."""
     records = size = covered = 0
     for part in parts:
-        if part["first_sequence"] >= covered:
-            records += part["records"]
-            size += part["bytes"]
-            covered = part["first_sequence"] + part["records"]
+        end = part["first_sequence"] + part["records"]
+        if end <= covered:
+            continue
+        twice = max(0, covered - part["first_sequence"])
+        # All records but an object's last are full: what is there twice has the size of what was counted so far.
+        size += part["bytes"] - (twice * size // records if records else 0)
+        records += part["records"] - twice
+        covered = end
     return records, size
 
 
@@ -85,7 +89,9 @@ def settle_object(parts: Sequence[Row], known: Row | None, reported: Sequence[Ro
             "error": old["error"] if old and status != "stored" else None,
         }
 
-    status = object_status(parts, [c["status"] for c in copies.values()])
+    together = in_order(parts)
+    status = object_status(together, [c["status"] for c in copies.values()])
+    best = max(best, held(together))
     row = {
         "id": witness["object_id"],
         "session_id": witness["origin_id"],
@@ -102,8 +108,11 @@ def settle_object(parts: Sequence[Row], known: Row | None, reported: Sequence[Ro
 
 
 def object_status(parts: Sequence[Row], copies: Sequence[str]) -> ObjectStatus:
-    """The state of an object from all its entries and the states of its copies."""
-    if "stored" in copies:
+    """The state of an object from all its entries, :func:`in_order`, and the states of its copies.
+
+    It is whole, too, when copies that were cut off hold all its records together (format.md R3).
+    """
+    if "stored" in copies or copy_status(parts) == "stored":
         return "whole"
     return "failed" if any(p["state"] == "failed" for p in parts) else "cut-off"
 

@@ -1,7 +1,7 @@
 """Verifying media: every record is read and its digest checked, and what is there is compared with the catalog.
 
-What the catalog already knows to be cut off or failed is known, not a fault; a record that is not sound, a volume that is
-nowhere, or media and catalog that differ are faults.
+What the catalog already knows to be cut off or failed is known, not a fault; a record that is not sound, a volume that
+is nowhere, or media and catalog that differ are faults.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _volume(
             if wanted is None:
                 _read_all(reader, verdict, seen, progress)
             else:
-                _read_some(reader, [s for _, _, s in expected], wanted, verdict, seen, progress)
+                _read_some(reader, expected, verdict, seen, progress)
     except MediaFault as fault:
         if place.path is None:
             verdict.wrong(f"it is missing: {fault.message}", "missing")
@@ -193,13 +193,14 @@ def _read_all(
 
 def _read_some(
     reader: VolumeReader,
-    segments: Sequence[Segment],
-    wanted: set[str],
+    expected: Sequence[tuple[CatalogObject, str, Segment]],
     verdict: VolumeVerdict,
     seen: dict[str, Seen],
     progress: Callable[[int], None],
 ) -> None:
     into = memoryview(bytearray(RECORD_BYTES_MAX))
+    wanted = {item.id for item, _, _ in expected}
+    segments = [segment for _, _, segment in expected]
     low = min((s.first for s in segments), default=reader.size)
     high = max((s.last for s in segments), default=0)
     for member in reader.members(low, reader.size, check=False):

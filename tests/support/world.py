@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 from tapechain.runtime.catalog.store import Catalog, open_catalog
 from tapechain.runtime.drives.base import IndexedVolume
 from tapechain.runtime.drives.volumes import VolumesDrive
@@ -16,6 +17,9 @@ from tapechain.runtime.media.ids import new_id
 from tapechain.runtime.media.record import HEADER_BYTES, seal, total_bytes
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import CopyReport, Ending, ObjectFacts, ObjectReport, RunReport, Session
+from tapechain.runtime.restore.restore import Restored, plan_reading, restore
+from tapechain.runtime.restore.select import choose, resolve_source
+from tapechain.runtime.restore.shelf import Shelf
 
 RECORD = 64 * 1024
 
@@ -77,10 +81,18 @@ class World:
             results: dict[str, list[CopyReport]] = {name: [] for name in things}
             for drive in drives:
                 mine = {n: i for n, i in things.items() if drive in (i.drives or drives)}
-                for result in self._write(catalog if record else None, drive, mine, facts, session, capacity, interleave):
+                for result in self._write(
+                    catalog if record else None, drive, mine, facts, session, capacity, interleave
+                ):
                     name = next(n for n in mine if facts[n].id == result.object_id)
                     results[name].append(
-                        CopyReport(drive, result.agent, result.status, tuple(s.volume_id for s in result.segments), result.error)
+                        CopyReport(
+                            drive,
+                            result.agent,
+                            result.status,
+                            tuple(s.volume_id for s in result.segments),
+                            result.error,
+                        )
                     )
             if finish:
                 reports = tuple(
@@ -91,8 +103,31 @@ class World:
                     for n, i in things.items()
                 )  # fmt: skip
                 whole = all(c.status == "stored" for r in reports for c in r.copies)
-                catalog.finish_session(RunReport(session.id, plan, "ok" if whole else "degraded", reports, 1.0), session)
+                catalog.finish_session(
+                    RunReport(session.id, plan, "ok" if whole else "degraded", reports, 1.0), session
+                )
         return {name: f.id for name, f in facts.items()}
+
+    def back(
+        self,
+        source: str,
+        to: Path,
+        *,
+        given: Sequence[Path] | None = None,
+        object_id: str | None = None,
+        as_of: str | None = None,
+        overwrite: bool = False,
+    ) -> Restored:
+        """Restore as the command does; with *given*, from these volumes alone."""
+        if given is None:
+            catalog = self.catalog()
+        else:
+            catalog, _ = catalog_of_volumes(given)
+        with catalog:
+            shelf = Shelf(catalog.volumes(), given or ())
+            plan, name = resolve_source(catalog, source)
+            choice = choose(catalog, plan, name, shelf, object_id=object_id, as_of=as_of)
+        return restore(plan_reading(choice.object, shelf), shelf, to, overwrite=overwrite)
 
     def _write(
         self,
