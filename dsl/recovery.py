@@ -18,10 +18,10 @@ from lark.lexer import LineCounter
 from lark.parsers.lalr_parser_state import ParserState
 
 from . import slips
-from .ast import Skipped, Statement
+from .ast import Group, Skipped, Statement
 from .build import Builder
 from .diagnostics import Diagnostic, Related
-from .expected import RESERVED, STATEMENTS, found, in_words, terminal
+from .expected import RESERVED, STATEMENTS, found, in_words, shown, terminal
 from .scan import Lexeme, Source
 from .slips import Look, Mend
 from .spans import Span
@@ -148,7 +148,7 @@ class Recovery:
     # ------------------------------------------------------------ everything else
 
     def _report_and_skip(self, here: Lexeme) -> None:
-        expected, advice = self._stack.expected(), slips.advice(self._stack, here)
+        expected = self._stack.expected()
         self._stack.settle()
         blocks = self._stack.blocks()
         inner = blocks[-1]
@@ -159,11 +159,23 @@ class Recovery:
             self._say("this `}` closes nothing", here.start, here.end, help=help)
         else:
             message = f"expected {in_words(expected)}, found {found(here)}"
-            self._say(message, here.start, here.end, help=advice)
+            advice = slips.advice(self._stack, expected, here)
+            self._say(message, here.start, here.end, help=advice, related=self._group_before(here, inner))
             if self._unclosed < 0 and here.kind in {"word", "string"} and len(self._stack.values) == inner.height:
                 self._closed_for_them += 1  # a surplus `}` has ended the block that this belongs to
                 self._unclosed += 1
         self._skip(here, blocks)
+
+    def _group_before(self, here: Lexeme, inner: Block) -> tuple[Related, ...]:
+        """The `}` that has ended a group too early, for an agent that stands behind it."""
+        if terminal(here) != "AGENT" or inner.kind != "statements" or len(self._stack.values) != inner.height:
+            return ()
+        items = self._stack.items(inner) if inner.height else []
+        if not items or not isinstance(items[-1], Group):
+            return ()
+        end = items[-1].span
+        place = Span(end.file, end.end_line, end.end_column - 1, end.end_line, end.end_column)
+        return (Related(f"the group `{shown(items[-1].name.text)}` ends here", place),)
 
     def _closed_late(self) -> bool:
         """A `for` of statements that runs to the end of the text: its `}` is missing where the indentation says so.

@@ -65,8 +65,8 @@ def find(look: Look) -> Mend | None:
     return next((mend for slip in _SLIPS if (mend := slip(look)) is not None), None)
 
 
-def advice(stack: Stack, here: Lexeme) -> str:
-    """Help for what no mend is known for: where the thing found belongs."""
+def advice(stack: Stack, expected: frozenset[str], here: Lexeme) -> str:
+    """Help for what no mend is known for: where the thing found belongs. *stack* is settled, *expected* was before."""
     kind, block = terminal(here), stack.blocks()[-1].kind
     if here.text == "<-" and any(isinstance(v, Token) and v.type == "CHAIN" for v in stack.values):
         return "a chain is written the way the data flows: `chain SOURCE -> AGENT.BUFFER -> …`"
@@ -74,9 +74,9 @@ def advice(stack: Stack, here: Lexeme) -> str:
         return "an agent stands inside a group: `backup group NAME { agent … }`"
     if kind in {"BACKUP", "MIRROR", "RESTORE", "COPY", "SOURCE", "DRIVE", "CHAIN"} and block == "agents":
         return "a group holds agents only"
-    if kind in RESERVED and "NAME" in stack.expected():
+    if kind in RESERVED and "NAME" in expected:
         return f"`{here.text}` is a word of the language; as a name write it in quotes: {quote(here.text)}"
-    if block == "statements" and kind == "NAME" and "PLAN" in stack.expected():
+    if block == "statements" and kind == "NAME" and "PLAN" in expected:
         return "a statement begins with one of its words: `source`, `drive`, `backup`, …"
     return ""
 
@@ -102,6 +102,32 @@ def _string_without_end(look: Look) -> Mend | None:
     help = 'close it with `"` on the same line; a line end inside is written `\\n`'
     resume = _end_on_next_line(look) or end
     return Mend("a string that does not end", here.start, end, resume, help, feed, code="TC102", covers=True)
+
+
+def _string_without_quote(look: Look) -> Mend | None:
+    """``["/srv/www, "/srv/mail"]``: the string has taken the next one's opening quote for its end."""
+    values, start = look.stack.values, look.here.start
+    if not values or not isinstance(values[-1], ast.String) or look.source.text[start - 1] != '"':
+        return None
+    span = values[-1].span
+    line = look.source.text[look.source.line_start(span.line) :].split("\n", 1)[0]
+    if line.replace('\\"', "").count('"') % 2 == 0:
+        return None
+    begin = look.source.offset(span.line, span.column)
+    match = re.compile(r'"[^\s,\]})"]*').match(look.source.text, begin)
+    if match is None or not look.stack.accepts("STRING", height=len(values) - 1):
+        return None
+    return Mend(
+        "a string that does not end",
+        begin,
+        match.end(),
+        match.end(),
+        'close it with `"`',
+        (("STRING", quote(match.group()[1:])),),
+        pop=1,
+        code="TC102",
+        covers=True,
+    )
 
 
 def _end_on_next_line(look: Look) -> int | None:
@@ -464,6 +490,7 @@ def _sign_too_many(look: Look) -> Mend | None:
 
 _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     _string_without_end,
+    _string_without_quote,
     _unreadable_quantity,
     _name_that_wants_quotes,
     _foreign_quotes,
