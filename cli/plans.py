@@ -1,4 +1,4 @@
-"""Plans as commands get them: a ``.tc`` is compiled, a compiled plan is read; the user sees what is wrong with either."""
+"""Plans as commands get them: a ``.tc`` is compiled, a compiled plan is read; what is wrong with either is shown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLAN_BYTES_MAX = 64 * 1024 * 1024
 
 
 def load_plan(path: str, defines: Mapping[str, str] | None = None) -> tuple[CompiledPlan, Path]:
-    """The compiled plan that *path* is (JSON) or gives (``.tc``), and the absolute folder that its paths are relative to.
+    """The compiled plan that *path* is (JSON) or gives (``.tc``), and the absolute folder of its relative paths.
 
     Diagnostics go to stderr. Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault` (exit
     code 2) when the file cannot be read, is no compiled plan, or a name in *defines* is no param of it.
@@ -48,8 +48,8 @@ def is_compiled(path: str) -> bool:
 def compile_file(path: str, defines: Mapping[str, str], *, base: str = ".") -> Compilation:
     """Compile the plan at *path* (``-``: standard input) in the real world; *base* is written into the compiled plan.
 
-    Raises :class:`UsageFault` when the file cannot be read or a name in *defines* is no param of the plan; all else that
-    is wrong is among the diagnostics.
+    Raises :class:`UsageFault` when the file cannot be read or a name in *defines* is no param of the plan; all else
+    that is wrong is among the diagnostics.
     """
     from ..compiler.program import compile_program
     from .world import RealWorld

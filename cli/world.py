@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+from pathlib import Path
 
 from ..compiler.world import tape_identity
 
@@ -34,10 +35,10 @@ class RealWorld:
         return os.path.realpath(path)
 
     def identity(self, path: str) -> str:
-        """Device numbers for device nodes (all nodes of one tape are one), device and inode for what exists, else the path."""
+        """Device numbers for device nodes (a tape's nodes are one), device and inode for what exists, else the path."""
         real = os.path.realpath(path)
         try:
-            status = os.stat(real)
+            status = Path(real).stat()
         except OSError:
             return tape_identity(real) or real
         if stat.S_ISCHR(status.st_mode) or stat.S_ISBLK(status.st_mode):

@@ -9,7 +9,7 @@ from ..dsl.spans import Span
 from ..runtime import kinds
 from . import readers as r
 from .model import Duplicate, Problem, Setting, SettingValue, StatementKind
-from .values import is_broken
+from .tree import is_broken
 
 Reader = Callable[[str, Value], SettingValue | Problem]
 
@@ -88,7 +88,7 @@ def attributes_of(kind: StatementKind, *, restore: bool = False) -> Mapping[str,
 
 
 def read(kind: StatementKind, attributes: tuple[Attribute, ...]) -> tuple[dict[str, Setting], tuple[Problem, ...]]:
-    """The settings of a statement by name, and what could not be read. Of an attribute given twice the first one counts."""
+    """The settings of a statement by name, and what could not be read. Of an attribute given twice the first counts."""
     settings: dict[str, Setting] = {}
     problems: list[Problem] = []
     known = ATTRIBUTES[kind]
@@ -105,7 +105,7 @@ def read(kind: StatementKind, attributes: tuple[Attribute, ...]) -> tuple[dict[s
     return settings, tuple(problems)
 
 
-def repeated(written: Iterable[ast.Attribute]) -> list[Duplicate]:
+def repeated(written: Iterable[Attribute]) -> list[Duplicate]:
     """The attributes that a statement gives twice."""
     first: dict[str, Span] = {}
     found = []

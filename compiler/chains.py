@@ -26,7 +26,7 @@ def places(chain: ast.Chain, names: Names, agents: Mapping[str, Agent], faults: 
         node, selector = None, None
         if endpoint.buffer is not None:
             selecting = i == 1 and first_selects and chain.places[0].buffer is None
-            node = _buffer(endpoint, i, names, agents, faults, selecting)
+            node = _buffer(endpoint, i, names, agents, faults, selecting=selecting)
             if node is not None and selecting and before is not None:
                 selector = Selector("latest", chain.places[0].name.text)
         elif i == 0 and first_selects and names.find(endpoint.name.text, ("source",)) is None:
@@ -50,6 +50,7 @@ def _buffer(
     names: Names,
     agents: Mapping[str, Agent],
     faults: list[ChainFault],
+    *,
     selecting: bool,
 ) -> Node | None:
     assert endpoint.buffer is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from ..dsl import ast
 from ..dsl.spans import Span
@@ -17,7 +18,7 @@ from .uses import Names
 
 @dataclass(frozen=True, slots=True)
 class Couplings:
-    """What :func:`couple` finds; the fields are those of :class:`~.model.Model`. ``recorded`` are sources that selectors name."""
+    """What :func:`couple` finds, named as in :class:`~.model.Model`; ``recorded`` are sources that selectors name."""
 
     couplings: tuple[Coupling, ...]
     buffers: Mapping[str, tuple[str, ...]]
@@ -110,10 +111,7 @@ class _Coupler:
             self.names.misuse(_selector_text(feed), "selector", feed.span, wanted, "selectors belong to restore agents")
             self.broken.append(None)
             return None
-        if agent.group_kind == "backup":
-            node = self._source(feed, wanted)
-        else:
-            node = self._buffer(feed, wanted)
+        node = self._source(feed, wanted) if agent.group_kind == "backup" else self._buffer(feed, wanted)
         if node is None:
             return None
         return Coupling(buffer, node, _text_of(feed), feed.span, item.buffer.span, "block", statement)
@@ -268,7 +266,7 @@ class _Coupler:
         self.broken.append(Node("buffer", node.name, use.suggestion) if use.suggestion is not None else None)
 
     def _expand_stars(self) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[tuple[str, Span], ...], ...]]:
-        """Each agent's buffers in order. Depth first with a stack of our own: a program may have any number of stages."""
+        """Each agent's buffers in order. Depth first on a stack of our own: a program may have any number of stages."""
         done: dict[str, tuple[str, ...]] = {}
         cycles: list[tuple[tuple[str, Span], ...]] = []
         for start in self.agents:
@@ -293,7 +291,7 @@ class _Coupler:
 
     def _star_cycle(self, path: Sequence[str], last: _All) -> tuple[tuple[str, Span], ...]:
         hops = []
-        for agent, feed in zip(path, path[1:], strict=False):
+        for agent, feed in pairwise(path):
             star = next(s for s in self.items[agent] if isinstance(s, _All) and s.feed == feed)
             hops.append((f"{as_written(agent)} takes every buffer of {as_written(feed)}", star.span))
         hops.append((f"{as_written(last.agent)} takes every buffer of {as_written(last.feed)}", last.span))

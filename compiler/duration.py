@@ -1,9 +1,9 @@
 """How long a run takes at least and at most, from ``rate`` and ``size``: a simple model.
 
-Every source is read once, all at the same time; every drive writes all that reaches it. So the run lasts as long as the
-slowest of them: a source ``size / rate``, a drive ``Σ sizes / rate`` at its fastest (for the least) and its slowest rate
-(for the most). Changing volumes, starting tapes and competing for one disk or network are left out. A source without
-``size`` or ``rate``, or a drive without ``rate``, could take any time: then nothing is known.
+Every source is read once, all at the same time; every drive writes all that reaches it. So the run lasts as long
+as the slowest of them: a source ``size / rate``, a drive ``Σ sizes / rate`` at its fastest (for the least) and its
+slowest rate (for the most). Changing volumes, starting tapes and competing for one disk or network are left out. A
+source without ``size`` or ``rate``, or a drive without ``rate``, could take any time: then nothing is known.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Expand: a program without ``for``, ``let``, ``param``, ``include`` and ``${…}``; what they stood for is written out."""
+"""Expand: a program without ``for``, ``let``, ``param`` and ``${…}``; what they stood for is written out."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ from .loops import iterations
 from .places import in_iteration
 from .rules import out_of_range
 from .rules.declared_twice import twice
+from .tree import is_broken
 from .values import Scope, evaluate, evaluate_name
 
 #: A program of more statements than this, loops written out, is refused before it is written out.
@@ -63,15 +64,9 @@ def expand(program: Program, *, limit: int = STATEMENTS_MAX) -> Expansion:
             scope.pending.append(name)
             result = evaluate(value, scope)
             scope.pending.pop()
-            scope.known[name] = None if _broken(result) else result
+            scope.known[name] = None if is_broken(result) else result
     statements = tuple(expander.statements(program.statements, scope))
     return Expansion(statements, tuple(expander.found), expander.lost)
-
-
-def _broken(value: Any) -> bool:
-    from .values import is_broken
-
-    return is_broken(value)
 
 
 @dataclass(slots=True)

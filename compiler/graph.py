@@ -1,13 +1,13 @@
 """The graph of a program: sources, selectors, buffers, targets and drives, and who feeds whom (networkx).
 
-Edges point the way the data flows. In a sound program the graph is acyclic and each buffer has one feed; a wrong one has
-the graph that it says, so that the rules can show what is wrong.
+Edges point the way the data flows. In a sound program the graph is acyclic and each buffer has one feed; a wrong one
+has the graph that it says, so that the rules can show what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..runtime import kinds
@@ -28,7 +28,7 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """``feeds`` gives for every buffer and target its distinct couplings in the order of the program, the first one foremost.
+    """``feeds`` gives for every buffer and target its distinct couplings in the order of the program.
 
     ``roots`` are the sources in the order of their declaration, then the selectors in the order of their buffers;
     ``below`` gives for each root the buffers that descend from it with their stage (1 for what it feeds itself), in
@@ -118,8 +118,6 @@ def build(model: Model) -> Graph:
         uncertain=None,
         _stated={node: tuple(couplings) for node, couplings in stated.items()},
     )
-    from dataclasses import replace
-
     return replace(graph, uncertain=_uncertain(graph))
 
 
@@ -183,7 +181,7 @@ def _cycles(model: Model, dag: nx.DiGraph[Any]) -> Iterator[tuple[Coupling, ...]
 
 
 def _uncertain(graph: Graph) -> frozenset[Node] | None:
-    """Which roots are hidden by faults of the graph itself: broken feeds, cycles, drives that are not known or not free."""
+    """Which roots are hidden by faults of the graph itself: broken feeds, cycles, drives not known or not free."""
     model = graph.model
     if model.lost or graph.cycles or model.star_cycles or None in model.broken_feeds or model.chain_faults:
         return None

@@ -14,7 +14,8 @@ from .loops import iterations
 from .params import replaced
 from .rules import include_fails, not_text
 from .rules.declared_twice import twice
-from .values import Scope, evaluate, is_broken
+from .tree import is_broken
+from .values import Scope, evaluate
 from .world import World
 
 #: A program of more files than this is not read on.
@@ -92,7 +93,7 @@ class _Loader:
     lost_text: list[str] = field(default_factory=list)
 
     def add_file(self, name: str, path: str, folder: str, content: bytes) -> list[Statement]:
-        """All statements of the file and, in their places, of its includes. A stack of our own: includes may nest deep."""
+        """All statements of the file and, in their places, of its includes, which may nest deep."""
         out: list[Statement] = []
         stack = [self._open(name, path, folder, content, None)]
         while stack:

@@ -9,7 +9,7 @@ from ..dsl.ast import ListValue, Number, Range, Value
 from ..dsl.diagnostics import Diagnostic
 from ..dsl.spans import Span
 from .rules import out_of_range, wrong_type
-from .values import is_broken, shown
+from .tree import is_broken, shown
 
 
 @dataclass(frozen=True, slots=True)

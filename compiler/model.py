@@ -5,6 +5,7 @@ All values are frozen. Spans may be :class:`~.places.LoopSpan`; messages are wri
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -21,7 +22,8 @@ EntityKind = Literal["source", "drive", "pool", "target", "host", "group", "agen
 StatementKind = Literal["plan", "source", "drive", "pool", "target", "host", "group", "agent", "coupling"]
 NodeKind = Literal["source", "drive", "selector", "buffer", "target"]
 
-#: A setting's value: text, number, bytes, seconds, bytes per second (a pair: slowest and fastest), true or false, texts.
+#: A text, number, size in bytes, duration in seconds, rate in bytes per second (a pair: slowest and fastest), true or
+#: false, or a list of texts.
 SettingValue = str | int | float | bool | tuple[str, ...] | tuple[int, int]
 
 
@@ -147,9 +149,10 @@ class Selector:
 
 @dataclass(frozen=True, slots=True)
 class Coupling:
-    """``buffer <- feed``; *buffer* is a target at the end of a chain. ``span`` is the place of the feed, ``buffer_span`` that of the buffer; ``text`` the feed as written.
+    """``buffer <- feed``; *buffer* is a target at the end of a chain.
 
-    ``form`` says where it was stated; ``statement`` holds its attributes (none in a chain).
+    ``span`` is the place of the feed, ``buffer_span`` that of the buffer; ``text`` the feed as written. ``form`` says
+    where it was stated; ``statement`` holds its attributes (none in a chain).
     """
 
     buffer: Node
@@ -206,7 +209,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One promise of a ``require``: metric, operator, value as written, and the sources after ``of`` with their places."""
+    """One promise of a ``require``: metric, operator, value as written, and the sources after ``of``."""
 
     metric: str
     metric_span: Span
@@ -242,8 +245,8 @@ class Model:
     """The whole program, resolved.
 
     ``couplings`` are in the order of the program, one for each statement of them (a coupling stated twice is there
-    twice). ``buffers`` gives for each agent its buffers in the order of their declaration. ``lost_names`` are names that
-    statements lost to another fault may declare; None: any name may be lost.
+    twice). ``buffers`` gives for each agent its buffers in the order of their declaration. ``lost_names`` are names
+    that statements lost to another fault may declare; None: any name may be lost.
     """
 
     plan_name: str
@@ -289,7 +292,5 @@ class Model:
 
     def path_of(self, path: str, span: Span) -> str:
         """A path relative to the main file's folder, as the compiled plan holds it, from one in the file of *span*."""
-        import posixpath
-
         folder = self.folders.get(span.file, "")
         return path if not folder or path.startswith("/") else posixpath.join(folder, path)

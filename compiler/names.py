@@ -10,8 +10,8 @@ _BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: The statements' words, which are no names (language.md, "Lexical rules").
 WORDS = frozenset(
-    "plan include param let for in host source drive pool target backup mirror restore copy group of agent chain "
-    "require true false all latest object".split()
+    {"plan", "include", "param", "let", "for", "in", "host", "source", "drive", "pool", "target", "backup", "mirror"}
+    | {"restore", "copy", "group", "of", "agent", "chain", "require", "true", "false", "all", "latest", "object"}
 )
 
 #: Beyond so many candidates a nearest name is not looked for: it would cost more than it helps.

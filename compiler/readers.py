@@ -13,7 +13,7 @@ from ..dsl.ast import Boolean, Duration, ListValue, Number, Range, Rate, Referen
 from ..dsl.spans import Span
 from .model import Problem, SettingValue
 from .names import listed, nearest, quoted
-from .values import shown
+from .tree import in_bytes, shown, what_it_is
 
 _BUCKET = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+(/[^\s?#]*)?")
 _DATABASE = re.compile(r"[A-Za-z][A-Za-z0-9]*(\+[A-Za-z0-9_]+)?://\S*")
@@ -265,14 +265,6 @@ def instant(name: str, value: Value) -> SettingValue | Problem:
     return _text_of(value)
 
 
-def in_bytes(number: int) -> str:
-    """A size as a plan writes it, in the largest unit that makes it whole."""
-    for unit, factor in (("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if number >= factor and number % factor == 0:
-            return f"{number // factor}{unit}"
-    return "1 byte" if number == 1 else f"{number} bytes"
-
-
 def _list(name: str, value: Value, wanted: str) -> SettingValue | Problem:
     items = value.items if isinstance(value, ListValue) else (value,)
     found = []
@@ -303,25 +295,6 @@ def _text_of(value: String) -> str:
 
 def _has_hole(value: String) -> bool:
     return any(not isinstance(part, str) for part in value.parts)
-
-
-def what_it_is(value: Value) -> str:
-    """What kind of value this is, for messages."""
-    if isinstance(value, Number):
-        return f"a number without a unit, {shown(value)}"
-    words = {
-        String: "a text",
-        Size: "a size",
-        Rate: "a rate",
-        Duration: "a duration",
-        ListValue: "a list",
-        Range: "a range",
-    }
-    if isinstance(value, Boolean):
-        return shown(value)
-    if isinstance(value, Reference):
-        return "a name"
-    return f"{words[type(value)]}, {shown(value)}" if not isinstance(value, ListValue) else shown(value)
 
 
 def _wrong(name: str, wanted: str, value: Value, help: str = "") -> Problem:

@@ -15,16 +15,16 @@ from ..dsl.diagnostics import Related
 from ..dsl.spans import Span
 from .duration import estimate
 from .graph import Graph
+from .metrics import PLAN_METRICS, SOURCE_METRICS, is_comparable, is_known
 from .model import Condition, Node
 from .names import as_written, listed, nearest
 from .passes.layout import Layout
-from .readers import in_bytes
-from .values import is_broken, shown
+from .tree import in_bytes, is_broken, shown
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A metric's value: at least *low*, at most *high*; *missing* says what is not given, *said* what there is, in words."""
+    """A metric: at least *low*, at most *high*; *missing* is what is not given, *said* what there is, in words."""
 
     low: float
     high: float
@@ -43,46 +43,10 @@ class Verdict:
     related: tuple[Related, ...] = ()
 
 
-#: metrics of each source, and what a broken promise can be mended with
-SOURCE_METRICS = {
-    "copies": "mirror the source to more drives",
-    "sites": "mirror the source to a drive on another site",
-    "media": "mirror the source to a drive with other media",
-    "hosts": "mirror the source to a drive of another host",
-    "encrypted": 'give the source `encrypt = ["age1…"]`',
-}
-#: metrics of the whole plan
-PLAN_METRICS = {
-    "memory": "lower `depth` or `record`",
-    "duration": "faster drives, or less data",
-    "drives": "use more, or fewer, drives",
-}
-_WANTED: dict[str, tuple[type[Value], str]] = {
-    "memory": (Size, "a size, such as 64MiB"),
-    "duration": (Duration, "a duration, such as 6h"),
-    "encrypted": (Boolean, "true or false"),
-}
-_COUNT = (Number, "a whole number")
-
-
-def wanted_value(metric: str) -> tuple[type, str]:
-    """The type of value that a metric is compared with, and how messages call it."""
-    return _WANTED.get(metric, _COUNT)
-
-
-def is_comparable(condition: Condition) -> bool:
-    """Whether metric, operator and value belong together; where not, another rule says so."""
-    kind, _ = wanted_value(condition.metric)
-    value = condition.value
-    if not isinstance(value, kind) or (isinstance(value, Number) and not isinstance(value.value, int)):
-        return False
-    return condition.metric != "encrypted" or condition.operator == "=="
-
-
 def verdicts(graph: Graph, layout: Layout) -> Iterator[Verdict]:
     """Every promise of the program that is broken or cannot be evaluated."""
     for condition in graph.model.conditions:
-        if condition.metric not in SOURCE_METRICS and condition.metric not in PLAN_METRICS:
+        if not is_known(condition):
             yield _no_metric(condition)
         elif is_broken(condition.value) or condition.broken or not is_comparable(condition):
             continue
@@ -132,13 +96,6 @@ def _holds(operator: str, wanted: float) -> Callable[[Amount], bool | None]:
 
 
 def _of_plan(condition: Condition, graph: Graph, layout: Layout) -> Iterator[Verdict]:
-    if condition.of:
-        yield Verdict(
-            condition.of[0][1],
-            unknowable=f"`{condition.metric}` is of the whole plan: it cannot be required of single sources",
-            help="take it into a `require` of its own, without `of`",
-        )
-        return
     if graph.uncertain is None or graph.uncertain:
         return
     amount = _plan_amount(condition.metric, graph, layout)
@@ -198,7 +155,8 @@ def _of_sources(condition: Condition, graph: Graph) -> Iterator[Verdict]:
     elif unknown:
         yield Verdict(
             condition.metric_span,
-            unknowable=f"{_text(condition)} cannot be evaluated for {listed(_some(unknown))}: {_missing(tuple(missing))}",
+            unknowable=f"{_text(condition)} cannot be evaluated for {listed(_some(unknown))}: "
+            f"{_missing(tuple(missing))}",
             help="give what is missing, or take the requirement out",
         )
     elif not count and graph.uncertain is not None:
@@ -218,7 +176,7 @@ def _missing(what: Sequence[str]) -> str:
 
 
 def _subjects(condition: Condition, graph: Graph) -> Iterator[tuple[str, Span | None, list[Node]]]:
-    """The sources that a promise is about, with their places and roots. What is restored counts by its recorded source."""
+    """The sources that a promise is about, with places and roots. What is restored counts by its recorded source."""
     declared = {entity.name: entity.span for entity in graph.model.of_kind("source")}
     recorded: dict[str, list[Node]] = {}
     for root in graph.roots:

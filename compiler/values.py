@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ..dsl.ast import (
-    Boolean,
-    Duration,
     Hole,
     ListValue,
     Name,
-    Number,
     Range,
-    Rate,
     Reference,
-    Size,
     String,
     Value,
 )
@@ -24,6 +19,7 @@ from ..dsl.diagnostics import Diagnostic
 from ..dsl.spans import Span
 from .places import in_iteration
 from .rules import out_of_range, unknown_name, unknown_variable, wrong_type
+from .tree import is_broken, shown
 
 #: No string grows beyond this by filling in variables: a few lets that double each other would fill any memory.
 TEXT_CHARACTERS_MAX = 64 * 1024
@@ -33,7 +29,7 @@ _HOLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 @dataclass(slots=True)
 class Scope:
-    """The variables in sight. ``globals`` are the program's ``let`` and ``param`` values as written; loop variables hide them.
+    """The variables in sight: ``globals`` are the ``let`` and ``param`` values as written; loop variables hide them.
 
     What is wrong is added to ``found``, once. ``iteration`` names the loops that we are in.
     """
@@ -57,33 +53,6 @@ class Scope:
     def names(self) -> list[str]:
         """All variables in sight, the innermost first."""
         return list(dict.fromkeys([*self.loop, *self.globals]))
-
-
-def is_broken(value: Value) -> bool:
-    """Whether *value* (evaluated) still holds a variable that could not be filled in; a diagnostic has said so."""
-    if isinstance(value, String):
-        return any(isinstance(part, Hole) for part in value.parts)
-    if isinstance(value, ListValue):
-        return any(is_broken(item) for item in value.items)
-    if isinstance(value, Range):
-        return is_broken(value.low) or is_broken(value.high)
-    return isinstance(value, Reference)
-
-
-def shown(value: Value) -> str:
-    """A value as the plan writes it, for messages; a list shows its length."""
-    if isinstance(value, String):
-        text = "".join(part if isinstance(part, str) else f"${{{part.name}}}" for part in value.parts)
-        return f'"{text}"' if len(text) <= 60 else f'"{text[:57]}…"'
-    if isinstance(value, Boolean):
-        return "true" if value.value else "false"
-    if isinstance(value, ListValue):
-        return f"a list of {len(value.items)}"
-    if isinstance(value, Range):
-        return f"{shown(value.low)}..{shown(value.high)}"
-    if isinstance(value, Reference):
-        return value.name.text
-    return _scalar_text(value)
 
 
 def evaluate(value: Value, scope: Scope, depth: int = 0) -> Value:
@@ -206,15 +175,3 @@ def _global(name: str, span: Span, scope: Scope) -> Value | None:
 
 #: One let may use another, which uses another, … so deep; the recursion here ends long before Python's own.
 _NESTING_MAX = 100
-
-
-def _scalar_text(value: Number | Size | Rate | Duration) -> str:
-    if value.text:
-        return value.text
-    if isinstance(value, Number):
-        return str(value.value)
-    if isinstance(value, Size):
-        return f"{value.size_bytes} bytes"
-    if isinstance(value, Rate):
-        return f"{value.bytes_per_second} bytes/s"
-    return f"{value.seconds}s"

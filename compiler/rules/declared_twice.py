@@ -1,7 +1,7 @@
 """TC202: a name declared twice.
 
 Why: of two sources with one name, which one would a coupling mean? Sources, drives, pools, agents, targets, hosts and
-groups share one namespace; buffers live inside their agent; let, param and the attributes of a statement are each their own.
+groups share one namespace; buffers live inside their agent; let and param have a scope of their own.
 
     drive R1 { volumes = "a" }
     drive R1 { volumes = "b" }

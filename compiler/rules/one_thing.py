@@ -1,4 +1,4 @@
-"""TC308: two drives that are one thing: the same device, folder or bucket, after symbolic links and ``..`` are resolved.
+"""TC308: two drives that are one thing: one device, folder or bucket, after symbolic links and ``..`` are resolved.
 
 Why: two copies on one medium are one copy, and two writers would meet on it.
 

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic
 from ...dsl.spans import Span
+from ...runtime import kinds
 from ..model import Model
 from ..rule import Rule
+from ..tree import in_bytes
 
 RULE = Rule("TC207", "a value out of its range")
 
@@ -44,3 +46,12 @@ def check(model: Model) -> Iterator[Diagnostic]:
         for problem in statement.problems:
             if problem.code == RULE.code:
                 yield RULE.at(problem.span, problem.message, help=problem.help)
+    least = model.record + kinds.VOLUME_OVERHEAD_BYTES
+    for statement in model.statements:
+        capacity = statement.settings.get("capacity")
+        if capacity is not None and isinstance(capacity.value, int) and capacity.value < least:
+            yield RULE.at(
+                capacity.span,
+                f"a volume of {in_bytes(capacity.value)} has no room for a record of {in_bytes(model.record)}",
+                help=f"`capacity` must be at least {in_bytes(least)}: one record, the label and the index",
+            )

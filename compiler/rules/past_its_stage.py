@@ -53,14 +53,16 @@ def _fault(agent: Agent, coupling: Coupling, group: Group, feeding: Agent | None
         return _at(
             coupling,
             f"{coupling.buffer} of the backup group {here} is fed by {coupling.text}, a buffer",
-            f"a backup group is fed by sources; put {as_written(agent.name)} into a mirror group of {as_written(feeding.group)}",
+            f"sources feed a backup group; put {as_written(agent.name)} into a mirror group of "
+            f"{as_written(feeding.group)}",
         )
     if group.of is None or group.of_kind not in FEEDS.get(group.kind, ()) or feeding.group == group.of:
         return None
     of = as_written(group.of)
     return _at(
         coupling,
-        f"{here} is a {group.kind} of {of}, but {coupling.buffer} is fed by {coupling.text} of {as_written(feeding.group)}",
+        f"{here} is a {group.kind} of {of}, "
+        f"but {coupling.buffer} is fed by {coupling.text} of {as_written(feeding.group)}",
         f"feed it from an agent of {of}, or make this a {group.kind} group of {as_written(feeding.group)}",
         ((f"{here} is a {group.kind} of {of}", group.of_span),) if group.of_span is not None else (),
     )

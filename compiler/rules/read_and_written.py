@@ -35,7 +35,8 @@ def check(model: Model) -> Iterator[Diagnostic]:
         does = {"read": "reads", "write": "writes"}
         yield RULE.at(
             agent.drive_span,
-            f"{as_written(agent.name)} {does[agent.role]} {drive}, which {as_written(earlier.name)} {does[earlier.role]}",
+            f"{as_written(agent.name)} {does[agent.role]} {drive}, "
+            f"which {as_written(earlier.name)} {does[earlier.role]}",
             help="a plan reads a drive or writes it: take another drive for one of them",
             related=[Related(f"{as_written(earlier.name)} {does[earlier.role]} {drive} here", earlier.drive_span)],
         )

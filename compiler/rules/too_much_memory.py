@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from ...dsl.diagnostics import Diagnostic
 from ..graph import Graph
 from ..passes.layout import Layout
-from ..readers import in_bytes
 from ..rule import Rule
+from ..tree import in_bytes
 
 RULE = Rule("TC501", "buffers that need more memory than `memory` allows")
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic, Related
+from ...dsl.spans import Span
 from ..attributes import WHAT_IT_IS
 from ..model import Model
 from ..names import as_written, listed, nearest
@@ -24,7 +25,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
         known = WHAT_IT_IS.get(statement.kind)
         if known is None:
             continue
-        given = {}
+        given: dict[str, Span] = {}
         for attribute in statement.attributes:
             if attribute.name.text in known:
                 given.setdefault(attribute.name.text, attribute.name.span)

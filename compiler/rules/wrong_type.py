@@ -11,10 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ...dsl.ast import Boolean
 from ...dsl.diagnostics import Diagnostic
 from ...dsl.spans import Span
+from ..metrics import is_comparable, is_known, wanted_value
 from ..model import Model
 from ..rule import Rule
+from ..tree import is_broken, shown, what_it_is
 
 RULE = Rule("TC206", "a value of the wrong type or unit")
 
@@ -48,3 +51,19 @@ def check(model: Model) -> Iterator[Diagnostic]:
         for problem in statement.problems:
             if problem.code == RULE.code:
                 yield RULE.at(problem.span, problem.message, help=problem.help)
+    for condition in model.conditions:
+        if not is_known(condition) or is_broken(condition.value) or is_comparable(condition):
+            continue
+        metric = condition.metric
+        _, wanted = wanted_value(metric)
+        if metric == "encrypted" and isinstance(condition.value, Boolean):
+            yield RULE.at(
+                condition.metric_span,
+                f"`{metric}` is true or false: `{condition.operator}` cannot compare it",
+                help=f"write `{metric} == {shown(condition.value)}`",
+            )
+        else:
+            yield RULE.at(
+                condition.value.span,
+                f"`{metric}` is compared with {wanted}; this is {what_it_is(condition.value)}",
+            )
