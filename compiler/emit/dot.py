@@ -103,23 +103,25 @@ class _Drawing:
     def _group(self, placed: PlacedGroup, agents: list[PlacedAgent]) -> None:
         group, box = placed.group, placed.box
         kind, shown, of = group_title(group)
+        spans = (
+            self._faint(f"{kind} ", SMALL_SIZE + 1),
+            Span(shown, NAME_SIZE + 1, bold=True),
+            self._faint(f" {of}" if of else "", SMALL_SIZE + 1),
+        )
+        title = Box(box.x + PAD, box.y + 6, box.w - 2 * PAD, TITLE - 6)
+        x, y = title.centre
         with self._graph.subgraph(name=f"cluster_{encode_name(group.name)}") as frame:
             frame.attr(
-                label="",
+                label=label(title.w, title.h, [Row(title.h, spans)]),
+                lp=f"{number(x)},{number(-y)}",
+                lwidth=number(title.w / 72, 4),
+                lheight=number(title.h / 72, 4),
                 bb=f"{number(box.x)},{number(-box.bottom)},{number(box.right)},{number(-box.y)}",
                 style="rounded,filled",
                 fillcolor=self._theme.frame,
                 color=self._theme.edge,
                 tooltip=tooltip(f"{group.kind} group {group.name}" + (f" of {group.of}" if group.of else "")),
             )
-            spans = (
-                self._faint(f"{kind} ", SMALL_SIZE + 1),
-                Span(shown, NAME_SIZE + 1, bold=True),
-                self._faint(f" {of}", SMALL_SIZE + 1),
-            )
-            title = Box(box.x + PAD, box.y + 6, box.w - 2 * PAD, TITLE - 6)
-            words = label(title.w, title.h, [Row(title.h, spans)])
-            self._node(frame, self._id("title", group.name), title, label=words, shape="plain")
             for agent in agents:
                 self._agent(frame, agent)
 

@@ -82,8 +82,8 @@ def test_groups_are_frames_with_their_kind_and_name() -> None:
     frames = {g.name: {str(n) for n in g.nodes()} for g in graph.subgraphs()}
     assert {"A124", "R1", "A126", "R2"} <= frames["cluster_nightly"]
     assert {"A144", "R3", "A146", "R6"} <= frames["cluster_mirror2"]
-    assert "mirror group" in graph.get_node("title mirror2").attr["label"]
-    assert "of mirror1" in graph.get_node("title mirror2").attr["label"]
+    title = next(g for g in graph.subgraphs() if g.name == "cluster_mirror2").graph_attr["label"]
+    assert "mirror group" in title and "<B>mirror2</B>" in title and "of mirror1" in title
 
 
 def test_selectors_are_shown_in_the_rows_of_a_restore_agent() -> None:
