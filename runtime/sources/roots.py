@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -63,15 +63,20 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
                 f"{path} is a symbolic link: the link is stored, not what it points to (end the path with / for that)"
             )
         name = path[1:] or "."
-        found[path] = f"{name}/" if is_link and follow else name
-    kept = [p for p in found if not any(q != p and _holds(q, p, one_file_system) for q in found)]
+        found[path] = f"{name}/." if is_link and follow else name
+    kept = [p for p in found if not any(q in found and _holds(q, p, one_file_system) for q in _above(p))]
     return Roots(tuple(found[p] for p in kept), tuple(missing), tuple(warnings))
 
 
+def _above(path: str) -> Iterator[str]:
+    """The folders above *path*, nearest first."""
+    while path != "/":
+        path = path.rpartition("/")[0] or "/"
+        yield path
+
+
 def _holds(outer: str, inner: str, one_file_system: bool) -> bool:
-    """Whether tar reaches *inner* from *outer*: below it, with no symbolic link and no file system's border between."""
-    if not is_below(inner, outer):
-        return False
+    """Whether tar reaches *inner* from *outer*, above it: with no symbolic link and no file system's border between."""
     try:
         device = os.lstat(outer).st_dev
         path = outer.rstrip("/")
@@ -110,11 +115,11 @@ def excludes(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
         if not pattern.startswith("/"):
             anywhere.append(f"--exclude={pattern}")
             continue
-        inside = [name for name in names if name != "." and is_below(pattern, "/" + name.rstrip("/"))]
+        inside = [name for name in names if name != "." and is_below(pattern, "/" + name.removesuffix("/."))]
         if inside:
-            rooted.append(f"--exclude={pattern[1:]}")
+            rooted += [f"--exclude={literal(name)}{pattern[1 + len(name.removesuffix('/.')) :]}" for name in inside]
         else:
-            rooted += [f"--exclude={literal(name.rstrip('/'))}{pattern}" for name in names]
+            rooted += [f"--exclude={literal(name)}{pattern}" for name in names]
     options = []
     if anywhere:
         options += ["--wildcards", "--no-wildcards-match-slash", "--no-anchored", *anywhere]
@@ -155,4 +160,4 @@ def own_excludes(own: Iterable[OwnPath], names: Sequence[str]) -> list[str]:
 
 def _member(name: str, below: str) -> str:
     """The name that tar gives to *below* (relative, or empty for a prefix) under the root *name*."""
-    return f"{name.rstrip('/')}/{below}"
+    return f"{name}/{below}"

@@ -1,0 +1,115 @@
+"""One stream to three drives in memory: ``tcc run`` beside mbuffer and tee (docs/performance.md).
+
+    python bench/three_drives.py [--bytes 2147483648] [--rounds 5] [--folder /dev/shm] [--out result.json]
+
+``tcc`` computes digests, writes labels, indexes and its catalog, and is measured from process start; its peers only copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from measure import Contender, alternate, compare, write
+
+from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Ring, Source, dumps, fingerprint_of
+
+DRIVES = ("R1", "R2", "R3")
+
+
+def plan(record: int, depth: int) -> CompiledPlan:
+    """One stream, three drives, one ring: what the compiler makes of a backup group and two mirrors."""
+    agents = tuple(
+        Agent(f"A{n}", f"g{n}", "write", drive, "interleave", (Buffer("B1", 0, "stream" if n == 0 else f"A{n - 1}.B1"),))
+        for n, drive in enumerate(DRIVES)
+    )
+    made = CompiledPlan(
+        version=1,
+        plan="bench",
+        fingerprint="",
+        base=".",
+        record=record,
+        memory=record * depth,
+        sources=(Source("stream", "stream", stream="input"),),
+        rings=(Ring(0, depth, "stream", tuple(f"{a.name}.B1" for a in agents)),),
+        agents=agents,
+        drives=tuple(Drive(name, "volumes", volumes=name) for name in DRIVES),
+        groups=tuple(
+            Group(f"g{n}", "mirror" if n else "backup", of=f"g{n - 1}" if n else None) for n in range(len(DRIVES))
+        ),
+    )
+    return dataclasses.replace(made, fingerprint=fingerprint_of(made))
+
+
+def fill(path: Path, size: int) -> None:
+    """*size* bytes that are not zeros, quickly."""
+    block = bytes(range(256)) * 4096
+    with open(path, "wb") as out:
+        left = size
+        while left:
+            left -= out.write(block[: min(left, len(block))])
+
+
+def contenders(folder: Path, size: int) -> list[Contender]:
+    source, outputs = folder / "input", [folder / name for name in "ABC"]
+    tcc = shutil.which("tcc", path=str(Path(sys.executable).parent)) or "tcc"
+
+    def nothing() -> None:
+        pass
+
+    def sized(paths: Callable[[], list[Path]]) -> Callable[[], None]:
+        def check() -> None:
+            found = paths()
+            if len(found) != 3 or any(p.stat().st_size < size for p in found):
+                raise SystemExit(f"not all bytes are there: {found}")
+
+        return check
+
+    def clean_files() -> None:
+        for path in outputs:
+            path.unlink(missing_ok=True)
+
+    def clean_tcc() -> None:
+        for name in (*DRIVES, "state"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+
+    a, b, c = map(str, outputs)
+    run = [tcc, "run", str(folder / "bench.plan.json"), "--state", str(folder / "state"), "--progress", "none"]
+    found = [
+        Contender(
+            "tcc", run, nothing, sized(lambda: [p for d in DRIVES for p in (folder / d).glob("*.tar")]), clean_tcc
+        ),
+        Contender("tee", ["sh", "-c", f"exec tee {a} {b} < {source}"], nothing, sized(lambda: outputs), clean_files, c),
+    ]
+    if shutil.which("mbuffer"):
+        command = ["mbuffer", "-q", "-s", "1M", "-m", "8M", "-i", str(source), "-o", a, "-o", b, "-o", c]
+        found.append(Contender("mbuffer", command, nothing, sized(lambda: outputs), clean_files))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bytes", type=int, default=2 << 30, help="size of the stream")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--record", type=int, default=1 << 20)
+    parser.add_argument("--depth", type=int, default=8)
+    parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="needs four times --bytes")
+    parser.add_argument("--out", type=Path, help="result (JSON); default: standard output")
+    options = parser.parse_args()
+    if shutil.disk_usage(options.folder).free < 5 * options.bytes:
+        raise SystemExit(f"{options.folder} has no room for four times {options.bytes} bytes")
+    with tempfile.TemporaryDirectory(dir=options.folder, prefix="tapechain-bench-") as made:
+        folder = Path(made)
+        fill(folder / "input", options.bytes)
+        (folder / "bench.plan.json").write_text(dumps(plan(options.record, options.depth)))
+        samples = alternate(contenders(folder, options.bytes), options.rounds)
+    write({"bytes": options.bytes, "record": options.record, "depth": options.depth, **compare(samples, "tcc")}, options.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,352 @@
+"""The ring against a list model, wake-ups under stress, readers that come and go."""
+
+import random
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tapechain.runtime.model import Ending
+from tapechain.runtime.ring import Doorbell, Ring
+
+pytestmark = pytest.mark.timeout(60)
+RECORD = 512
+WHOLE = Ending("whole")
+
+
+class RingModel(RuleBasedStateMachine):
+    """One thread drives writer and readers alike; calls that would block are made only where they must not."""
+
+    @initialize(depth=st.integers(2, 6), readers=st.lists(st.booleans(), min_size=1, max_size=4))
+    def make(self, depth: int, readers: list[bool]) -> None:
+        self.ring = Ring(depth, RECORD)
+        self.bells = [Doorbell() for _ in readers]
+        self.readers = [self.ring.attach(b, essential=e) for b, e in zip(self.bells, readers, strict=True)]
+        self.essential = list(readers)
+        self.taken = [0 for _ in readers]
+        self.here = set(range(len(readers)))
+        self.written: list[bytes] = []
+        self.claimed: list[bytes] = []
+        self.cancelled = False
+        self.ended = False
+
+    @property
+    def model_free(self) -> int:
+        if not self.here:
+            return self.ring.depth
+        return self.ring.depth - (len(self.written) + len(self.claimed) - min(self.taken[i] for i in self.here))
+
+    @property
+    def model_abandoned(self) -> bool:
+        return not any(self.essential[i] for i in self.here)
+
+    @precondition(lambda self: not self.ended and (self.model_free or self.cancelled or self.model_abandoned))
+    @rule(data=st.binary(min_size=1, max_size=RECORD))
+    def claim(self, data: bytes) -> None:
+        slot = self.ring.claim()
+        if self.cancelled or self.model_abandoned:
+            assert slot is None
+            return
+        assert slot is not None and len(slot) == RECORD
+        slot[: len(data)] = data
+        self.claimed.append(data)
+
+    @precondition(lambda self: self.claimed and not self.ended)
+    @rule()
+    def publish(self) -> None:
+        data = self.claimed.pop(0)
+        self.ring.publish(len(data), len(data))
+        self.written.append(data)
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def take(self, data: st.DataObject) -> None:
+        i = data.draw(st.sampled_from(sorted(self.here)))
+        reader = self.readers[i]
+        assert reader.available == len(self.written) - self.taken[i]
+        if reader.available:
+            record, sequence, payload_bytes = reader.peek()
+            assert (bytes(record), sequence) == (self.written[self.taken[i]], self.taken[i])
+            assert payload_bytes == len(record)
+            record.release()
+            reader.release()
+            self.taken[i] += 1
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        i = data.draw(st.sampled_from(sorted(self.here)))
+        self.readers[i].leave()
+        self.readers[i].leave()
+        self.here.discard(i)
+
+    @rule()
+    def cancel(self) -> None:
+        self.ring.cancel()
+        self.cancelled = True
+
+    @precondition(lambda self: not self.ended)
+    @rule()
+    def end(self) -> None:
+        self.ring.end(WHOLE)
+        self.ended = True
+
+    @invariant()
+    def agrees(self) -> None:
+        if not hasattr(self, "ring"):
+            return
+        assert self.ring.published == len(self.written)
+        assert self.ring.abandoned == self.model_abandoned
+        assert self.ring.free == self.model_free >= 0
+        expected = max((len(self.written) - self.taken[i] for i in self.here), default=0)
+        assert self.ring.fill == expected <= self.ring.depth
+        for i in self.here:
+            finished = self.ended and self.taken[i] == len(self.written)
+            assert self.readers[i].ending == (WHOLE if finished else None)
+
+    def teardown(self) -> None:
+        if hasattr(self, "ring"):
+            self.ring.close()
+
+
+TestRingModel = RingModel.TestCase
+TestRingModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+
+
+def in_threads(*jobs: Callable[[], None], seconds: float = 30) -> None:
+    """Run *jobs* at once; a job that raises, or is not done in time, fails the test."""
+    failures: list[BaseException] = []
+
+    def guarded(job: Callable[[], None]) -> None:
+        try:
+            job()
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(job,), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+        assert not thread.is_alive(), "a thread sleeps for ever: a wake-up was lost"
+    if failures:
+        raise failures[0]
+
+
+def writer(ring: Ring, count: int) -> Callable[[], None]:
+    def job() -> None:
+        held = False
+        for n in range(count):
+            slot = ring.claim()
+            if slot is None:
+                break
+            slot[:8] = n.to_bytes(8, "big")
+            if held:
+                ring.publish(8, 8)
+            held = True
+        else:
+            ring.publish(8, 8)
+        ring.end(WHOLE)
+
+    return job
+
+
+def reader(rings: list[Ring], seen: list[list[int]], leave_after: int | None = None) -> Callable[[], None]:
+    """Takes from all *rings* as a drive's writer does; attached before any thread starts."""
+    bell = Doorbell()
+    views = [ring.attach(bell) for ring in rings]
+
+    def job() -> None:
+        total = 0
+        left = list(range(len(views)))
+        while left:
+            progress = False
+            for i in tuple(left):
+                view = views[i]
+                if view.available:
+                    record, sequence, _ = view.peek()
+                    assert int.from_bytes(record, "big") == sequence == len(seen[i])
+                    record.release()
+                    seen[i].append(sequence)
+                    view.release()
+                    total += 1
+                    progress = True
+                    if total == leave_after:
+                        for other in views:
+                            other.leave()
+                        return
+                elif view.ending is not None:
+                    view.leave()
+                    left.remove(i)
+                    progress = True
+            if not progress:
+                bell.arm()
+                if any(views[i].available or views[i].ending is not None for i in left):
+                    bell.disarm()
+                else:
+                    bell.wait()
+
+    return job
+
+
+@pytest.mark.parametrize("depth", [2, 3, 8])
+@pytest.mark.parametrize("readers", [1, 3])
+def test_no_wake_up_is_lost(depth: int, readers: int) -> None:
+    """Thousands of sleeps on both sides, with threads switched as often as the interpreter can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        ring = Ring(depth, RECORD)
+        seen: list[list[list[int]]] = [[[]] for _ in range(readers)]
+        jobs = [reader([ring], s) for s in seen]
+        in_threads(writer(ring, 4000), *jobs)
+        assert all(s == [list(range(4000))] for s in seen)
+        ring.close()
+    finally:
+        sys.setswitchinterval(before)
+
+
+class Interrupted(Doorbell):
+    """A bell whose owner is overtaken just before, or just after, it says that it is about to sleep."""
+
+    def __init__(self, what: Callable[[], None], *, before: bool) -> None:
+        super().__init__()
+        self.what = what
+        self.before = before
+
+    def arm(self) -> None:
+        if self.before:
+            self.what()
+        super().arm()
+        if not self.before:
+            self.what()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_writer_overtaken_on_its_way_to_sleep_does_not_sleep(before: bool) -> None:
+    ring = Ring(2, RECORD)
+    view = ring.attach(Doorbell())
+
+    def take_all() -> None:
+        while view.available:
+            view.release()
+
+    ring.space = Interrupted(take_all, before=before)
+
+    def fill() -> None:
+        for _ in range(50):
+            assert ring.claim() is not None
+            ring.publish(1, 1)
+
+    in_threads(fill, seconds=10)
+    assert ring.published == 50
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("ends", [True, False])
+def test_reader_overtaken_on_its_way_to_sleep_does_not_sleep(before: bool, ends: bool) -> None:
+    ring = Ring(2, RECORD)
+
+    def news() -> None:
+        if ends:
+            ring.end(WHOLE)
+        else:
+            ring.claim()
+            ring.publish(1, 1)
+
+    bell = Interrupted(news, before=before)
+    view = ring.attach(bell)
+
+    def wait_as_a_writer_does() -> None:
+        bell.arm()
+        if view.available or view.ending is not None:
+            bell.disarm()
+        else:
+            bell.wait()
+
+    in_threads(wait_as_a_writer_does, seconds=10)
+    assert view.available or view.ending
+
+
+def test_one_thread_waits_on_many_rings() -> None:
+    rings = [Ring(2, RECORD) for _ in range(5)]
+    one: list[list[int]] = [[] for _ in rings]
+    two: list[list[int]] = [[] for _ in rings[:3]]
+    jobs = [reader(rings, one), reader(rings[:3], two)]
+    in_threads(*(writer(ring, 800) for ring in rings), *jobs)
+    assert one == [list(range(800))] * 5 and two == [list(range(800))] * 3
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_readers_that_leave_free_their_slots(seed: int) -> None:
+    choose = random.Random(seed)
+    ring = Ring(4, RECORD)
+    stays: list[list[int]] = [[]]
+    jobs = [reader([ring], stays)]
+    for _ in range(4):
+        jobs.append(reader([ring], [[]], leave_after=choose.randrange(1, 500)))
+    in_threads(writer(ring, 1000), *jobs)
+    assert stays == [list(range(1000))]
+
+
+def test_writer_whose_readers_all_leave_is_woken() -> None:
+    ring = Ring(2, RECORD)
+    in_threads(writer(ring, 10_000), reader([ring], [[]], leave_after=3), reader([ring], [[]], leave_after=7))
+    assert ring.abandoned and ring.published < 20
+
+
+def test_cancelled_writer_is_woken_and_what_is_published_is_drained() -> None:
+    ring = Ring(4, RECORD)
+    seen: list[list[int]] = [[]]
+    slow = threading.Event()
+    bell = Doorbell()
+    view = ring.attach(bell)
+
+    def never() -> None:
+        slow.wait(30)
+        while view.available:
+            view.release()
+            seen[0].append(1)
+        view.leave()
+
+    def cancel() -> None:
+        while ring.free:  # the writer is about to sleep, or sleeps
+            pass
+        ring.cancel()
+        slow.set()
+
+    in_threads(writer(ring, 100), never, cancel)
+    assert len(seen[0]) == ring.published == 3
+
+
+def test_rung_bell_does_not_stay_rung() -> None:
+    bell = Doorbell()
+    bell.arm()
+    bell.ring()
+    bell.ring()
+    bell.disarm()
+    bell.arm()
+    assert not bell.wait(0.01)
+    bell.arm()
+    bell.ring()
+    assert bell.wait(10)
+
+
+def test_misuse_is_told() -> None:
+    with pytest.raises(ValueError, match="two slots"):
+        Ring(1, RECORD)
+    ring = Ring(2, RECORD)
+    with pytest.raises(RuntimeError, match="claimed"):
+        ring.publish(1, 1)
+    ring.attach(Doorbell())
+    ring.claim()
+    ring.publish(1, 1)
+    with pytest.raises(RuntimeError, match="before the first"):
+        ring.attach(Doorbell())
+    ring.end(WHOLE)
+    with pytest.raises(RuntimeError, match="once"):
+        ring.end(WHOLE)
+    ring.close()
