@@ -194,6 +194,11 @@ def runner(tmp_path: Path) -> Runner:
 
 
 @pytest.fixture
+def memory_drive() -> type[MemoryDrive]:
+    return MemoryDrive
+
+
+@pytest.fixture
 def plan_of() -> Callable[..., CompiledPlan]:
     return make_plan
 

@@ -3,10 +3,17 @@
 import os
 import signal
 import threading
+from queue import SimpleQueue
 
 import pytest
+from tapechain.runtime.events import Event
 from tapechain.runtime.faults import UsageFault
+from tapechain.runtime.media.ids import new_id
+from tapechain.runtime.media.record import seal
+from tapechain.runtime.model import Ending, ObjectFacts, Session
 from tapechain.runtime.plan import Source
+from tapechain.runtime.ring import Ring
+from tapechain.runtime.writer import DriveWriter
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -204,12 +211,36 @@ def test_object_order_writes_one_object_after_another(runner, plan_of) -> None:
     assert runner.drives["R1"].facts[order[0]].source == "b"
 
 
-def test_interleave_is_fair(runner, plan_of) -> None:
-    endless = "while :; do seq 1 5000; done"
-    runner.drive("R1", before_write=lambda n: n == 60 and runner.stop.request(2))
-    runner.run(plan_of([shell(n, endless) for n in "abc"], {"R1": ["a", "b", "c"]}, depth=4))
-    order = runner.drives["R1"].order[:60]
-    assert all(order.count(i) >= 10 for i in set(order)) and len(set(order)) == 3
+def test_interleave_is_fair(plan_of, memory_drive) -> None:
+    """Of three full rings a record each in turn, however the sources came to fill them."""
+    drive = memory_drive("R1")
+    session = Session(new_id(), 1, "p", "f", "2026-01-01T00:00:00.000Z")
+    rings = [Ring(8, 65536) for _ in "abc"]
+    facts = [ObjectFacts(new_id(), name, "stream", session) for name in "abc"]
+    events: SimpleQueue[Event] = SimpleQueue()
+    agent = plan_of([shell(n, "true") for n in "abc"], {"R1": ["a", "b", "c"]}).agents[0]
+    writer = DriveWriter(
+        agent,
+        drive,
+        list(zip(rings, facts, strict=True)),
+        events,
+        session=session,
+        record_bytes=65536,
+        essential=[True] * 3,
+        started=0.0,
+    )
+    for ring, fact in zip(rings, facts, strict=True):
+        for n in range(8):
+            slot = ring.claim()
+            assert slot is not None
+            ring.publish(seal(slot, fact, n, 64000, last=n == 7), 64000)
+        ring.end(Ending("whole"))
+    writer.go(frozenset())
+    writer.thread.start()
+    writer.thread.join(20)
+    names = [drive.facts[i].source for i in drive.order]
+    assert names == ["a", "b", "c"] * 8
+    assert all(drive.is_whole(name) for name in "abc")
 
 
 @pytest.mark.parametrize(
