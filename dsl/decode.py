@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import re
 
 from .diagnostics import Diagnostic
 from .spans import Span
 
 _SIXTEEN_BITS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LONE = "\ufffd"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def decode(text: str | bytes, path: str) -> tuple[str | None, list[Diagnostic]]:
@@ -32,24 +34,16 @@ def decode(text: str | bytes, path: str) -> tuple[str | None, list[Diagnostic]]:
             plain = text.decode("utf-8", "replace")
     else:
         plain = text
-        lone = next((i for i, c in enumerate(text) if "\ud800" <= c <= "\udfff"), None) if _has_lone(text) else None
+        lone = _SURROGATE.search(text)
         if lone is not None:
-            before = text[:lone].removeprefix("\ufeff")
+            before = text[: lone.start()].removeprefix("\ufeff")
             found.append(_bad(path, before, "a character that is no UTF-8", "plans are UTF-8: save it so"))
-            plain = text.encode("utf-8", "replace").decode("utf-8")
+            plain = _SURROGATE.sub(_LONE, text)
     plain = plain.removeprefix("\ufeff")
     if "\0" in plain:
         found.append(_bad(path, plain[: plain.index("\0")], "a NUL byte", "plans are text"))
         plain = plain.replace("\0", _LONE)
     return plain, found
-
-
-def _has_lone(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return True
-    return False
 
 
 def _bad(path: str, before: str, message: str, help: str) -> Diagnostic:

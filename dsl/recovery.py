@@ -9,6 +9,7 @@ this may leave is passed over in silence: one mistake, one diagnostic.
 
 from __future__ import annotations
 
+import re
 from itertools import islice
 from typing import cast
 
@@ -28,6 +29,10 @@ from .spans import Span
 from .stack import Block, Stack
 
 MOST_ERRORS = 100
+MOST_READ_AGAIN = 3
+
+# What could not be decoded was reported by `decode`; with the rest of its word it is passed over.
+_UNDECODABLE = re.compile("\ufffd[\\w\ufffd]*")
 
 
 class GiveUp(Exception):
@@ -44,7 +49,7 @@ class Recovery:
         self._builder = builder
         self._errors = 0
         self._closed_for_them = 0
-        self._undecodable_said = False
+        self._read_again = 0
         signs = [lexeme.text for lexeme in source.all_lexemes() if lexeme.kind == "sign"]
         self._unclosed = signs.count("{") - signs.count("}")
         self.skipped: list[Skipped] = []
@@ -56,7 +61,9 @@ class Recovery:
         self._errors += 1
         offset = self._offset(error)
         here, after, beyond = islice(self.source.lexemes(offset), 3)
-        if here.text == "}" and self._closed_for_them and len(self._stack.blocks()) == 1:
+        if here.text == "\ufffd" and self._builder.undecodable:
+            self._go_on(_UNDECODABLE.match(self.source.text, here.start).end())  # type: ignore[union-attr]
+        elif here.text == "}" and self._closed_for_them and len(self._stack.blocks()) == 1:
             self._closed_for_them -= 1
             self._go_on(here.end)
         elif not (here.kind == "end" and self._closed_late()) and not self._mended(here, after, beyond):
@@ -152,7 +159,7 @@ class Recovery:
         self._stack.settle()
         blocks = self._stack.blocks()
         inner = blocks[-1]
-        if self._undecodable(here) or self._report_unclosed(here, blocks):
+        if self._report_unclosed(here, blocks):
             pass
         elif here.text == "}" and inner.brace is None and len(self._stack.values) == inner.height:
             help = "take it out, or look for a `{` that is missing"
@@ -180,8 +187,11 @@ class Recovery:
     def _closed_late(self) -> bool:
         """A `for` of statements that runs to the end of the text: its `}` is missing where the indentation says so.
 
-        The parser goes back to there, or all that follows would be taken for repeated.
+        The parser goes back to there, or all that follows would be taken for repeated. It does so no more than
+        ``MOST_READ_AGAIN`` times, each of which may read the whole text again.
         """
+        if self._read_again >= MOST_READ_AGAIN:
+            return False
         self._stack.settle()
         block = self._stack.blocks()[-1]
         if block.kind != "statements" or block.brace is None:
@@ -193,6 +203,7 @@ class Recovery:
         ]
         if all(inside):
             return False
+        self._read_again += 1
         count = inside.index(False)
         start = starts[count]
         here = next(self.source.lexemes(start))
@@ -205,10 +216,6 @@ class Recovery:
         self._stack.feed(self._token("RBRACE", "}", end, end))
         self._go_on(start)
         return True
-
-    def _undecodable(self, here: Lexeme) -> bool:
-        """A character that could not be decoded has been reported with the others of its kind."""
-        return "\ufffd" in here.text and self._builder.undecodable
 
     def _report_unclosed(self, here: Lexeme, blocks: list[Block]) -> bool:
         """Report a `}` that is missing before a statement of an outer block, or before the end of the text."""
