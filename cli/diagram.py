@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +11,7 @@ import click
 from ..runtime.faults import EXIT_OK, UsageFault
 from .options import define_option
 from .plans import load_plan
+from .writing import write_whole
 
 if TYPE_CHECKING:
     from ..compiler.emit.colours import ThemeName
@@ -51,7 +49,7 @@ def diagram_command(file: str, output: str | None, theme: ThemeName, defines: di
     if goal == "-":
         sys.stdout.buffer.write(picture)  # UTF-8 whatever the terminal's encoding is: it is a document
     else:
-        _write(Path(goal), picture)
+        write_whole(Path(goal), picture)
     return EXIT_OK
 
 
@@ -96,25 +94,3 @@ def drawn(plan: CompiledPlan, form: str, theme: ThemeName = "light") -> bytes:
     from .drawing import FORMATS, render
 
     return render(document, next(f for f in FORMATS if f == form))
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The whole file or the old one: never half a picture. Raises :class:`UsageFault`."""
-    try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)  # a device or a FIFO is written, not replaced
-            return
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.", delete=False) as out:
-            try:
-                out.write(content)
-                out.flush()
-                mask = os.umask(0)
-                os.umask(mask)
-                Path(out.name).chmod(0o666 & ~mask)
-                Path(out.name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(out.name).unlink()
-                raise
-    except OSError as error:
-        raise UsageFault(f"{path} cannot be written: {error.strerror or error}") from None

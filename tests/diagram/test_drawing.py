@@ -150,7 +150,7 @@ def test_an_unknown_suffix_is_refused(folder: Path, output: str) -> None:
 
 
 def test_an_output_that_cannot_be_written_is_a_fault(folder: Path) -> None:
-    done = tcc("diagram", "night.plan.json", "-o", "nowhere/x.dot", cwd=folder)
+    done = tcc("diagram", "night.plan.json", "-o", "night.plan.json/x.dot", cwd=folder)
     assert done.returncode == 2
     assert b"cannot be written" in done.stderr and b"Traceback" not in done.stderr
 
