@@ -12,7 +12,7 @@ from ..dsl.parser import parse
 from ..dsl.spans import Span
 from .loops import iterations
 from .params import replaced
-from .rules import include_fails, not_text
+from .rules import include_fails
 from .rules.declared_twice import twice
 from .tree import is_broken
 from .values import Scope, evaluate
@@ -27,8 +27,8 @@ class Program:
     """All statements of a program in the order of the text, includes replaced by what they hold.
 
     ``folders`` gives for each file its folder relative to the main file's (``""`` for the same one); ``variables`` the
-    ``let`` and ``param`` values, ``-D`` applied; ``lost`` says that statements may be missing (an include failed, a
-    statement could not be parsed), ``lost_text`` the texts that they may be in (None: nobody knows).
+    ``let`` and ``param`` values, ``-D`` applied; ``lost`` says that statements may be missing (an include failed, the
+    parser had to leave text out), ``lost_names`` the names that they may have declared (None: any).
     """
 
     main: str
@@ -39,7 +39,7 @@ class Program:
     comments: Mapping[str, tuple[Comment, ...]]
     diagnostics: tuple[Diagnostic, ...]
     lost: bool = False
-    lost_text: tuple[str, ...] | None = ()
+    lost_names: frozenset[str] | None = frozenset()
     unused_defines: tuple[str, ...] = ()
 
 
@@ -59,7 +59,7 @@ def load(path: str, world: World, defines: Mapping[str, str]) -> Program:
         comments=loader.comments,
         diagnostics=tuple(loader.found),
         lost=loader.lost,
-        lost_text=None if loader.lost_file else tuple(loader.lost_text),
+        lost_names=None if loader.lost_file else frozenset(loader.lost_names),
         unused_defines=tuple(d for d in defines if d not in loader.params),
     )
 
@@ -90,7 +90,7 @@ class _Loader:
     unrolled: int = 0
     lost: bool = False
     lost_file: bool = False
-    lost_text: list[str] = field(default_factory=list)
+    lost_names: set[str] = field(default_factory=set)
 
     def add_file(self, name: str, path: str, folder: str, content: bytes) -> list[Statement]:
         """All statements of the file and, in their places, of its includes, which may nest deep."""
@@ -113,18 +113,14 @@ class _Loader:
         real = self.world.resolve(path)
         self.seen.add(real)
         self.folders[name] = folder
-        text, problem = _decoded(content, name)
-        self.texts[name] = text
-        if problem is not None:
-            self.found.append(problem)
-            self.lost = True
-            self.lost_file = True
-            return _Frame(name, real, iter(()), include)
-        file, problems = parse(text, name)
+        self.texts[name] = content.decode("utf-8", "replace").removeprefix("\ufeff")
+        file, problems = parse(content, name)
         self.found += problems
-        if problems:
+        for skipped in file.skipped:
             self.lost = True
-            self.lost_text.append(text)
+            self.lost_names |= skipped.names
+        if problems and not file.statements and not file.skipped:
+            self.lost = self.lost_file = True
         self.comments[name] = file.comments
         self._declare(file.statements)
         return _Frame(name, real, iter(tuple(self._unrolled(file.statements))), include)
@@ -223,11 +219,6 @@ class _Loader:
                 content = self.world.read(path)
             except OSError as error:
                 reason = error.strerror or str(error)
-        if not reason:
-            try:
-                content.decode()
-            except UnicodeDecodeError:
-                reason = "it is not UTF-8 text"
         if reason:
             self.found.append(include_fails.cannot_read(written, reason, span))
             return None
@@ -236,14 +227,3 @@ class _Loader:
 
 def _includes(loop: For) -> bool:
     return any(isinstance(item, Include) or (isinstance(item, For) and _includes(item)) for item in loop.body)
-
-
-def _decoded(content: bytes, name: str) -> tuple[str, Diagnostic | None]:
-    try:
-        return content.decode("utf-8-sig"), None
-    except UnicodeDecodeError as error:
-        text = content.decode("utf-8", "replace").removeprefix("\ufeff")
-        before = content[: error.start].decode().removeprefix("\ufeff")
-        line = before.count("\n") + 1
-        column = len(before) - before.rfind("\n")
-        return text, not_text.at(Span(name, line, column, line, column + 1), content[error.start])

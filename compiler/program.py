@@ -16,7 +16,7 @@ from .passes.pipeline import optimised
 from .places import report
 from .resolve import resolve
 from .rulebook import GRAPH_CHECKS, LAYOUT_CHECKS, MODEL_CHECKS
-from .silence import not_silenced
+from .silence import not_mended, not_silenced
 from .world import World
 
 
@@ -50,13 +50,14 @@ def compile_program(
     model = resolve(program, expansion, world)
     graph = build(model)
     layout = optimised(graph)
-    found = [*program.diagnostics, *expansion.diagnostics]
+    found = list(expansion.diagnostics)
     for check in MODEL_CHECKS:
         found += check(model)
     for check_graph in GRAPH_CHECKS:
         found += check_graph(graph)
     for check_layout in LAYOUT_CHECKS:
         found += check_layout(graph, layout)
+    found = [*program.diagnostics, *not_mended(found, program.diagnostics)]
     diagnostics = not_silenced(report(found), program.comments, program.texts)
     wrong = any(d.severity == "error" for d in diagnostics)
     return Compilation(

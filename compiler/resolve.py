@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -40,11 +39,6 @@ _LONGEST: Mapping[StatementKind, int] = {
     "pool": kinds.NAME_BYTES_MAX,
     "agent": kinds.NAME_BYTES_MAX,
 }
-
-#: What a statement that could not be parsed may have declared.
-_DECLARED = re.compile(
-    r'\b(?:source|drive|pool|target|host|agent|group|let|param|for)\s+(?:"((?:[^"\\]|\\.)*)"|([A-Za-z_][A-Za-z0-9_]*))'
-)
 
 
 def resolve(program: Program, expansion: Expansion, world: World) -> Model:
@@ -87,7 +81,7 @@ def resolve(program: Program, expansion: Expansion, world: World) -> Model:
         main_folder="" if program.main == "<stdin>" else posixpath.dirname(program.main),
         main_file=program.main,
         lost=lost,
-        lost_names=_lost_names(program, expansion),
+        lost_names=None if expansion.lost else program.lost_names,
     )
 
 
@@ -97,13 +91,6 @@ def _name_of_file(path: str) -> str:
         return "stdin"
     name = posixpath.basename(path)
     return name.removesuffix(".tc") or name
-
-
-def _lost_names(program: Program, expansion: Expansion) -> frozenset[str] | None:
-    if program.lost_text is None or expansion.lost:
-        return None
-    found = (match for text in program.lost_text for match in _DECLARED.finditer(text))
-    return frozenset(match[2] if match[1] is None else match[1] for match in found)
 
 
 @dataclass(slots=True)

@@ -19,7 +19,6 @@ from .rules import (
     declared_twice,
     empty,
     include_fails,
-    not_text,
     one_thing,
     out_of_range,
     own_output,
@@ -45,7 +44,7 @@ from .rules import (
 )
 
 ALL: tuple[Rule, ...] = (
-    not_text.RULE,
+    Rule("TC101", "a token that the grammar does not expect there"),
     Rule("TC102", "a string that does not end"),
     Rule("TC103", "a number, size, rate or duration that cannot be read"),
     include_fails.RULE,

@@ -34,6 +34,8 @@ def check(model: Model) -> Iterator[Diagnostic]:
             # A mistyped `voluems` is TC204, whose help names it: that it is missing as well would say it twice.
             if any(nearest(a.name.text, known) is not None for a in statement.attributes):
                 continue
+            if any(model.may_be_lost(name) for name in known):
+                continue
             yield RULE.at(
                 statement.span,
                 f"the {statement.kind} {as_written(statement.name)} does not say what it is",
