@@ -31,8 +31,8 @@ class Graph:
     """``feeds`` gives for every buffer and target its distinct couplings in the order of the program.
 
     ``roots`` are the sources in the order of their declaration, then the selectors in the order of their buffers;
-    ``below`` gives for each root the buffers that descend from it with their stage (1 for what it feeds itself), in
-    the order of stage, agent and buffer. ``uncertain`` are roots of which another fault hides where they go; None: all.
+    ``below`` gives for each root the buffers and targets that descend from it, by the first feed of each, with their
+    stage (1 for what the root feeds itself), in the order of stage, agent and buffer. ``uncertain`` are roots of which another fault hides where they go; None: all.
     """
 
     model: Model
@@ -46,6 +46,10 @@ class Graph:
     def is_uncertain(self, root: Node) -> bool:
         """Whether a fault that is reported elsewhere hides where *root*'s objects go."""
         return self.uncertain is None or root in self.uncertain
+
+    def is_read(self, root: Node) -> bool:
+        """Whether any buffer is fed by *root*."""
+        return bool(self.dag.out_degree(root))
 
     def arrivals(self, root: Node) -> Iterator[Arrival]:
         """Where the objects of *root* are written, storing drives and discarding ones, in the order of ``below``."""
@@ -106,7 +110,7 @@ def build(model: Model) -> Graph:
     order = {
         Node("buffer", a, b): (i, j) for i, (a, own) in enumerate(model.buffers.items()) for j, b in enumerate(own)
     }
-    below = {root: _below(root, dag, order) for root in roots}
+    below = _below(roots, feeds, order)
     cycles = tuple(_cycles(model, dag))
     graph = Graph(
         model=model,
@@ -132,23 +136,25 @@ def _roots(model: Model, dag: nx.DiGraph[Any]) -> tuple[Node, ...]:
     return (*sources, *(s for s in selectors if s in dag))
 
 
-def _below(root: Node, dag: nx.DiGraph[Any], order: Mapping[Node, tuple[int, int]]) -> tuple[tuple[Node, int], ...]:
-    """The buffers and targets below *root*, breadth first: its stages."""
-    found: list[tuple[Node, int]] = []
-    seen: set[Node] = set()
-    stage = [root]
-    number = 0
-    while stage:
-        number += 1
-        following: dict[Node, None] = {}
-        for node in stage:
-            for successor in dag.successors(node):
-                if successor.kind in {"buffer", "target"} and successor not in seen:
-                    seen.add(successor)
-                    following[successor] = None
-        stage = sorted(following, key=lambda n: (n.kind, order.get(n, (0, 0)), n.name))
-        found += ((node, number) for node in stage)
-    return tuple(found)
+def _below(
+    roots: tuple[Node, ...], feeds: Mapping[Node, list[Coupling]], order: Mapping[Node, tuple[int, int]]
+) -> dict[Node, tuple[tuple[Node, int], ...]]:
+    """The stages below each root. A buffer has one feed that counts, so that nothing is below two roots."""
+    fed: dict[Node, list[Node]] = {}
+    for node, couplings in feeds.items():
+        fed.setdefault(couplings[0].feed, []).append(node)
+    below = {}
+    for root in roots:
+        found: list[tuple[Node, int]] = []
+        stage = [root]
+        number = 0
+        while stage:
+            number += 1
+            following = (node for before in stage for node in fed.get(before, ()))
+            stage = sorted(following, key=lambda n: (n.kind, order.get(n, (0, 0)), n.name))
+            found += ((node, number) for node in stage)
+        below[root] = tuple(found)
+    return below
 
 
 def _cycles(model: Model, dag: nx.DiGraph[Any]) -> Iterator[tuple[Coupling, ...]]:

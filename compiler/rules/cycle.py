@@ -35,7 +35,7 @@ def check(graph: Graph) -> Iterator[Diagnostic]:
         )
     for hops in graph.model.star_cycles:
         yield RULE.at(
-            hops[-1][1],
+            max((span for _, span in hops), key=lambda span: (span.file, span.line, span.column)),
             f"the buffers feed each other in a circle: {', and '.join(text for text, _ in hops)}",
             help=_HELP,
             related=[Related(text, span) for text, span in hops],

@@ -10,6 +10,7 @@ Mend: feed the buffer from an agent of the group after ``of``, or name the other
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic, Related
@@ -26,10 +27,12 @@ RULE = Rule("TC304", "a coupling that reaches past its stage")
 def check(graph: Graph) -> Iterator[Diagnostic]:
     """Every coupling whose feed is not of the stage before its own."""
     model = graph.model
-    groups = {group.name: group for group in reversed(model.groups)}
+    groups = {group.name: group for group in model.groups}
+    # Of two groups with one name (TC202) nobody knows which one is meant.
+    unclear = {name for name, times in Counter(group.name for group in model.groups).items() if times > 1}
     for node, couplings in graph.feeds.items():
         agent = model.agents.get(node.name) if node.kind == "buffer" else None
-        if agent is None:
+        if agent is None or agent.group in unclear or agent.of in unclear:
             continue
         for coupling in couplings:
             found = _fault(agent, coupling, groups[agent.group], model.agents.get(coupling.feed.name))
