@@ -98,7 +98,7 @@ class Builder:
         quantity = units.read(text)
         if isinstance(quantity, units.Unreadable):
             self.diagnostics.append(Diagnostic("TC103", "error", quantity.message, span, quantity.help))
-            kind, value = cast(units.Kind, token.type.lower()), 0
+            kind, value, text = cast(units.Kind, token.type.lower()), 0, ""
         else:
             kind, value = quantity.kind, cast(int, quantity.value)
         if kind == "size":

@@ -11,12 +11,10 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedToken
 from lark.parsers.lalr_interactive_parser import InteractiveParser
 
 from . import grammar
-from .ast import File, Statement
+from .ast import File
 from .build import MOST_NESTED, Builder, TooDeep
 from .decode import decode
 from .diagnostics import Diagnostic, ordered
-from .recovery import GiveUp, Recovery
-from .scan import Source
 from .spans import Span
 
 LARGEST_FILE = 16 << 20
@@ -54,32 +52,22 @@ def parse(text: str | bytes, path: str) -> tuple[File, tuple[Diagnostic, ...]]:
 def _parse(interactive: InteractiveParser, builder: Builder, text: str) -> tuple[File, tuple[Diagnostic, ...]]:
     state: Any = interactive.parser_state
     thread: Any = interactive.lexer_thread
-    recovery: Recovery | None = None
-    statements: tuple[Statement, ...] = ()
-    while True:
+    try:
         try:
             for token in thread.lex(state):
                 state.feed_token(token)
             statements = state.feed_token(Token("$END", "", len(text)), True)
-            break
+            return File(builder.path, statements, tuple(builder.comments)), ordered(builder.diagnostics)
         except (UnexpectedToken, UnexpectedCharacters) as error:
-            if recovery is None:
-                source = Source(text, builder.path)
-                recovery = Recovery(source, state, thread.state.line_ctr, builder)
-            try:
-                recovery.handle(error)
-            except GiveUp:
-                statements = recovery.whole_statements()
-                break
-            except TooDeep as deep:
-                builder.diagnostics.append(_too_deep(builder, deep))
-                break
-        except TooDeep as deep:
-            builder.diagnostics.append(_too_deep(builder, deep))
-            break
-    comments = tuple(builder.comments) if recovery is None else recovery.source.comments()
-    skipped = () if recovery is None else tuple(recovery.skipped)
-    return File(builder.path, statements, comments, skipped), ordered(builder.diagnostics)
+            from .recovery import Recovery  # a plan without syntax errors does not pay for its import
+
+            recovery = Recovery(text, state, thread, builder)
+            statements = recovery.parse_on(error)
+            comments, skipped = recovery.source.comments(), tuple(recovery.skipped)
+            return File(builder.path, statements, comments, skipped), ordered(builder.diagnostics)
+    except TooDeep as deep:
+        builder.diagnostics.append(_too_deep(builder, deep))
+        return File(builder.path, (), tuple(builder.comments)), ordered(builder.diagnostics)
 
 
 def _too_large(text: str | bytes) -> str:

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 import re
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from lark import Token
 from lark.exceptions import UnexpectedCharacters, UnexpectedToken
-from lark.lexer import LineCounter
-from lark.parsers.lalr_parser_state import ParserState
 
 from . import slips
 from .ast import Group, Skipped, Statement
 from .build import Builder
 from .diagnostics import Diagnostic, Related
 from .expected import RESERVED, STATEMENTS, found, in_words, shown, terminal
+from .mend import Look, Mend
 from .scan import Lexeme, Source
-from .slips import Look, Mend
 from .spans import Span
 from .stack import Block, Stack
 
@@ -35,17 +33,16 @@ MOST_READ_AGAIN = 3
 _UNDECODABLE = re.compile("\ufffd[\\w\ufffd]*")
 
 
-class GiveUp(Exception):
-    """So many syntax errors that more of them would help nobody."""
-
-
 class Recovery:
     """Reports and mends the syntax errors of one parse."""
 
-    def __init__(self, source: Source, state: ParserState[int], position: LineCounter, builder: Builder) -> None:
-        self.source = source
+    def __init__(self, text: str, state: Any, lexer: Any, builder: Builder) -> None:
+        """*state* and *lexer* are those of Lark's interactive parser, as they were when the error was raised."""
+        self.source = source = Source(text, builder.path)
+        self._state = state
+        self._lexer = lexer
         self._stack = Stack(state)
-        self._position = position
+        self._position = lexer.state.line_ctr
         self._builder = builder
         self._errors = 0
         self._closed_for_them = 0
@@ -56,8 +53,23 @@ class Recovery:
 
     # ------------------------------------------------------------ the way through
 
-    def handle(self, error: UnexpectedToken | UnexpectedCharacters) -> None:
-        """Report *error* and reposition the parser. Raises GiveUp after ``MOST_ERRORS`` of them."""
+    def parse_on(self, error: UnexpectedToken | UnexpectedCharacters) -> tuple[Statement, ...]:
+        """Report and mend errors until the text ends; all statements that are intact. May raise TooDeep."""
+        while self._errors < MOST_ERRORS:
+            self._handle(error)
+            try:
+                for token in self._lexer.lex(self._state):
+                    self._state.feed_token(token)
+                return cast("tuple[Statement, ...]", self._stack.finish())
+            except (UnexpectedToken, UnexpectedCharacters) as next_error:
+                error = next_error
+        here = self._position.char_pos
+        self._say(f"more than {MOST_ERRORS} syntax errors", here, here, help="the rest is not read")
+        self._stack.settle()
+        self._stack.cut(self._stack.blocks()[0].height)
+        return cast("tuple[Statement, ...]", self._stack.finish())
+
+    def _handle(self, error: UnexpectedToken | UnexpectedCharacters) -> None:
         self._errors += 1
         offset = self._offset(error)
         here, after, beyond = islice(self.source.lexemes(offset), 3)
@@ -69,14 +81,6 @@ class Recovery:
         elif not (here.kind == "end" and self._closed_late()) and not self._mended(here, after, beyond):
             self._report_and_skip(here)
         self._builder.depth = self._stack.depth()
-        if self._errors >= MOST_ERRORS:
-            self._say(f"more than {MOST_ERRORS} syntax errors", here.start, here.end, help="the rest is not read")
-            raise GiveUp
-
-    def whole_statements(self) -> tuple[Statement, ...]:
-        """The statements of the file that are whole so far."""
-        self._stack.cut(self._stack.blocks()[0].height)
-        return cast("tuple[Statement, ...]", self._stack.finish())
 
     def _offset(self, error: UnexpectedToken | UnexpectedCharacters) -> int:
         if isinstance(error, UnexpectedCharacters):
