@@ -90,7 +90,7 @@ class Scanner:
     largest_bytes: int = 0
     #: object → its highest sequence seen
     seen: dict[str, int] = field(default_factory=dict)
-    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(kinds.MIB)))
+    _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(HEADER_BYTES)))
 
     def members(self, start: int, stop: int, *, check: bool = True) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
         """All that lies between two positions, in order. With *check* each payload is read and its digest checked.
