@@ -1,12 +1,13 @@
-"""The graph of a program: sources, selectors, buffers, targets and drives, and who feeds whom (networkx).
+"""The graph of a program: sources, selectors, buffers, targets and drives, and who feeds whom.
 
-Edges point the way the data flows. In a sound program the graph is acyclic and each buffer has one feed; a wrong one
-has the graph that it says, so that the rules can show what is wrong.
+Edges point the way the data flows. In a sound program the graph is acyclic and each buffer has one feed, so that what
+descends from one source is a tree; this module reads the trees off. The graph as such is networkx's
+(:meth:`Graph.dag`), made when it is asked for: importing networkx takes longer than checking an everyday plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,28 +29,44 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """``feeds`` gives for every buffer and target its distinct couplings in the order of the program.
+    """Who feeds whom.
 
-    ``roots`` are the sources in the order of their declaration, then the selectors in the order of their buffers;
-    ``below`` gives for each root the buffers and targets that descend from it, by the first feed of each, with their
-    stage (1 for what the root feeds itself), in the order of stage, agent and buffer. ``uncertain`` are roots of which another fault hides where they go; None: all.
+    ``feeds`` gives for every buffer and target its distinct couplings in the order of the program; in a sound program
+    there is one. ``stated`` gives all of them, repetitions too. ``roots`` are the sources in the order of their
+    declaration, then the selectors in the order of their buffers; ``below`` gives for each root the buffers and targets
+    that descend from it, by the first feed of each, with their stage (1 for what the root feeds itself), in the order
+    of stage, agent and buffer. ``uncertain`` are roots of which another fault hides where they go; None: all.
     """
 
     model: Model
-    dag: nx.DiGraph[Any]
     feeds: Mapping[Node, tuple[Coupling, ...]]
+    stated: Mapping[Node, tuple[Coupling, ...]]
     roots: tuple[Node, ...]
     below: Mapping[Node, tuple[tuple[Node, int], ...]]
     cycles: tuple[tuple[Coupling, ...], ...]
     uncertain: frozenset[Node] | None
 
+    def dag(self) -> nx.DiGraph[Any]:
+        """The whole graph, drives and selectors too; its nodes are :class:`~.model.Node`. Made anew at each call."""
+        import networkx as nx
+
+        dag: nx.DiGraph[Any] = nx.DiGraph()
+        dag.add_nodes_from(self.roots)
+        dag.add_edges_from((c.feed, c.buffer) for couplings in self.feeds.values() for c in couplings)
+        for agent in self.model.agents.values():
+            if agent.drive is None:
+                continue
+            drive = Node("drive", agent.drive)
+            for name in self.model.buffers[agent.name]:
+                if agent.role == "write":
+                    dag.add_edge(Node("buffer", agent.name, name), drive)
+                else:
+                    dag.add_edge(drive, Node("selector", agent.name, name))
+        return dag
+
     def is_uncertain(self, root: Node) -> bool:
         """Whether a fault that is reported elsewhere hides where *root*'s objects go."""
         return self.uncertain is None or root in self.uncertain
-
-    def is_read(self, root: Node) -> bool:
-        """Whether any buffer is fed by *root*."""
-        return bool(self.dag.out_degree(root))
 
     def arrivals(self, root: Node) -> Iterator[Arrival]:
         """Where the objects of *root* are written, storing drives and discarding ones, in the order of ``below``."""
@@ -70,76 +87,56 @@ class Graph:
 
     def depth(self, buffer: Node) -> int:
         """The records that *buffer* states: its couplings' depth, else its agent's, the plan's, or the default."""
-        stated = [c.statement.whole("depth") for c in self.model_couplings(buffer) if c.statement is not None]
-        own = max((d for d in stated if d is not None), default=None)
+        depths = [c.statement.whole("depth") for c in self.stated.get(buffer, ()) if c.statement is not None]
+        own = max((d for d in depths if d is not None), default=None)
         plan = self.model.plan
         agent = self.model.agents[buffer.name].statement.whole("depth")
         return own or agent or (plan.whole("depth") if plan is not None else None) or kinds.DEPTH_DEFAULT
 
-    def model_couplings(self, buffer: Node) -> tuple[Coupling, ...]:
-        """Every statement of the couplings of *buffer*, repeated ones too."""
-        return self._stated.get(buffer, ())
-
-    _stated: Mapping[Node, tuple[Coupling, ...]]
-
 
 def build(model: Model) -> Graph:
     """The graph of *model*, and what can be read off it."""
-    import networkx as nx
-
-    dag: nx.DiGraph[Any] = nx.DiGraph()
-    dag.add_nodes_from(Node("source", e.name) for e in model.of_kind("source"))
     stated: dict[Node, list[Coupling]] = {}
-    feeds: dict[Node, list[Coupling]] = {}
+    distinct: dict[Node, dict[object, Coupling]] = {}
     for coupling in model.couplings:
         stated.setdefault(coupling.buffer, []).append(coupling)
-        same = feeds.setdefault(coupling.buffer, [])
-        if not any(c.feed == coupling.feed and c.selector == coupling.selector for c in same):
-            same.append(coupling)
-            dag.add_edge(coupling.feed, coupling.buffer)
-    for agent in model.agents.values():
-        if agent.drive is None:
-            continue
-        drive = Node("drive", agent.drive)
-        for name in model.buffers[agent.name]:
-            if agent.role == "write":
-                dag.add_edge(Node("buffer", agent.name, name), drive)
-            else:
-                dag.add_edge(drive, Node("selector", agent.name, name))
-    roots = _roots(model, dag)
-    order = {
-        Node("buffer", a, b): (i, j) for i, (a, own) in enumerate(model.buffers.items()) for j, b in enumerate(own)
-    }
-    below = _below(roots, feeds, order)
-    cycles = tuple(_cycles(model, dag))
+        distinct.setdefault(coupling.buffer, {}).setdefault((coupling.feed, coupling.selector), coupling)
+    feeds = {node: tuple(couplings.values()) for node, couplings in distinct.items()}
+    roots = _roots(model, feeds)
+    below = _below(model, roots, feeds)
     graph = Graph(
         model=model,
-        dag=dag,
-        feeds={node: tuple(couplings) for node, couplings in feeds.items()},
+        feeds=feeds,
+        stated={node: tuple(couplings) for node, couplings in stated.items()},
         roots=roots,
         below=below,
-        cycles=cycles,
+        cycles=tuple(_cycles(feeds, below)),
         uncertain=None,
-        _stated={node: tuple(couplings) for node, couplings in stated.items()},
     )
     return replace(graph, uncertain=_uncertain(graph))
 
 
-def _roots(model: Model, dag: nx.DiGraph[Any]) -> tuple[Node, ...]:
-    sources = [Node("source", e.name) for e in model.of_kind("source")]
+def _roots(model: Model, feeds: Mapping[Node, tuple[Coupling, ...]]) -> tuple[Node, ...]:
+    sources = [Node("source", entity.name) for entity in model.of_kind("source")]
+    fed = {couplings[0].feed for couplings in feeds.values()}
     selectors = [
         Node("selector", agent.name, name)
         for agent in model.agents.values()
         if agent.group_kind == "restore"
         for name in model.buffers[agent.name]
     ]
-    return (*sources, *(s for s in selectors if s in dag))
+    return (*sources, *(selector for selector in selectors if selector in fed))
 
 
 def _below(
-    roots: tuple[Node, ...], feeds: Mapping[Node, list[Coupling]], order: Mapping[Node, tuple[int, int]]
+    model: Model, roots: Iterable[Node], feeds: Mapping[Node, tuple[Coupling, ...]]
 ) -> dict[Node, tuple[tuple[Node, int], ...]]:
-    """The stages below each root. A buffer has one feed that counts, so that nothing is below two roots."""
+    """The stages below each root. A buffer has one feed that counts, so that nothing is below two roots, or twice."""
+    order = {
+        Node("buffer", agent, name): (i, j)
+        for i, (agent, own) in enumerate(model.buffers.items())
+        for j, name in enumerate(own)
+    }
     fed: dict[Node, list[Node]] = {}
     for node, couplings in feeds.items():
         fed.setdefault(couplings[0].feed, []).append(node)
@@ -157,33 +154,36 @@ def _below(
     return below
 
 
-def _cycles(model: Model, dag: nx.DiGraph[Any]) -> Iterator[tuple[Coupling, ...]]:
+def _cycles(
+    feeds: Mapping[Node, tuple[Coupling, ...]], below: Mapping[Node, tuple[tuple[Node, int], ...]]
+) -> Iterator[tuple[Coupling, ...]]:
     """One cycle for each knot of buffers, as the couplings that make it, in the direction of the data."""
+    reached = sum(len(nodes) for nodes in below.values())
+    if reached == len(feeds) and all(len(couplings) == 1 for couplings in feeds.values()):
+        return  # everything descends from a root by its only feed: these are trees
     import networkx as nx
 
-    between = {
-        (c.feed, c.buffer): c
-        for c in reversed(model.couplings)
-        if c.feed.kind == "buffer" and c.buffer.kind == "buffer"
-    }
-    buffers = nx.DiGraph()
-    for coupling in model.couplings:
-        if (coupling.feed, coupling.buffer) in between:
-            buffers.add_edge(coupling.feed, coupling.buffer)
+    between = {(c.feed, c.buffer): c for couplings in feeds.values() for c in couplings if c.feed.kind == "buffer"}
+    buffers: nx.DiGraph[Any] = nx.DiGraph(list(between))
     knots = [
-        k for k in nx.strongly_connected_components(buffers) if len(k) > 1 or buffers.has_edge(*[next(iter(k))] * 2)
+        knot for knot in nx.strongly_connected_components(buffers) if len(knot) > 1 or _feeds_itself(knot, between)
     ]
     # Sets have no order that is the same in every process: what is shown follows the order of the program.
     member = {node: i for i, knot in enumerate(knots) for node in knot}
     shown: set[int] = set()
+    inside: dict[int, nx.DiGraph[Any]] = {}
+    for a, b in between:
+        if a in member and member[a] == member.get(b):
+            inside.setdefault(member[a], nx.DiGraph()).add_edge(a, b)
     for node in buffers:
-        if node not in member or member[node] in shown:
-            continue
-        knot = member[node]
-        shown.add(knot)
-        inside = nx.DiGraph()
-        inside.add_edges_from((a, b) for a, b in buffers.edges if member.get(a) == knot == member.get(b))
-        yield tuple(between[a, b] for a, b in nx.find_cycle(inside, source=node))
+        knot = member.get(node)
+        if knot is not None and knot not in shown:
+            shown.add(knot)
+            yield tuple(between[a, b] for a, b in nx.find_cycle(inside[knot], source=node))
+
+
+def _feeds_itself(knot: Iterable[Node], between: Mapping[tuple[Node, Node], Coupling]) -> bool:
+    return any((node, node) in between for node in knot)
 
 
 def _uncertain(graph: Graph) -> frozenset[Node] | None:
@@ -191,11 +191,12 @@ def _uncertain(graph: Graph) -> frozenset[Node] | None:
     model = graph.model
     if model.lost or graph.cycles or model.star_cycles or None in model.broken_feeds or model.chain_faults:
         return None
-    if any(not model.buffers.get(a.name) or a.again for a in model.all_agents) or any(
-        not g.agents for g in model.groups
-    ):
+    if any(not model.buffers.get(a.name) or a.again for a in model.all_agents):
+        return None
+    if any(not group.agents for group in model.groups):
         return None
     doubtful = {node for node in model.broken_feeds if node is not None}
+    doubtful |= {c.feed for couplings in graph.feeds.values() for c in couplings[1:]}
     writers: set[str] = set()
     readers = {a.drive for a in model.all_agents if a.role == "read"}
     for agent in model.all_agents:
