@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..runtime.events import NoObserver, Observer, Snapshot
+from ..runtime.events import NoObserver, Snapshot
 from ..runtime.model import RunReport, Session
 from ..runtime.report import to_json
 from .console import harmless, say, wants_colour
@@ -25,7 +25,7 @@ MODES: tuple[Mode, ...] = ("auto", "rich", "plain", "json", "none")
 _STYLES = {"ok": "1;32", "degraded": "1;33", "failed": "1;31"}
 
 
-def observer_for(mode: Mode) -> Observer:
+def observer_for(mode: Mode) -> Progress:
     """The observer that *mode* means. ``auto``: a table on a terminal, plain lines in CI, else only what matters."""
     if mode == "auto":
         ci = bool(os.environ.get("CI"))
@@ -61,7 +61,14 @@ class Rates:
         return self._rate.get(key, 0.0)
 
 
-class Quiet(NoObserver):
+class Progress(NoObserver):
+    """An observer of the command line."""
+
+    def close(self) -> None:
+        """Give the terminal back, whatever happened. Idempotent."""
+
+
+class Quiet(Progress):
     """Says nothing while it runs; what went wrong is said at the end."""
 
     def finished(self, report: RunReport) -> None:
@@ -70,7 +77,7 @@ class Quiet(NoObserver):
             print_summary(report)
 
 
-class PlainProgress(NoObserver):
+class PlainProgress(Progress):
     """A line every few seconds, for logs."""
 
     interval_seconds = 5.0
@@ -107,7 +114,7 @@ class PlainProgress(NoObserver):
         print_summary(report)
 
 
-class JsonProgress(NoObserver):
+class JsonProgress(Progress):
     """One JSON object a line: ``{"event": "started" | "sample" | "note" | "finished", …}``."""
 
     interval_seconds = 1.0
@@ -135,7 +142,7 @@ class JsonProgress(NoObserver):
         sys.stderr.flush()
 
 
-class RichProgress(NoObserver):
+class RichProgress(Progress):
     """A live table: each source's bytes, rate and time left, each ring's fill, each drive's bytes and rate."""
 
     interval_seconds = 0.2
@@ -165,8 +172,12 @@ class RichProgress(NoObserver):
 
     def finished(self, report: RunReport) -> None:
         """Take the display away; the summary stays."""
-        self._live.stop()
+        self.close()
         print_summary(report)
+
+    def close(self) -> None:
+        """Take the table away and show the cursor."""
+        self._live.stop()
 
     def _table(self, snapshot: Snapshot) -> RenderableType:
         from rich.console import Group

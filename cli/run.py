@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -79,15 +79,31 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     own = [*own_file(where)] if "://" not in where else []
     if report_path is not None and report_path != "-":
         own += own_file(str(Path(report_path).absolute()))
+    engine.make_state_folder(folder)
+    _allow_many_descriptors()
     stop = Stop()
-    with _signals(stop), open_the_catalog(catalog, state, plan, base, create=True) as opened:
-        report = engine.run(
-            plan, base=base, state=folder, catalog=opened, observer=observer_for(progress), stop=stop, own=own
-        )
+    with (
+        _signals(stop),
+        open_the_catalog(catalog, state, plan, base, create=True) as opened,
+        closing(observer_for(progress)) as observer,
+    ):
+        report = engine.run(plan, base=base, state=folder, catalog=opened, observer=observer, stop=stop, own=own)
         code = exit_code(report)
         if report_path is not None and not _write_report(report, report_path):
             code = code or EXIT_DEGRADED
     return code
+
+
+def _allow_many_descriptors() -> None:
+    """Each source and drive needs a few: take as many as the system lets us have."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):
+            pass  # as many as there are, then
 
 
 def _without_password(url: str) -> str:

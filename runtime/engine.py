@@ -59,10 +59,7 @@ def run(
     the plan needs what this version cannot run, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageFault(f"the state folder {state} cannot be made: {error.strerror or error}") from None
+    make_state_folder(state)
     session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
     writes = (*own_paths(plan, base, state), *own)
     one = _Run(
@@ -79,6 +76,14 @@ def run(
         return one.run()
     finally:
         one.release()
+
+
+def make_state_folder(state: Path) -> None:
+    """Make the state folder, mode 0700, where there is none. Raises :class:`UsageFault`."""
+    try:
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageFault(f"the state folder {state} cannot be made: {error.strerror or error}") from None
 
 
 class _Run:

@@ -2,12 +2,44 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
+import subprocess
+from functools import cache
 from pathlib import Path
 
 from ..model import Ending
 from ..plan import Source
 from . import base as sources
 from .children import Child, Children, Tail, make_pipe, signal_name
+
+
+@cache
+def _guard() -> tuple[str, ...]:
+    """What starts a program that the kernel kills when the thread that started it dies (``PR_SET_PDEATHSIG``).
+
+    util-linux's setpriv does, where there is one: a run that is killed (kill -9) then leaves no command behind that
+    goes on for ever without a reader. Without it such a command lives until it next writes.
+    """
+    guard = ("setpriv", "--pdeathsig", "KILL")
+    try:
+        tried = subprocess.run((*guard, "true"), capture_output=True, stdin=subprocess.DEVNULL, check=False)
+    except OSError:
+        return ()
+    return guard if tried.returncode == 0 else ()
+
+
+def _look_up(program: str, folder: Path) -> None:
+    """Raise the OSError that starting *program* in *folder* would: behind a guard nobody else tells."""
+    if "/" in program:
+        path = folder / program
+        if not path.exists():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if path.is_dir() or not os.access(path, os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    elif shutil.which(program) is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
 class CommandSource:
@@ -20,11 +52,11 @@ class CommandSource:
         self._cancel = cancel
         self._messages = Tail()
         self.size = source.size
-        read_end, write_end, _ = make_pipe()
         try:
-            self._child: Child = children.start(
-                source.command, cwd=str(base), sink=self._messages, pipe=(read_end, write_end)
-            )
+            _look_up(source.command[0], base)
+            read_end, write_end, _ = make_pipe()
+            argv = (*_guard(), "--", *source.command) if _guard() else source.command
+            self._child: Child = children.start(argv, cwd=str(base), sink=self._messages, pipe=(read_end, write_end))
         except (OSError, ValueError) as error:
             raise sources.fault(
                 source,

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -316,3 +317,31 @@ def test_waiting_for_a_child_that_lingers_can_be_called_off(tmp_path: Path, chil
         opened.finish()
     opened.close()
     cancel.close()
+
+
+def test_command_dies_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    """A process that reads a source is killed; the command, which never writes again, must not live on."""
+    from tapechain.runtime.sources import command
+
+    if not command._guard():
+        pytest.skip("util-linux's setpriv is not here: nothing can tie a command to the run that started it")
+    script = """
+import os, sys
+from pathlib import Path
+from tapechain.runtime.plan import Source
+from tapechain.runtime.sources import open_source
+from tapechain.runtime.sources.base import Cancel
+from tapechain.runtime.sources.children import Children
+source = Source("c", "command", command=("sh", "-c", "echo $$; while :; do sleep 1; done"))
+opened = open_source(source, base=Path("."), children=Children(), cancel=Cancel())
+sys.stdout.write(os.read(opened.fd, 100).decode())
+sys.stdout.flush()
+os.kill(os.getpid(), 9)
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert run.returncode == -9, run.stderr
+    leader = int(run.stdout)
+    deadline = time.monotonic() + 10
+    while is_running(leader):
+        assert time.monotonic() < deadline, "the command outlives the run"
+        os.sched_yield()
