@@ -46,6 +46,14 @@ def check(model: Model) -> Iterator[Diagnostic]:
         for problem in statement.problems:
             if problem.code == RULE.code:
                 yield RULE.at(problem.span, problem.message, help=problem.help)
+    length = len(kinds.encode_name(model.plan_name))
+    if model.plan is None and length > kinds.SOURCE_NAME_BYTES_MAX:
+        yield RULE.at(
+            Span(model.main_file, 1, 1, 1, 1),
+            f"the plan bears its file's name, which has {length} bytes as volumes hold it; "
+            f"there is room for {kinds.SOURCE_NAME_BYTES_MAX}",
+            help="give it a name: `plan NAME`",
+        )
     least = model.record + kinds.VOLUME_OVERHEAD_BYTES
     for statement in model.statements:
         capacity = statement.settings.get("capacity")
