@@ -43,12 +43,12 @@ def render_text(
 ) -> str:
     """The report as text without its summary, one blank line behind each diagnostic; empty where there is none."""
     paint = _painter(colour)
-    lines: dict[str, list[str]] = {}
+    lines: dict[str, Sequence[str]] = {}
     blocks = []
     for diagnostic in ordered(diagnostics):
         for span in (diagnostic.span, *(r.span for r in diagnostic.related)):
             if span.file not in lines:
-                lines[span.file] = split_lines(texts[span.file]) if span.file in texts else []
+                lines[span.file] = split_lines(texts[span.file]) if span.file in texts else ()
         blocks.append("\n".join(_block(diagnostic, lines, paint, width)) + "\n")
     return "\n".join(blocks)
 
@@ -85,7 +85,7 @@ def _painter(colour: bool) -> Painter:
     return (lambda text, style: f"\x1b[{style}m{text}\x1b[0m") if colour else (lambda text, style: text)
 
 
-def _block(diagnostic: Diagnostic, lines: Mapping[str, list[str]], paint: Painter, width: int) -> list[str]:
+def _block(diagnostic: Diagnostic, lines: Mapping[str, Sequence[str]], paint: Painter, width: int) -> list[str]:
     style = STYLES[diagnostic.severity]
     head = paint(f"{diagnostic.severity}[{one_line(diagnostic.code)}]", style)
     out = [head + paint(f": {one_line(diagnostic.message)}", BOLD)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 
 from ...dsl.spans import Span
@@ -72,9 +73,10 @@ def one_line(text: str) -> str:
     return harmless(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def split_lines(text: str) -> list[str]:
-    """The lines of *text* as the parser counts them: only a line feed ends a line."""
-    return [line.removesuffix("\r") for line in text.split("\n")]
+@lru_cache(maxsize=4)
+def split_lines(text: str) -> tuple[str, ...]:
+    """The lines of *text* as the parser counts them: only a line feed ends a line. Kept: a format may ask anew."""
+    return tuple(line.removesuffix("\r") for line in text.split("\n"))
 
 
 def clusters(marks: Sequence[Mark]) -> list[list[Mark]]:
