@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from typing import IO, Any
 
 from ..runtime.faults import Fault
+
+_NOT_TEXT = re.compile("[\x7f-\x9f\ud800-\udfff]")
 
 
 def harmless(text: str) -> str:
@@ -61,6 +64,6 @@ def print_result(text: str) -> None:
 
 
 def print_json(value: Any) -> None:
-    """A JSON result on stdout."""
-    json.dump(value, sys.stdout, indent=1, ensure_ascii=False)
-    sys.stdout.write("\n")
+    """A JSON result on stdout; what is no text (names of files that are not UTF-8) or steers terminals is escaped."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    sys.stdout.write(_NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
