@@ -43,7 +43,7 @@ class _All:
 
 def couple(statements: Iterable[Expanded], agents: Sequence[Agent], names: Names) -> Couplings:
     """All couplings of the program in its order; uses of names that nothing bears are remembered in *names*."""
-    coupler = _Coupler(names, {a.name: a for a in reversed(agents) if not a.again})
+    coupler = _Coupler(names, {a.name: a for a in agents if not a.again})
     remaining = iter(agents)
     for statement in statements:
         if isinstance(statement, ast.Group):

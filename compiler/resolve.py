@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from ..dsl import ast
 from ..runtime import kinds
+from ..runtime.kinds import GroupKind
 from . import attributes
 from .couple import Couplings, couple
 from .expand import Expansion
@@ -51,7 +52,8 @@ def resolve(program: Program, expansion: Expansion, world: World) -> Model:
         resolver.places_of(entity.statement, names)
     for agent in resolver.all_agents:
         names.use(agent.drive_name, agent.drive_span, ("drive",))
-    groups = tuple(_with_of(group, resolver, names) for group in resolver.groups)
+    kinds_of = {group.name: group.kind for group in reversed(resolver.groups)}
+    groups = tuple(_with_of(group, kinds_of, names) for group in resolver.groups)
     agents = [
         a if names.find(a.drive_name, ("drive",)) is not None else replace(a, drive=None) for a in resolver.all_agents
     ]
@@ -208,14 +210,10 @@ def _name_problems(kind: StatementKind, name: ast.Name) -> list[Problem]:
     ]
 
 
-def _with_of(group: Group, resolver: _Resolver, names: Names) -> Group:
-    if group.of is None or group.of_span is None:
+def _with_of(group: Group, kinds_of: Mapping[str, GroupKind], names: Names) -> Group:
+    if group.of is None or group.of_span is None or not names.use(group.of, group.of_span, ("group",)).fits:
         return group
-    use = names.use(group.of, group.of_span, ("group",))
-    if not use.fits:
-        return group
-    kind = next(g.kind for g in resolver.groups if g.name == group.of)
-    return replace(group, of_kind=kind)
+    return replace(group, of_kind=kinds_of[group.of])
 
 
 def _conditions(require: ast.Require, names: Names, couplings: Couplings) -> Iterable[Condition]:
