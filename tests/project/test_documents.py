@@ -51,3 +51,10 @@ def test_every_command_has_help_with_an_example(command: str) -> None:
 def test_readme_or_docs_mention_every_command(command: str) -> None:
     text = "".join(path.read_text() for path in DOCUMENTS)
     assert f"tcc {command}" in text
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text())
+    assert named
+    assert [name for name in named if f"def {name}(" not in tests] == []
