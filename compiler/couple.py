@@ -12,7 +12,7 @@ from . import attributes
 from .chains import places
 from .expand import Expanded
 from .model import Agent, ChainFault, Coupling, Duplicate, Node, Problem, Selector, Statement
-from .names import as_written, quoted
+from .names import as_written, near, quoted
 from .uses import Names
 
 
@@ -116,6 +116,10 @@ class _Coupler:
             return None
         return Coupling(buffer, node, _text_of(feed), feed.span, item.buffer.span, "block", statement)
 
+    def _meant(self, nodes: list[Node]) -> None:
+        """Remember that a feed is wrong, and what it may have been meant to be: what is said of those is not sure."""
+        self.broken += nodes or [None]
+
     def _source(self, feed: ast.Endpoint, wanted: tuple[str, ...]) -> Node | None:
         name = feed.name.text
         if feed.buffer is not None:
@@ -129,7 +133,8 @@ class _Coupler:
         use = self.names.use(name, feed.span, wanted)
         if use.fits:
             return Node("source", name)
-        self.broken.append(Node("source", use.suggestion) if use.suggestion is not None else None)
+        others = near(name, self.names.of_kinds(wanted)) if use.found is None else []
+        self._meant([Node("source", other) for other in others])
         return None
 
     def _buffer(self, feed: ast.Endpoint, wanted: tuple[str, ...]) -> Node | None:
@@ -138,8 +143,8 @@ class _Coupler:
             use = self.names.use(name, feed.name.span, ("agent",))
             if use.fits:
                 return Node("buffer", name, feed.buffer.text)
-            near = use.suggestion
-            self.broken.append(Node("buffer", near, feed.buffer.text) if near is not None else None)
+            others = near(name, self.names.of_kinds(("agent",))) if use.found is None else []
+            self._meant([Node("buffer", other, feed.buffer.text) for other in others])
             return None
         self.broken.append(None)
         if self.names.find(name, ("agent",)) is not None:
@@ -262,8 +267,9 @@ class _Coupler:
         if (node, span) in reported:
             return
         reported.add((node, span))
-        use = self.names.unknown_buffer(node.name, node.buffer, span, buffers.get(node.name, ()))
-        self.broken.append(Node("buffer", node.name, use.suggestion) if use.suggestion is not None else None)
+        own = buffers.get(node.name, ())
+        self.names.unknown_buffer(node.name, node.buffer, span, own)
+        self._meant([Node("buffer", node.name, other) for other in own])
 
     def _expand_stars(self) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[tuple[str, Span], ...], ...]]:
         """Each agent's buffers in order. Depth first on a stack of our own: a program may have any number of stages."""

@@ -261,7 +261,7 @@ class Model:
     star_cycles: tuple[tuple[tuple[str, Span], ...], ...]
     conditions: tuple[Condition, ...]
     uses: tuple[Use, ...]
-    #: for each coupling whose feed is wrong, the node that was probably meant (None: nobody knows)
+    #: for the couplings whose feed is wrong, the nodes that may have been meant (None: nobody knows)
     broken_feeds: tuple[Node | None, ...]
     chain_faults: tuple[ChainFault, ...]
     duplicates: tuple[Duplicate, ...]

@@ -46,6 +46,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return near[0] if near else None
 
 
+def near(name: str, candidates: Iterable[str]) -> list[str]:
+    """All candidates that *name* may have been meant to be; empty where none is near or there are very many."""
+    known = list(dict.fromkeys(candidates))
+    if len(known) > _CANDIDATES_MAX:
+        return []
+    return difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.5)
+
+
 def nearest_of(name: str, *tiers: Sequence[str]) -> str | None:
     """The nearest name in the first of the *tiers* (the right kind first) that has one."""
     for tier in tiers:

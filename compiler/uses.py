@@ -63,14 +63,13 @@ class Names:
         """Remember something of the wrong *kind* that needs no looking up: a selector, a buffer."""
         self.uses.append(Use(what, span, wanted, what, kind, help=help))
 
-    def unknown_buffer(self, agent: str, buffer: str, span: Span, buffers: tuple[str, ...]) -> Use:
+    def unknown_buffer(self, agent: str, buffer: str, span: Span, buffers: tuple[str, ...]) -> None:
         """Remember a buffer that its agent, whose *buffers* are given, does not have."""
         prefix = f"{as_written(agent)}."
         what = prefix + as_written(buffer)
         suggestion = self.suggestion(buffer, buffers)
         use = Use(buffer, span, ("buffer",), what, None, suggestion=suggestion, declared=buffers, prefix=prefix)
         self.uses.append(use)
-        return use
 
     def suggestion(self, name: str, *tiers: Sequence[str]) -> str | None:
         """The nearest name; None also after many suggestions."""
