@@ -37,6 +37,10 @@ from .sources.children import Children
 from .sources.roots import OwnPath
 from .writer import DriveWriter
 
+#: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
+#: one, and only once it is awake.
+_SLEEP_SECONDS = 0.2
+
 REBUILD = "run `tcc catalog rebuild` on the volumes' folders to bring the catalog up to date"
 
 
@@ -236,7 +240,7 @@ class _Run:
                 self._observe("sample", self._snapshot())
                 continue
             try:
-                self._hear(self._events.get(timeout=left))
+                self._hear(self._events.get(timeout=min(left, _SLEEP_SECONDS)))
             except Empty:
                 pass
 
@@ -302,8 +306,8 @@ class _Run:
         for writer in self._writers.values():
             writer.go(writer.skipped)
         for thread in [r.thread for r in self._readers.values()] + [w.thread for w in self._writers.values()]:
-            if thread.ident is not None:
-                thread.join()
+            while thread.ident is not None and thread.is_alive():
+                thread.join(_SLEEP_SECONDS)
 
     def release(self) -> None:
         """Give memory and descriptors back; all threads have ended."""

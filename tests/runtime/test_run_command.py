@@ -107,7 +107,7 @@ def test_first_signal_ends_the_run_in_order(plan_file, number: int, code: int) -
 
 def test_second_signal_ends_at_once(plan_file) -> None:
     """A drive that hangs (its folder's lock is fine, its writes are not) keeps the orderly end from coming."""
-    folder = plan_file(stuck="echo $$ > pid; seq 1 60000; exec sleep 1000", agents=None)
+    folder = plan_file(stuck="echo $$ > pid; seq 1 60000; exec sleep 1000", agents={"R1": ["stuck"]})
     hang = folder / "hang.py"
     hang.write_text(
         "import sys, threading\n"
