@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -72,13 +72,14 @@ def compile_command(
     if is_compiled(file):
         raise UsageFault(f"{file} is compiled already", todo="give the .tc that it was made from")
     goals = _goals(file, output, emitters)
-    first = compile_file(file, defines, base=_base(file, goals[0][1]))
-    print_diagnostics(first)
-    if first.plan is None:
+    compilation = compile_file(file, defines, base=_base(file, goals[0][1]))
+    _spare(compilation.texts, goals)
+    print_diagnostics(compilation)
+    if compilation.plan is None:
         return EXIT_FAILED
     stale = []
     for emitter, goal in goals:
-        content = emitted(first.plan, emitter)
+        content = emitted(compilation.plan, emitter)
         if goal is None:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)  # UTF-8 whatever the terminal's encoding is: it is a document
@@ -121,6 +122,14 @@ def _goals(file: str, output: str | None, emitters: tuple[str, ...]) -> list[tup
     else:
         return [(emitters[0], Path(output))]
     return [(emitter, folder / (stem + EMITTERS[emitter])) for emitter in emitters]
+
+
+def _spare(read: Iterable[str], goals: Iterable[tuple[str, Path | None]]) -> None:
+    """Raise :class:`UsageFault` where a document would be written over a file of the plan itself."""
+    own = {os.path.realpath(file) for file in read}
+    for _, goal in goals:
+        if goal is not None and os.path.realpath(goal) in own:
+            raise UsageFault(f"{goal} is a file of the plan itself", safe="nothing was written", todo="-o another file")
 
 
 def _base(file: str, goal: Path | None) -> str:
