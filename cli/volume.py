@@ -22,7 +22,7 @@ Examples:
 """
 
 
-@click.group("volume")
+@click.group("volume", epilog=EPILOG)
 def volume_command() -> None:
     """Look at one volume."""
 

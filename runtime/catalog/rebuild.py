@@ -148,15 +148,16 @@ def _named(fault: Fault, path: Path) -> Fault:
 
 
 def volume_files(paths: Iterable[Path]) -> list[Path]:
-    """The volume files that *paths* are, or hold when they are folders; sorted, absolute, each once.
+    """The volume files that *paths* are, or hold at any depth when they are folders; sorted, absolute, each once.
 
-    Only names of the form ``DRIVE-NNNNNN.tar`` count inside a folder. Raises UsageFault where a path is not there.
+    Only names of the form ``DRIVE-NNNNNN.tar`` count inside a folder, and links to folders are not followed. Raises
+    UsageFault where a path is not there or cannot be read.
     """
     files: dict[Path, None] = {}
     for path in paths:
         try:
             if path.is_dir():
-                inside = sorted(p for p in path.iterdir() if _is_volume_name(p.name))
+                inside = _volumes_below(path)
             elif path.exists() or path.is_symlink():
                 inside = [path]
             else:
@@ -166,6 +167,18 @@ def volume_files(paths: Iterable[Path]) -> list[Path]:
         for file in inside:
             files[file.parent.resolve() / file.name] = None
     return list(files)
+
+
+def _volumes_below(folder: Path) -> list[Path]:
+    def unreadable(error: OSError) -> None:
+        raise error
+
+    return sorted(
+        Path(where, name)
+        for where, _, names in os.walk(folder, onerror=unreadable)
+        for name in names
+        if _is_volume_name(name)
+    )
 
 
 def _is_volume_name(name: str) -> bool:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..catalog.queries import CatalogVolume
+from ..catalog.rebuild import volume_files
 from ..faults import MediaFault, Place
 from ..media.volume import VolumeReader, open_volume
 
@@ -30,7 +31,7 @@ class Shelf:
 
     def __init__(self, known: Iterable[CatalogVolume], given: Sequence[Path] = ()) -> None:
         self._known = {v.id: v for v in known}
-        self._given = tuple(given)
+        self._given = volume_files(given)
         self._found: dict[str, FoundVolume] = {}
 
     def find(self, volume_id: str) -> FoundVolume:
@@ -48,8 +49,7 @@ class Shelf:
 
     def is_given(self, volume_id: str) -> bool:
         """Whether the volume was found where the user said, not where the catalog says."""
-        path = self.find(volume_id).path
-        return path is not None and any(g in {path, path.parent} for g in self._given)
+        return self.find(volume_id).path in self._given
 
     def _look(self, volume_id: str) -> FoundVolume:
         volume = self._known.get(volume_id)
@@ -67,11 +67,7 @@ class Shelf:
 
     def _places(self, volume: CatalogVolume) -> Iterator[Path]:
         file = f"{volume.name}.tar"
-        for given in self._given:
-            if given.is_dir():
-                yield given / file
-            elif given.name == file:
-                yield given
+        yield from (given for given in self._given if given.name == file)
         if volume.location:
             yield Path(volume.location)
 
