@@ -395,3 +395,31 @@ def test_nothing_stays_allocated_behind_a_closed_volume(world: World) -> None:
     Job({world.facts(session): b"x"}).run(world.drive(), session)
     status = world.volumes()[0].stat()
     assert status.st_blocks * 512 < status.st_size + 64 * 1024
+
+
+def test_on_a_disk_with_plenty_of_room_none_is_taken_ahead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+    looks: list[int] = []
+    monkeypatch.setattr(cartridge, "keep_room", lambda fd, start, size: bool(calls.append(size)) or True)
+    free = {"blocks": 1 << 30}
+
+    def disk(fd: int) -> os.statvfs_result:
+        looks.append(fd)
+        return os.statvfs_result((4096, 4096, 1 << 30, free["blocks"], free["blocks"], 0, 0, 0, 0, 255))
+
+    monkeypatch.setattr(os, "fstatvfs", disk)
+    session = world.session()
+    facts = world.facts(session)
+    drive = world.drive()
+    drive.mount(session, agent="A1", plan_record=RECORD)
+    drive.begin(facts)
+    records = records_of(facts, bytes(2100 * ROOM))
+    for sequence, record in enumerate(records[:2000]):
+        drive.write(memoryview(record), facts.id, sequence, ROOM)
+    assert calls == []
+    assert 1 <= len(looks) <= 3
+    free["blocks"] = 1000
+    for sequence, record in enumerate(records[2000:], 2000):
+        drive.write(memoryview(record), facts.id, sequence, ROOM)
+    assert calls
+    drive.abandon(DriveFault("enough"), 0.0)
