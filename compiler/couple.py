@@ -12,7 +12,7 @@ from . import attributes
 from .chains import places
 from .expand import Expanded
 from .model import Agent, ChainFault, Coupling, Duplicate, Node, Problem, Selector, Statement
-from .names import as_written, near, quoted
+from .names import as_written, quoted
 from .uses import Names
 
 
@@ -133,7 +133,7 @@ class _Coupler:
         use = self.names.use(name, feed.span, wanted)
         if use.fits:
             return Node("source", name)
-        others = near(name, self.names.of_kinds(wanted)) if use.found is None else []
+        others = self.names.near(use)
         self._meant([Node("source", other) for other in others])
         return None
 
@@ -143,7 +143,7 @@ class _Coupler:
             use = self.names.use(name, feed.name.span, ("agent",))
             if use.fits:
                 return Node("buffer", name, feed.buffer.text)
-            others = near(name, self.names.of_kinds(("agent",))) if use.found is None else []
+            others = self.names.near(use)
             self._meant([Node("buffer", other, feed.buffer.text) for other in others])
             return None
         self.broken.append(None)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..dsl.spans import Span
 from .model import Entity, Use
-from .names import as_written, nearest_of
+from .names import as_written, near, nearest_of
 
 #: So many unknown names get a suggestion; looking for more would make a hopeless program slow.
 _SUGGESTIONS_MAX = 200
@@ -70,6 +70,12 @@ class Names:
         suggestion = self.suggestion(buffer, buffers)
         use = Use(buffer, span, ("buffer",), what, None, suggestion=suggestion, declared=buffers, prefix=prefix)
         self.uses.append(use)
+
+    def near(self, use: Use) -> list[str]:
+        """The names that an unknown one may have been meant to be; none where *use* found something of another kind."""
+        if use.found is not None or self.suggested > _SUGGESTIONS_MAX:
+            return []
+        return near(use.name, use.declared)
 
     def suggestion(self, name: str, *tiers: Sequence[str]) -> str | None:
         """The nearest name; None also after many suggestions."""

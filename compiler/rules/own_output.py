@@ -11,6 +11,7 @@ Mend: ``exclude`` them, narrow the source, or silence the warning.
 from __future__ import annotations
 
 import posixpath
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic, Related
@@ -27,23 +28,36 @@ def check(model: Model) -> Iterator[Diagnostic]:
     sources = [e.statement for e in model.of_kind("source") if "files" in e.statement.settings]
     if not sources:
         return
-    own = [(what, host, _real(model, path, span), span) for what, host, path, span in _own(model)]
+    own: dict[str | None, list[tuple[str, int, Related]]] = {}
+    for i, (what, host, path, span) in enumerate(_own(model)):
+        own.setdefault(host, []).append((_real(model, path, span), i, Related(what, span)))
+    for written in own.values():
+        written.sort(key=lambda one: one[:2])
     for source in sources:
         files = source.settings["files"]
         for path, span in zip(source.texts("files"), files.items, strict=True):
-            top = _real(model, path, files.name_span)
-            held = [
-                (what, place)
-                for what, host, real, place in own
-                if host == source.text("host") and (real == top or real.startswith(top.rstrip("/") + "/"))
-            ]
+            held = _held(own.get(source.text("host"), []), _real(model, path, files.name_span))
             if held:
                 yield RULE.at(
                     span,
-                    f"the source {as_written(source.name)} holds {listed(what for what, _ in held)} of this plan",
+                    f"the source {as_written(source.name)} holds {listed(r.message for r in held)} of this plan",
                     help="the run leaves them out; `exclude` them, or narrow the source",
-                    related=[Related(what, place) for what, place in held],
+                    related=held,
                 )
+
+
+def _held(written: list[tuple[str, int, Related]], top: str) -> list[Related]:
+    """What lies at *top* or below it, in the order of the program; *written* is sorted by path."""
+    inside = top.rstrip("/") + "/"
+    found = []
+    for start in (top, inside):
+        for place in range(bisect_left(written, start, key=lambda one: one[0]), len(written)):
+            real, i, related = written[place]
+            if real != top and not real.startswith(inside):
+                break
+            if real == top or start is inside:
+                found.append((i, related))
+    return [related for _, related in sorted(dict(found).items())]
 
 
 def _real(model: Model, path: str, span: Span) -> str:
