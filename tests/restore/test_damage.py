@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tapechain.runtime.faults import RestoreFault
 
@@ -35,6 +35,10 @@ def hurt(support: Any, volume: Path, position: int, size: int, where: str) -> No
     damage=st.dictionaries(st.tuples(st.sampled_from(DRIVES), st.integers(0, RECORDS - 1)), WHERE, max_size=8),
     capacity=st.sampled_from([None, 300_000]),
     drop=st.sampled_from([None, None, "R1", "R2"]),
+)
+@example(damage={("R1", 0): "header", ("R1", 3): "header", ("R2", 1): "header"}, capacity=None, drop=None)
+@example(
+    damage={("R1", 0): "header", ("R1", 3): "header", ("R2", 3): "header", ("R2", 1): "header"}, capacity=None, drop=None
 )
 def test_any_damage_is_mended_or_named(support: Any, damage: Any, capacity: int | None, drop: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
