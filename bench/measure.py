@@ -35,7 +35,11 @@ class Contender:
 
 
 def run(contender: Contender) -> Sample:
-    """Run it once, process start included. The peak is that of the process or of its largest child."""
+    """Run it once, process start included.
+
+    The peak is that of the process or of its largest child; the kernel counts at least what this process itself had when
+    it started the other (some 20 MiB).
+    """
     contender.prepare()
     try:
         out = os.open(contender.output or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -54,7 +58,7 @@ def run(contender: Contender) -> Sample:
 
 
 def alternate(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Sample]]:
-    """*rounds* times each, in turn, the order reversed every other time; one round more before, which does not count."""
+    """*rounds* times each, in turn, the order reversed every other time; a round before them does not count."""
     samples: dict[str, list[Sample]] = {c.name: [] for c in contenders}
     for n in range(rounds + 1):
         for contender in contenders if n % 2 else tuple(reversed(contenders)):
