@@ -5,7 +5,9 @@ sound: it must be a record of *this* volume. A place is believed again when
 
 - the members that follow it reach, without a gap, an index that this volume's pointer proves, or the archive's end, or
 - they reach further than any one record does, so that they cannot all lie in one payload, or
-- its record continues an object that was seen before on this volume.
+- its record continues an object that was seen before on this volume, or
+- its record is sound and of the one object that is wanted: its digest covers object, sequence and payload, so that it
+  is the right data wherever it lies.
 """
 
 from __future__ import annotations
@@ -88,6 +90,8 @@ class Scanner:
     record_bytes: int
     #: the largest full record seen
     largest_bytes: int = 0
+    #: the object whose records are believed wherever they are sound
+    wanted: str | None = None
     #: object → its highest sequence seen
     seen: dict[str, int] = field(default_factory=dict)
     _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(HEADER_BYTES)))
@@ -222,6 +226,8 @@ class Scanner:
                 break
             if at + header.total_bytes > stop:
                 break
+            if header.object_id == self.wanted and first is None and self._sound(header, at):
+                return True
             first = first or header
             tried.add(at)
             beyond = max(beyond, position + header.total_bytes)
@@ -234,6 +240,13 @@ class Scanner:
             return True
         known = self.seen.get(first.object_id)
         return first.sequence > known if known is not None else fresh and first.sequence == 0
+
+    def _sound(self, header: RecordHeader, position: int) -> bool:
+        try:
+            verify(header, self._fill(position + HEADER_BYTES, header.total_bytes - HEADER_BYTES))
+        except BadRecord:
+            return False
+        return True
 
     # ------------------------------------------------------------ bytes
 

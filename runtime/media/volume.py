@@ -155,9 +155,13 @@ class VolumeReader:
             if not isinstance(item, ScannedIndex):
                 yield item
 
-    def members(self, start: int, stop: int, *, check: bool) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
-        """All members between two positions (see :class:`~.scan.Scanner`)."""
-        return self._scanner().members(start, stop, check=check)
+    def members(
+        self, start: int, stop: int, *, check: bool, wanted: str | None = None
+    ) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
+        """All members between two positions (see :class:`~.scan.Scanner`); *wanted* is an object's identifier."""
+        scanner = self._scanner()
+        scanner.wanted = wanted
+        return scanner.members(start, stop, check=check)
 
     def block(self, position: int) -> bytes:
         """The 512 bytes at *position*; fewer at the volume's end."""

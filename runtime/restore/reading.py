@@ -90,7 +90,7 @@ class _Part:
     def _own(self, reader: VolumeReader) -> Iterator[ScannedRecord]:
         """The object's records of this part, unread, in order of position; their order of sequence is the caller's."""
         low, high = self.segment.first, self.segment.last
-        for member in reader.members(low, reader.size, check=False):
+        for member in reader.members(low, reader.size, check=False, wanted=self._item.id):
             if member.position > high:
                 return
             if isinstance(member, Damage):

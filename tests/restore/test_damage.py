@@ -38,7 +38,9 @@ def hurt(support: Any, volume: Path, position: int, size: int, where: str) -> No
 )
 @example(damage={("R1", 0): "header", ("R1", 3): "header", ("R2", 1): "header"}, capacity=None, drop=None)
 @example(
-    damage={("R1", 0): "header", ("R1", 3): "header", ("R2", 3): "header", ("R2", 1): "header"}, capacity=None, drop=None
+    damage={("R1", 0): "header", ("R1", 3): "header", ("R2", 3): "header", ("R2", 1): "header"},
+    capacity=None,
+    drop=None,
 )
 def test_any_damage_is_mended_or_named(support: Any, damage: Any, capacity: int | None, drop: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
