@@ -59,5 +59,5 @@ def rebuild_command(
     if not result.volumes:
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
-    say(f"rebuilt: {result.volumes} volumes, {result.indexes} sessions on them")
+    say(f"rebuilt: {result.volumes} volumes with {result.indexes} indexes")
     return EXIT_DEGRADED if result.faults else EXIT_OK

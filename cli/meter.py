@@ -4,14 +4,49 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from .console import harmless
 
 _PLAIN_SECONDS = 10.0
+
+
+class Stopped(Exception):
+    """A signal asked for an orderly end; ``number`` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by signal {number}")
+        self.number = number
+
+
+@contextmanager
+def stoppable() -> Iterator[Callable[[], None]]:
+    """Give a function that raises :class:`Stopped` once SIGINT or SIGTERM has come: to be called between two steps.
+
+    A second signal interrupts at once, as KeyboardInterrupt.
+    """
+    came: list[int] = []
+
+    def handle(number: int, _: FrameType | None) -> None:
+        if came:
+            raise KeyboardInterrupt
+        came.append(number)
+
+    def check() -> None:
+        if came:
+            raise Stopped(came[0])
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield check
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

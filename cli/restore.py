@@ -14,7 +14,6 @@ from .options import catalog_option, define_option, plan_option, state_option
 if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
     from ..runtime.restore.restore import Reading, Restored
-    from ..runtime.restore.shelf import Shelf
 
 
 @click.command(
@@ -83,11 +82,21 @@ def restore_command(
     if dry_run:
         _show(reading, Path(to))
         return EXIT_OK
-    from .meter import meter
+    from .meter import Stopped, meter, stoppable
 
-    with meter(progress, f"restoring {name}", reading.bytes) as moved:
-        result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=moved)
-    _tell(result, shelf)
+    try:
+        with stoppable() as check, meter(progress, f"restoring {name}", reading.bytes) as moved:
+
+            def step(done: int) -> None:
+                check()
+                if moved is not None:
+                    moved(done)
+
+            result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=step)
+    except Stopped as stop:
+        say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
+        return 128 + stop.number
+    _tell(result)
     return result.exit_code
 
 
@@ -129,7 +138,7 @@ def _show(reading: Reading, to: Path) -> None:
             print_result(harmless(f"{role:8} {volume.name}  {volume.id}  {place}"))
 
 
-def _tell(result: Restored, shelf: Shelf) -> None:
+def _tell(result: Restored) -> None:
     item = result.object
     for warning in item.warnings:
         say(f"warning: when it was backed up: {warning}", style="1;33")

@@ -16,6 +16,7 @@ from .folder import TargetFolder
 from .members import BLOCK, Unsound, Walker
 
 _F_SETPIPE_SZ = 1031
+_ORDERLY_SECONDS = 60
 _MESSAGES_MAX = 200
 _MESSAGE_BYTES_MAX = 1000
 
@@ -144,6 +145,7 @@ class TarSink:
         self._messages: list[str] = []
         self._unsound: str | None = None
         self._gone = False
+        self._sending = False
         self._listener = threading.Thread(target=self._listen, name="tar's messages", daemon=True)
         self._listener.start()
 
@@ -161,6 +163,7 @@ class TarSink:
         return self._unsound is None and not self._gone
 
     def _send(self, piece: memoryview) -> None:
+        self._sending = True
         while piece and not self._gone:
             try:
                 piece = piece[os.write(self._pipe, piece) :]
@@ -168,6 +171,7 @@ class TarSink:
                 self._gone = True
             except OSError as error:
                 raise RestoreFault(f"tar takes no more: {error.strerror}") from None
+        self._sending = False
 
     def finish(self) -> Outcome:
         """Wait for tar, and judge."""
@@ -217,20 +221,34 @@ class TarSink:
             notes.append(f"{walker.set_id_files} setuid or setgid files were made, {kept}")
         return Outcome(complete > 0, tuple(problems), tuple(notes))
 
-    def _wait(self) -> int:
+    def _pipe_end(self) -> None:
         assert self._tar.stdin is not None
         try:
             self._tar.stdin.close()
         except OSError:
             pass
+
+    def _wait(self) -> int:
+        self._pipe_end()
         status = self._tar.wait()
         self._listener.join()
         return status
 
     def abandon(self) -> None:
-        """End tar."""
-        self._tar.kill()
+        """End tar: in order where it stands between two pieces, and then without the member that is cut."""
+        cut = self.walker.open_member
+        if self._sending:
+            # What tar has got of this piece is not known, so neither is which member is cut.
+            self._tar.kill()
+        else:
+            try:
+                self._pipe_end()
+                self._tar.wait(timeout=_ORDERLY_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._tar.kill()
         self._wait()
+        if cut is not None:
+            self._folder.remove_file(cut)
 
     def _listen(self) -> None:
         assert self._tar.stderr is not None
@@ -252,7 +270,11 @@ def _supported(root: bool) -> tuple[str, ...]:
     if root:
         wanted.append(("--selinux",))
     found: list[str] = []
-    for options in wanted:
+    # Nearly always all of them go, and one question is enough.
+    everything = tuple(option for options in wanted for option in options)
+    for options in (everything, *wanted):
+        if found == list(everything):
+            break
         try:
             tried = subprocess.run(
                 ["tar", "--extract", *options, "-f", "-"],

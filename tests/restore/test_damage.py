@@ -170,3 +170,31 @@ def test_the_last_record_is_what_ends_an_object(world: Any, support: Any, tmp_pa
     os.truncate(volume, at)
     with pytest.raises(RestoreFault, match="none of its objects is whole"):
         world.back("D", tmp_path / "to2", given=[volume])
+
+
+class Enough(Exception):
+    pass
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 4])
+def test_a_restore_that_is_stopped_leaves_nothing_wrong(world: Any, support: Any, tmp_path: Path, after: int) -> None:
+    data, content = files_object([10, 100_000, 70_000, 5, 90_000])
+    stream = os.urandom(400_000)
+    world.run({"F": support.Item(data, "files"), "S": stream})
+    calls = []
+
+    def stop(done: int) -> None:
+        calls.append(done)
+        if len(calls) == after:
+            raise Enough
+
+    with pytest.raises(Enough):
+        world.back("F", tmp_path / "f", progress=stop)
+    restored = {str(p.relative_to(tmp_path / "f")): p.read_bytes() for p in (tmp_path / "f").rglob("*") if p.is_file()}
+    assert restored.items() <= content.items()
+    assert restored
+    calls.clear()
+    with pytest.raises(Enough):
+        world.back("S", tmp_path / "s", progress=stop)
+    assert [p.name for p in (tmp_path / "s").iterdir()] == ["S.partial"]
+    assert stream.startswith((tmp_path / "s" / "S.partial").read_bytes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
@@ -117,6 +117,7 @@ class World:
         object_id: str | None = None,
         as_of: str | None = None,
         overwrite: bool = False,
+        progress: Callable[[int], None] | None = None,
     ) -> Restored:
         """Restore as the command does; with *given*, from these volumes alone."""
         if given is None:
@@ -127,7 +128,7 @@ class World:
             shelf = Shelf(catalog.volumes(), given or ())
             plan, name = resolve_source(catalog, source)
             choice = choose(catalog, plan, name, shelf, object_id=object_id, as_of=as_of)
-        return restore(plan_reading(choice.object, shelf), shelf, to, overwrite=overwrite)
+        return restore(plan_reading(choice.object, shelf), shelf, to, overwrite=overwrite, progress=progress)
 
     def _write(
         self,
