@@ -12,10 +12,12 @@ import click
 from .. import __version__
 from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
 from .console import print_fault, say
+from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
 
 #: command → (module below this package, one line of help). The function is the command's name with ``_command`` behind.
 COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Parse, resolve and validate plans."),
+    "fmt": ("fmt", "Bring plans into canonical form."),
     "compile": ("compile", "Write the compiled plan."),
     "diagram": ("diagram", "Draw a plan as a picture."),
     "run": ("run", "Run a plan: read each source once, write all its copies."),
@@ -27,6 +29,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "catalog": ("catalog", "Rebuild the catalog from volumes alone."),
     "volume": ("volume", "Look at one volume."),
     "explain": ("explain", "Say what a diagnostic's code means."),
+    "schema": ("schema", "Print the JSON Schema of the compiled plan and of reports."),
 }
 
 
@@ -77,6 +80,7 @@ def tcc() -> None:
 
 def main(argv: list[str] | None = None) -> None:
     """Entry point of ``tcc`` and ``tapechain``: never returns, never shows a traceback."""
+    secure_standard_descriptors()
     sys.exit(_main(argv))
 
 
@@ -100,8 +104,14 @@ def _main(argv: list[str] | None) -> int:
         return fault.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`tcc objects | head`): keep the interpreter from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon_stdout()
         return EXIT_FAILED
+    except OSError as error:
+        if not stdout_is_lost():
+            return _internal_error(error)
+        say(f"error: standard output cannot be written: {error.strerror or error}")
+        abandon_stdout()
+        return EXIT_UNUSABLE
     except Exception as error:  # noqa: BLE001 - the one place that turns our own mistakes into words
         return _internal_error(error)
     return result if isinstance(result, int) else 0

@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -21,7 +20,9 @@ from .console import print_json, print_result, say
 from .options import catalog_option, define_option, state_option
 from .plans import load_plan
 from .progress import MODES, Mode, observer_for
+from .standard import abandon_stdout
 from .state import catalog_place, open_the_catalog, state_folder
+from .writing import write_whole
 
 EPILOG = """\b
 Examples:
@@ -143,38 +144,33 @@ def _signals(stop: Stop) -> Iterator[None]:
 def _check_writable(path: Path) -> None:
     """Find out before the run, not after it, that the report cannot be written."""
     folder = path.absolute().parent
-    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise UsageFault(f"the report {path} cannot be written", todo="name a file in a folder that may be written")
+    if path.exists() and not path.is_file():
+        writable = not path.is_dir() and os.access(path, os.W_OK)
+    else:
+        writable = folder.is_dir() and os.access(folder, os.W_OK)
+    if not writable:
+        raise UsageFault(
+            f"the report {path} cannot be written",
+            safe="nothing was opened, read or written",
+            todo="name a file in a folder that may be written",
+        )
 
 
 def _write_report(report: RunReport, path: str) -> bool:
-    """Write the report, all of it or nothing; False where that failed, which is said."""
+    """Write the report, all of it or nothing; False where that failed, which is said: the run itself is not harmed."""
     from ..runtime.report import to_json
 
-    if path == "-":
-        print_json(to_json(report))
-        return True
-    target = Path(path).absolute()
     try:
-        with tempfile.NamedTemporaryFile("w", dir=target.parent, prefix=f".{target.name}.", delete=False) as out:
-            try:
-                json.dump(to_json(report), out, indent=1, ensure_ascii=True)
-                out.write("\n")
-                out.flush()
-                os.fsync(out.fileno())
-                os.fchmod(out.fileno(), 0o666 & ~_umask())
-                Path(out.name).replace(target)
-            except BaseException:
-                Path(out.name).unlink()
-                raise
+        if path == "-":
+            print_json(to_json(report))
+            sys.stdout.flush()
+        else:
+            write_whole(Path(path), (json.dumps(to_json(report), indent=1) + "\n").encode("ascii"))
+    except UsageFault as fault:
+        say(f"error: the report was not written: {fault.message}", style="1;31")
+        return False
     except OSError as error:
-        say(f"error: the report {path} cannot be written: {error.strerror or error}", style="1;31")
+        abandon_stdout()
+        say(f"error: the report was not written: standard output: {error.strerror or error}", style="1;31")
         return False
     return True
-
-
-def _umask() -> int:
-    """The process's mask for new files. Called when no other thread runs."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask

@@ -65,6 +65,7 @@ class Cartridge:
         self._put(memoryview(data + ustar.END), self._place())
         self._cut(self.position + len(data) + END)
         self.sync("its index")
+        self._see_it_there()
         self.previous = self.position
         self.position += len(data)
         self.first = self.position
@@ -85,6 +86,22 @@ class Cartridge:
         except OSError as error:
             self.unsure = True
             raise fault_of(error, f"the medium does not confirm {what}", self._place(), safe=_SAFE) from None
+
+    def _see_it_there(self) -> None:
+        """What was removed while it was open still takes bytes, and fsync confirms them to nobody."""
+        own = os.fstat(self._fd)
+        try:
+            found = self.path.lstat()
+        except OSError:
+            found = None
+        if found is None or (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
+            self.unsure = True
+            raise DriveFault(
+                f"its file {self.path} was {'replaced' if found else 'removed'} while it was written",
+                place=self._place(),
+                safe="other drives' copies",
+                todo="see who removes files there (is the medium still mounted?), then run the plan again",
+            )
 
     def close(self) -> None:
         """Give the file back. What was confirmed was confirmed by fsync; what was not is not claimed."""

@@ -73,6 +73,11 @@ class Magazine:
             os.close(self.fd)
             self.fd = -1
 
+    @property
+    def removed(self) -> bool:
+        """Whether the open folder has been removed: what is made in it is nowhere."""
+        return self.fd >= 0 and os.fstat(self.fd).st_nlink == 0
+
     def _make(self) -> None:
         missing = []
         folder = self.path

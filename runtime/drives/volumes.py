@@ -210,6 +210,8 @@ class VolumesDrive:
                 fd = self._magazine.create(number, label_format.encode(label) + ustar.END)
             except OSError as error:
                 what = f"no new volume {label.name} can be made"
+                if self._magazine.removed:
+                    what = f"its folder {self._magazine.path} was removed: no new volume can be made in it"
                 raise fault_of(error, what, place, safe="the volumes before it") from None
             if fd is not None:
                 self._cartridge = Cartridge(fd, label, self._magazine.file_of(number), LABEL_BYTES, None)

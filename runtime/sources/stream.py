@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 from pathlib import Path
@@ -24,6 +25,11 @@ class StreamSource:
                 self.fd = os.dup(0)
             except OSError as error:
                 raise sources.fault(source, f"standard input cannot be read: {error.strerror}") from None
+            if fcntl.fcntl(self.fd, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY:
+                self.close()
+                raise sources.fault(
+                    source, "standard input was closed, or is open for writing only", todo="pipe the data into the run"
+                )
             self._look(source, "standard input")
             return
         path = sources.place_of(source.stream, base)

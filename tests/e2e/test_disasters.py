@@ -283,3 +283,32 @@ backup group b { agent a -> R1 { B1 <- home } }
     done = bench.tcc("run", "plan.tc")
     assert done.code == 2 and "compress" in done.err and "home" in done.err
     assert not (bench.folder / "media").exists()
+
+
+def test_folder_that_is_removed_while_it_is_written_is_not_called_stored(bench) -> None:
+    """fsync confirms an unlinked file; only what can be found again is stored."""
+    slow = 'command = ["sh", "-c", "seq 1 100000; touch begun; until [ -e gone ]; do :; done; seq 1 100000"]'
+    bench.write(pair(numbers=slow))
+    run = subprocess.Popen(
+        ["tcc", "run", "plan.tc", "--report", "report.json"],
+        cwd=bench.folder,
+        env=bench.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        second = bench.folder / "media" / "R2"
+        deadline = time.monotonic() + 60
+        while not ((bench.folder / "begun").exists() and (second / "R2-000001.tar").exists()):
+            assert time.monotonic() < deadline, "the run does not begin"
+            assert run.poll() is None
+        shutil.rmtree(second)
+        (bench.folder / "gone").touch()
+        _, said = run.communicate(timeout=60)
+    finally:
+        run.kill()
+        run.wait()
+    assert run.returncode == 3, said
+    assert "was removed while it was written" in said
+    assert copies(bench.report(), "numbers") == {"R1": "stored", "R2": "failed"}
+    bench.ok("restore", "numbers", "--plan", "plan.tc", "--to", "back")
