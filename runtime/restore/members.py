@@ -15,9 +15,9 @@ end, which is what protects a fresh folder beyond that number.
 from __future__ import annotations
 
 from typing import Final, Protocol
-from zlib import adler32
 
-BLOCK: Final = 512
+from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, read_pax
+
 #: Extended headers of one member: long names and extended attributes (64 KiB each on Linux).
 HEADERS_BYTES_MAX: Final = 16 << 20
 #: Symbolic links that are remembered (about 80 bytes each).
@@ -32,10 +32,6 @@ _FILES: Final = frozenset({_FILE, _OLD_FILE, _CONTIGUOUS})
 _WITHOUT_CONTENT: Final = frozenset({_HARD_LINK, _SYMLINK, _CHAR, _BLOCK_DEVICE, _FOLDER, _FIFO})
 _ZEROS: Final = bytes(BLOCK)
 _END: Final = bytes(2 * BLOCK)
-
-
-class Unsound(Exception):
-    """The archive cannot be read for certain from here on; ``str()`` is the reason."""
 
 
 class Folder(Protocol):
@@ -157,9 +153,9 @@ class Walker:
         if size - at < 3 * BLOCK:
             return 0
         if header[156] == _X:
-            if not _checked(header):
+            if not checked(header):
                 return 0
-            length = _SHORT.get(header[124:136])
+            length = SHORT.get(header[124:136])
             if length is None:
                 return 0
             body = raw[at + BLOCK : at + BLOCK + length]
@@ -167,7 +163,7 @@ class Walker:
                 return 0
             at += 2 * BLOCK
             header = raw[at : at + BLOCK]
-        if header[156] != _FILE or header[345] or header[100:104] != b"0000" or not _checked(header):
+        if header[156] != _FILE or header[345] or header[100:104] != b"0000" or not checked(header):
             return 0
         name = header[:100].partition(b"\0")[0]
         parent, _, last = name.rpartition(b"/")
@@ -226,7 +222,7 @@ class Walker:
             if size - at < BLOCK:
                 return self._more(at - start + BLOCK)
             header = bytes(data[at : at + BLOCK])
-            if not _checked(header):
+            if not checked(header):
                 if header == _ZEROS:
                     if extended is not None:
                         raise Unsound("extended headers without a member")
@@ -240,7 +236,7 @@ class Walker:
                 except ValueError:
                     raise Unsound("a member's size cannot be read") from None
             else:
-                content = _odd_size(number)
+                content = odd_size(number)
             if kind not in (_X, _LONG_NAME, _LONG_LINK):
                 break
             body_at = at + BLOCK
@@ -258,7 +254,7 @@ class Walker:
                 if extended is None:
                     extended = {}
                 if b"path" in body or b"size" in body or b"GNU." in body:
-                    _read_pax(body, extended)
+                    read_pax(body, extended)
             at = behind
         self._member(header, kind, content, extended, data, at)
         return at + BLOCK
@@ -286,7 +282,7 @@ class Walker:
             links = (header[157:257].partition(b"\0")[0],)
         if extended:
             if b"size" in extended:
-                content = _decimal(extended[b"size"][-1])
+                content = decimal(extended[b"size"][-1])
             given = (*extended.get(b"path", ()), *extended.get(b"GNU.sparse.name", ()))
             if given:
                 names = given
@@ -339,9 +335,9 @@ class Walker:
                 return "an absolute name" if name else "no name"
             if b".." in name and b".." in name.split(b"/"):
                 return "a name with .."
-            if b"\0" in name or (b"\0" in links[0] if links else False):
+            if b"\0" in name or any(b"\0" in target for target in links):
                 return "a name with a zero byte"
-            plain = _plain(name)
+            plain = normal(name)
             parent = plain.rpartition(b"/")[0]
             if parent != self._parent:
                 if parent and (why := self._away(parent, kind)):
@@ -352,7 +348,7 @@ class Walker:
             if kind == _FOLDER and self._links and hash(plain) in self._links:
                 return "a folder in the place of a link of this archive"
         if kind == _SYMLINK:
-            self._remember(_plain(names[-1]))
+            self._remember(normal(names[-1]))
         elif kind == _HARD_LINK:
             return self._hard_link_objection(names[-1], links)
         return None
@@ -361,13 +357,13 @@ class Walker:
         for target in links:
             if not target or target[0] == 0x2F or b".." in target.split(b"/"):
                 return "a hard link to a place outside"
-            plain = _plain(target)
+            plain = normal(target)
             parent = plain.rpartition(b"/")[0]
             if parent and (why := self._away(parent, _HARD_LINK)):
                 return f"a hard link to what is {why}"
             # A hard link to a symbolic link is one more symbolic link.
             if hash(plain) in self._links or (self._folder is not None and self._folder.leads_away(plain)):
-                self._remember(_plain(name))
+                self._remember(normal(name))
         return None
 
     def _away(self, parent: bytes, kind: int) -> str | None:
@@ -386,80 +382,3 @@ class Walker:
         if len(self._links) < LINKS_MAX:
             self._links.add(hash(name))
         self._parent = None
-
-
-# ---------------------------------------------------------------- names and numbers
-
-
-def _plain(name: bytes) -> bytes:
-    """*name* without ``.`` components, doubled and trailing slashes: equal names compare equal."""
-    if b"./" in name or b"//" in name or name.endswith(b"/.") or name == b".":
-        return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
-    return name.rstrip(b"/")
-
-
-#: Sizes of extended headers that fit one block, as their field has them.
-_SHORT: Final = {b"%011o\0" % size: size for size in range(1, BLOCK + 1)}
-#: Checksum field → what the two halves' Adler sums come to when it is right; filled as fields are met.
-_SUMS: Final[dict[bytes, int]] = {}
-_SUMS_MAX: Final = 1 << 16
-
-
-def _checked(header: bytes) -> bool:
-    """Whether the block's checksum is right (the unsigned sum of its bytes, its own field taken as blanks).
-
-    The low half of Adler-32 is one more than the sum of the bytes, modulo 65,521: exact for 256 bytes.
-    """
-    field = header[148:156]
-    total = _SUMS.get(field)
-    if total is None:
-        digits = field.strip(b" \0")
-        try:
-            total = int(digits, 8) + sum(field) - 8 * 0x20 + 2 if digits.isdigit() else -1
-        except ValueError:
-            total = -1
-        if len(_SUMS) >= _SUMS_MAX:
-            _SUMS.clear()
-        _SUMS[field] = total
-    return (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) == total
-
-
-def _odd_size(field: bytes) -> int:
-    """A size in base 256 (GNU, for 8 GiB and more), or octal with a blank at its end."""
-    if field[0] == 0x80:
-        return int.from_bytes(field[1:], "big")
-    digits = field.strip(b" \0")
-    try:
-        if digits.isdigit():
-            return int(digits, 8)
-    except ValueError:
-        pass
-    raise Unsound("a member's size cannot be read")
-
-
-def _decimal(text: bytes) -> int:
-    if not text.isdigit() or len(text) > 20:
-        raise Unsound("a member's size cannot be read")
-    return int(text)
-
-
-_NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
-
-
-def _read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
-    """Read the records ``LENGTH KEY=VALUE\\n`` of a pax header; keep those that decide where content goes."""
-    at = 0
-    while at < len(body):
-        blank = body.find(b" ", at, at + 12)
-        digits = body[at:blank] if blank > 0 else b""
-        if not digits.isdigit():
-            raise Unsound("an extended header cannot be read")
-        end = at + int(digits)
-        key, equals, value = body[blank + 1 : end].partition(b"=")
-        if end > len(body) or end <= blank or not equals or value[-1:] != b"\n":
-            raise Unsound("an extended header cannot be read")
-        if key in _NAMES:
-            into.setdefault(key, []).append(value[:-1])
-        elif key.startswith(b"GNU.volume."):
-            raise Unsound("an extended header of a tape that spans, which no backup makes")
-        at = end

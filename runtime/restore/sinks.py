@@ -13,7 +13,8 @@ from typing import Protocol
 from ..faults import RestoreFault
 from ..kinds import MIB, encode_name
 from .folder import TargetFolder
-from .members import BLOCK, Unsound, Walker
+from .headers import BLOCK, Unsound
+from .members import Walker
 
 _F_SETPIPE_SZ = 1031
 _ORDERLY_SECONDS = 60

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tapechain.runtime.restore.members import Unsound, Walker
+from tapechain.runtime.restore.headers import Unsound
+from tapechain.runtime.restore.members import Walker
 
 END = bytes(1024)
 

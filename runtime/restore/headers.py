@@ -1,0 +1,87 @@
+"""Blocks of a tar archive read for certain: checksums, sizes, names, pax records. What is not certain is Unsound."""
+
+from __future__ import annotations
+
+from typing import Final
+from zlib import adler32
+
+BLOCK: Final = 512
+
+
+class Unsound(Exception):
+    """The archive cannot be read for certain from here on; ``str()`` is the reason."""
+
+
+def normal(name: bytes) -> bytes:
+    """*name* without ``.`` components, doubled and trailing slashes: equal names compare equal."""
+    if b"./" in name or b"//" in name or name.endswith(b"/.") or name == b".":
+        return b"/".join(part for part in name.split(b"/") if part not in (b"", b"."))
+    return name.rstrip(b"/")
+
+
+#: Sizes of extended headers that fit one block, as their field has them.
+SHORT: Final = {b"%011o\0" % size: size for size in range(1, BLOCK + 1)}
+#: Checksum field → what the two halves' Adler sums come to when it is right; filled as fields are met.
+_SUMS: Final[dict[bytes, int]] = {}
+_SUMS_MAX: Final = 1 << 16
+
+
+def checked(header: bytes) -> bool:
+    """Whether the block's checksum is right (the unsigned sum of its bytes, its own field taken as blanks).
+
+    The low half of Adler-32 is one more than the sum of the bytes, modulo 65,521: exact for 256 bytes.
+    """
+    field = header[148:156]
+    total = _SUMS.get(field)
+    if total is None:
+        digits = field.strip(b" \0")
+        try:
+            total = int(digits, 8) + sum(field) - 8 * 0x20 + 2 if digits.isdigit() else -1
+        except ValueError:
+            total = -1
+        if len(_SUMS) >= _SUMS_MAX:
+            _SUMS.clear()
+        _SUMS[field] = total
+    return (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) == total
+
+
+def odd_size(field: bytes) -> int:
+    """A size in base 256 (GNU, for 8 GiB and more), or octal with a blank at its end."""
+    if field[0] == 0x80:
+        return int.from_bytes(field[1:], "big")
+    digits = field.strip(b" \0")
+    try:
+        if digits.isdigit():
+            return int(digits, 8)
+    except ValueError:
+        pass
+    raise Unsound("a member's size cannot be read")
+
+
+def decimal(text: bytes) -> int:
+    """A size of a pax record. Raises Unsound."""
+    if not text.isdigit() or len(text) > 20:
+        raise Unsound("a member's size cannot be read")
+    return int(text)
+
+
+_NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
+
+
+def read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
+    """Read the records ``LENGTH KEY=VALUE\\n`` of a pax header; keep those that decide where content goes."""
+    at = 0
+    while at < len(body):
+        blank = body.find(b" ", at, at + 12)
+        digits = body[at:blank] if blank > 0 else b""
+        if not digits.isdigit():
+            raise Unsound("an extended header cannot be read")
+        end = at + int(digits)
+        key, equals, value = body[blank + 1 : end].partition(b"=")
+        if end > len(body) or end <= blank or not equals or value[-1:] != b"\n":
+            raise Unsound("an extended header cannot be read")
+        if key in _NAMES:
+            into.setdefault(key, []).append(value[:-1])
+        elif key.startswith(b"GNU.volume."):
+            raise Unsound("an extended header of a tape that spans, which no backup makes")
+        at = end
