@@ -186,7 +186,7 @@ class CompiledPlan:
 
 
 def to_json(plan: CompiledPlan) -> dict[str, Any]:
-    """The plan as JSON values. Attributes that say nothing (None, empty, false) are left out of the parts."""
+    """The plan as JSON values. What may be left out and says nothing (None, empty, false) is left out of the parts."""
     out: dict[str, Any] = {}
     for f in dataclasses.fields(plan):
         value = getattr(plan, f.name)
@@ -198,14 +198,13 @@ def to_json(plan: CompiledPlan) -> dict[str, Any]:
 _ALWAYS = frozenset(
     {"version", "plan", "fingerprint", "base", "record", "memory", "sources", "rings", "agents", "drives", "targets"}
 )
-_KEEP_EMPTY = frozenset({"buffers"})
 
 
 def _part(part: Any) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for f in dataclasses.fields(part):
         value = getattr(part, f.name)
-        if value is None or value is False or (value == () and f.name not in _KEEP_EMPTY):
+        if f.default is not dataclasses.MISSING and (value is None or value is False or value == ()):
             continue
         if isinstance(value, tuple):
             value = [_part(v) if dataclasses.is_dataclass(v) else v for v in value]
