@@ -51,12 +51,15 @@ def encode_name(name: str) -> str:
     ``.``, ``..`` and ``index`` are encoded whole in their first character, so that no source can bear a name with a
     meaning of its own (media.md).
     """
-    text = "".join(
-        c if c in _SAFE else "".join(f"%{b:02X}" for b in c.encode("utf-8", "surrogateescape")) for c in name
-    )
+    text = "".join(c if c in _SAFE else "".join(f"%{b:02X}" for b in _utf8(c)) for c in name)
     if text in {".", "..", "index"}:
         return f"%{ord(text[0]):02X}{text[1:]}"
     return text
+
+
+def _utf8(character: str) -> bytes:
+    # "surrogateescape" stands for a byte that is no UTF-8; any other half of a pair is a character of its own.
+    return character.encode("utf-8", "surrogateescape" if "\udc80" <= character <= "\udcff" else "surrogatepass")
 
 
 def decode_name(text: str) -> str:
