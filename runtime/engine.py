@@ -106,6 +106,7 @@ class _Run:
         open_drive: ev.OpenDrive,
     ) -> None:
         self._plan = plan
+        self._base = base
         self._session = session
         self._catalog: ev.CatalogPort | None = catalog
         self._observer: ev.Observer = observer
@@ -255,7 +256,7 @@ class _Run:
         match event:
             case ev.Mounted(drive, notes):
                 self._mounted.add(drive)
-                for note in notes:
+                for note in (*notes, *self._catch_up(drive)):
                     self._note(f"drive {drive}: {note}")
             case ev.DriveFailed(drive, fault):
                 self._drive_failed(drive, fault)
@@ -325,6 +326,17 @@ class _Run:
                 self._catalog.record_volume(index)
             except Exception as error:  # noqa: BLE001 - the data matters more than the catalog: go on storing
                 self._catalog_failed(error)
+
+    def _catch_up(self, name: str) -> Sequence[str]:
+        """A run that was ended at once may have left the catalog behind what its drives had confirmed."""
+        folder = self._drives[name].volumes
+        if self._catalog is None or folder is None:
+            return ()
+        try:
+            return self._catalog.catch_up(name, self._base / folder)
+        except Exception as error:  # noqa: BLE001 - as in _record
+            self._catalog_failed(error)
+            return ()
 
     def _catalog_failed(self, error: Exception) -> None:
         self._catalog = None

@@ -6,7 +6,7 @@ events in its life, and each volume one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -195,6 +195,9 @@ class CatalogPort(Protocol):
 
     def record_volume(self, volume: Any) -> None:
         """What lies on a volume, as its index says."""
+
+    def catch_up(self, drive: str, folder: Path) -> Sequence[str]:
+        """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

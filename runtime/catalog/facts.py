@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+class ContradictionFault(CatalogFault):
+    """A volume contradicts itself or what the catalog knows: it is not believed; the catalog itself is sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class IndexFacts:
     """The rows that one index makes: its volume, the sessions it speaks of, itself, and its objects in their order."""
@@ -29,18 +33,18 @@ class IndexFacts:
 
 
 def facts_of(indexed: IndexedVolume) -> IndexFacts:
-    """The rows of one confirmed index. Raises CatalogFault when it contradicts its volume's label or itself."""
+    """The rows of one confirmed index. Raises ContradictionFault when it contradicts its volume's label or itself."""
     label, index = indexed.label, indexed.index
     place = Place(drive=label.drive, volume=label.name)
     if index.volume != label.volume:
-        raise CatalogFault(
+        raise ContradictionFault(
             f"an index says that it belongs to volume {index.volume}, but it lies on {label.volume}",
             place=place,
             safe="nothing was recorded from it",
         )
     ids = [o.object_id for o in index.objects]
     if len(set(ids)) != len(ids):
-        raise CatalogFault("an index names one object twice", place=place, safe="nothing was recorded from it")
+        raise ContradictionFault("an index names one object twice", place=place, safe="nothing was recorded from it")
     keys = {"volume_id": label.volume, "session_id": index.session.id}
     sessions = {s.id: s for s in (index.session, *(index.session_of(o) for o in index.objects))}
     return IndexFacts(

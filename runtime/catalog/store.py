@@ -10,18 +10,19 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from ..faults import CatalogFault
 from ..kinds import SourceKind
 from ..media.ids import new_id
 from ..model import ObjectReport, RunReport, Session
 from . import schema
+from .behind import volumes_that_differ
 from .database import MEMORY_URL, Database, open_database
-from .facts import IndexFacts, Row, facts_of
+from .facts import ContradictionFault, IndexFacts, Row, facts_of
 from .queries import CatalogObject, CatalogSession, CatalogVolume, read_objects, read_sessions, read_volumes
 from .settle import settle_object
 
@@ -93,6 +94,30 @@ class Catalog:
         with self._database.writing() as connection:
             for indexed in many:
                 _record(connection, facts_of(indexed))
+
+    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+        """Record what *drive*'s volumes in *folder* prove and the catalog does not know; what is worth saying of it.
+
+        For a drive that the caller has locked: a session found there that never reported its end has ended. Raises
+        CatalogFault where the catalog cannot be written; a volume that contradicts it is passed over and told.
+        """
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                sa.select(schema.volumes.c.location, schema.volumes.c.bytes).where(schema.volumes.c.drive == drive)
+            )
+            known = {str(place): int(size) for place, size in rows if place is not None}
+        notes = []
+        for found in volumes_that_differ(drive, folder, known):
+            name = found[0].label.name
+            try:
+                with self._database.writing() as connection:
+                    new = _record_unknown(connection, found)
+            except ContradictionFault as fault:
+                notes.append(f"volume {name} is not recorded: {fault.message}")
+                continue
+            if new:
+                notes.append(f"volume {name}: {new} session(s) that the catalog did not know are recorded")
+        return tuple(notes)
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None
@@ -198,6 +223,26 @@ def _record(connection: Connection, facts: IndexFacts) -> None:
     _settle(connection, sorted(gone | {e["object_id"] for e in facts.entries}))
 
 
+def _record_unknown(connection: Connection, found: Sequence[IndexedVolume]) -> int:
+    """Record all indexes of one volume; how many of them were not known. Their sessions have ended."""
+    volume_id = found[0].label.volume
+    before = set(
+        connection.execute(
+            sa.select(schema.indexes.c.session_id).where(schema.indexes.c.volume_id == volume_id)
+        ).scalars()
+    )
+    new = [i.index.session.id for i in found if i.index.session.id not in before]
+    for indexed in found:
+        _record(connection, facts_of(indexed))
+    for ids in _chunks(new):
+        connection.execute(
+            schema.sessions.update()
+            .where(schema.sessions.c.id.in_(ids) & (schema.sessions.c.state == "begun"))
+            .values(state="ended")
+        )
+    return len(new)
+
+
 def _record_session(connection: Connection, session: Row, facts: IndexFacts) -> None:
     at = schema.sessions.c.id == session["id"]
     known = connection.execute(sa.select(schema.sessions).where(at)).mappings().first()
@@ -205,7 +250,7 @@ def _record_session(connection: Connection, session: Row, facts: IndexFacts) -> 
         connection.execute(schema.sessions.insert().values({**session, "state": "ended"}))
         return
     if any(known[k] != session[k] for k in ("number", "started")):
-        raise CatalogFault(
+        raise ContradictionFault(
             f"volume {facts.volume['name']} tells another story of session {session['id']} than the catalog does",
             safe="nothing was recorded from it",
             todo="one of the two is not what it says: rebuild the catalog from the volumes that you trust",
@@ -224,7 +269,7 @@ def _record_volume_row(connection: Connection, volume: Row) -> None:
     at = schema.volumes.c.id == volume["id"]
     known = connection.execute(sa.select(schema.volumes).where(at)).mappings().first()
     if known is not None and any(known[k] != volume[k] for k in ("name", "created", "drive")):
-        raise CatalogFault(
+        raise ContradictionFault(
             f"volume {volume['name']} bears the identifier of {known['name']}, which is another volume",
             safe="nothing was recorded from it",
             todo="a label that lies is not believed: set this volume aside",

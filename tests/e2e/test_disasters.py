@@ -312,3 +312,21 @@ def test_folder_that_is_removed_while_it_is_written_is_not_called_stored(bench) 
     assert "was removed while it was written" in said
     assert copies(bench.report(), "numbers") == {"R1": "stored", "R2": "failed"}
     bench.ok("restore", "numbers", "--plan", "plan.tc", "--to", "back")
+
+
+def test_run_brings_a_catalog_that_missed_a_session_up_to_date(bench) -> None:
+    """As after a process that died when its drives had confirmed everything and the catalog did not know yet."""
+    bench.write(pair(numbers='command = ["seq", "1", "100000"]'))
+    bench.ok("run", "plan.tc")
+    catalog = bench.folder / "state" / "catalog.sqlite"
+    shutil.copy(catalog, bench.folder / "before")
+    bench.ok("run", "plan.tc")
+    for file in catalog.parent.glob("catalog.sqlite*"):
+        file.unlink()
+    shutil.copy(bench.folder / "before", catalog)
+    bench.ok("run", "plan.tc", "--report", "report.json")
+    assert any("the catalog did not know" in note for note in bench.report()["notes"])
+    objects = bench.ok("objects", "--plan", "plan.tc", "--json").json
+    assert [o["status"] for o in objects] == ["whole"] * 3
+    assert [c["status"] for o in objects for c in o["copies"]] == ["stored"] * 6
+    bench.ok("verify", "--plan", "plan.tc")

@@ -114,6 +114,10 @@ class MemoryCatalog:
         self._call("record_volume")
         self.volumes.append(volume)
 
+    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+        self._call("catch_up")
+        return ()
+
     def finish_session(self, report: RunReport, session: Session, kinds: Any = None) -> None:
         self._call("finish_session")
         self.finished.append(report)

@@ -184,7 +184,7 @@ def test_stop_before_anything_is_read(runner, plan_of) -> None:
     assert statuses(report) == {"a": "cut-off"} and not (runner.folder / "read").exists()
 
 
-@pytest.mark.parametrize("call", ["record_volume", "finish_session"])
+@pytest.mark.parametrize("call", ["catch_up", "record_volume", "finish_session"])
 def test_catalog_that_fails_costs_no_data(runner, plan_of, call: str) -> None:
     runner.catalog.fail_in = call
     report = runner.run(plan_of([shell("a", "seq 1 9")], {"R1": ["a"]}))

@@ -1,0 +1,73 @@
+"""A catalog that is behind the media: the process died between a drive's fsync and the catalog's commit."""
+
+from __future__ import annotations
+
+import shutil
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def statuses(world: Any) -> list[tuple[str, str, list[str]]]:
+    with world.catalog() as catalog:
+        return [(o.source, o.status, [c.status for c in o.copies]) for o in catalog.objects()]
+
+
+def test_sessions_that_the_catalog_missed_are_told_when_the_drive_is_mounted(world: Any) -> None:
+    world.run({"A": b"one"})
+    world.run({"A": bytes(300_000), "B": b"x"}, ("R1", "R2"), capacity=200_000, record=False, finish=False)
+    assert statuses(world) == [("A", "whole", ["stored"])]
+    with world.catalog() as catalog:
+        assert [s.status for s in catalog.sessions()] == ["unfinished", "ok"]
+        for drive in ("R1", "R2"):
+            notes = catalog.catch_up(drive, world.magazine(drive))
+            assert all("the catalog did not know" in note for note in notes) and notes
+        assert [s.status for s in catalog.sessions()] == ["ok", "ok"]
+        assert catalog.catch_up("R1", world.magazine("R1")) == ()  # nothing is left to say
+    assert statuses(world) == [
+        ("A", "whole", ["stored", "stored"]),
+        ("B", "whole", ["stored", "stored"]),
+        ("A", "whole", ["stored"]),
+    ]
+
+
+def test_a_catalog_of_yesterday_is_brought_up_to_date(world: Any) -> None:
+    world.run({"A": b"one"})
+    shutil.copy(world.catalog_path, world.folder / "yesterday")
+    world.run({"A": b"two"})
+    expected = statuses(world)
+    for beside in world.state.iterdir():
+        beside.unlink()
+    shutil.copy(world.folder / "yesterday", world.catalog_path)
+    with world.catalog() as catalog:
+        (note,) = catalog.catch_up("R1", world.magazine("R1"))
+        assert "1 session(s)" in note
+    assert statuses(world) == expected
+
+
+def test_a_volume_that_contradicts_the_catalog_is_told_and_not_believed(world: Any) -> None:
+    world.run({"A": b"one"})
+    world.run({"B": b"two"}, ("R2",))
+    # R1's volume becomes one of another world, which numbers its sessions otherwise.
+    other = type(world)(world.folder / "other")
+    other.run({"Z": b"zzz"})
+    (lying,) = other.volumes("R1")
+    with world.catalog() as catalog:
+        before = [o.id for o in catalog.objects()]
+        shutil.copy(lying, world.volumes("R1")[0])
+        catalog.catch_up("R1", world.magazine("R1"))
+        assert set(before) <= {o.id for o in catalog.objects()}
+
+
+def test_what_is_no_volume_is_passed_over(world: Any) -> None:
+    world.run({"A": b"one"})
+    folder = world.magazine("R1")
+    (folder / "R1-000007.tar").write_bytes(b"no volume at all")
+    (folder / "R1-000008.tar").mkdir()
+    (folder / "R1-000009.tar").symlink_to("/etc/passwd")
+    (folder / "R10-000001.tar").write_bytes(b"another drive's")
+    with world.catalog() as catalog:
+        assert catalog.catch_up("R1", folder) == ()
+        assert catalog.catch_up("R1", world.folder / "nowhere") == ()
