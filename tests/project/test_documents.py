@@ -58,3 +58,20 @@ def test_every_promise_names_tests_that_exist() -> None:
     named = re.findall(r"`(test_\w+)`", (ROOT / "docs" / "reliability.md").read_text())
     assert named
     assert [name for name in named if f"def {name}(" not in tests] == []
+
+
+def plans_in(document: Path) -> list[str]:
+    return re.findall(r"^```tc\n(.*?)^```", document.read_text(), flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("document", ["README.md", "docs/restore.md", "docs/diagrams.md"])
+def test_plans_in_documents_are_clean(document: str) -> None:
+    for plan in plans_in(ROOT / document):
+        run = subprocess.run(["tcc", "check", "--strict", "-"], input=plan, capture_output=True, text=True, timeout=60)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("example", sorted((ROOT / "examples").rglob("*.tc")), ids=lambda path: path.name)
+def test_examples_have_no_errors(example: Path) -> None:
+    run = subprocess.run(["tcc", "check", example], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stdout + run.stderr
