@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from itertools import pairwise
 
 from .faults import UsageFault
 from .kinds import RUNNABLE_DRIVE_KINDS
 from .plan import CompiledPlan
+from .waiting import wait_cycles, waiters_of, waits_for_itself
 
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -22,13 +22,23 @@ def refuse_unrunnable(plan: CompiledPlan) -> None:
             safe="nothing was opened, read or written",
             todo="take these out of the plan, or run it with a version that knows them",
         )
-    cycle = wait_cycle(plan)
-    if cycle:
+    for wrong_order in _standstills(plan):
         raise UsageFault(
-            "the plan would wait for ever: " + ", ".join(cycle) + ' (order = "object") wait for each other\'s buffers',
+            f"the plan would wait for ever: {wrong_order}",
             safe="nothing was opened, read or written",
             todo='declare their buffers in the same order, or leave order = "interleave"',
         )
+
+
+def _standstills(plan: CompiledPlan) -> Iterator[str]:
+    """What would make the run stand still, in words: what the compiler refuses too (docs/deadlock.md)."""
+    waiters = waiters_of(plan)
+    alone = [waiter for waiter in waiters if waits_for_itself(waiter) is not None]
+    for waiter in alone:
+        yield f'agent {waiter.agent} (order = "object") takes several objects from one reader'
+    for cycle in wait_cycles(waiter for waiter in waiters if waiter not in alone):
+        names = ", ".join(sorted({wait.agent for wait in cycle}))
+        yield f'{names} (order = "object") wait for each other\'s buffers'
 
 
 def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
@@ -76,35 +86,3 @@ def _elsewhere(plan: CompiledPlan) -> Iterator[str]:
     for kind, name, host in parts:
         if host is not None and address.get(host, host) not in here:
             yield f"{kind} {name}: host = {host} (another machine)"
-
-
-def wait_cycle(plan: CompiledPlan) -> tuple[str, ...]:
-    """Agents with ``order = "object"`` that wait for each other's rings, sorted; empty when there are none.
-
-    Such an agent takes nothing from a ring before the rings of its earlier buffers have ended: an edge from the
-    later to the earlier. A ring ends once all its readers have taken it. So the run stands still if and only if the
-    edges form a cycle; agents that interleave never refuse a record and add no edge.
-    """
-    edges: dict[int, dict[int, set[str]]] = {}
-    for agent in plan.agents:
-        if agent.order != "object":
-            continue
-        rings = [buffer.ring for buffer in agent.buffers]
-        for earlier, later in pairwise(rings):
-            if earlier != later:
-                edges.setdefault(later, {}).setdefault(earlier, set()).add(agent.name)
-    while True:
-        # A ring that waits for nothing ends; what waits for it alone goes on: what is left when nothing ends is cyclic.
-        ends = {ring for waits in edges.values() for ring in waits} - edges.keys()
-        rest = {
-            later: kept
-            for later, waits in edges.items()
-            if (kept := {ring: names for ring, names in waits.items() if ring not in ends})
-        }
-        # A ring that nothing waits for holds nobody up.
-        waited_for = {ring for waits in rest.values() for ring in waits}
-        rest = {later: waits for later, waits in rest.items() if later in waited_for}
-        if rest == edges:
-            break
-        edges = rest
-    return tuple(sorted({name for waits in edges.values() for names in waits.values() for name in names}))
