@@ -37,8 +37,8 @@ class Contender:
 def run(contender: Contender) -> Sample:
     """Run it once, process start included.
 
-    The peak is that of the process or of its largest child; the kernel counts at least what this process itself had when
-    it started the other (some 20 MiB).
+    The peak is that of the process or of its largest child; the kernel counts at least what this process itself had
+    when it started the other (some 20 MiB).
     """
     contender.prepare()
     try:
@@ -80,6 +80,7 @@ def compare(samples: Mapping[str, Sequence[Sample]], ours: str) -> dict[str, obj
         "throughput_of_ours_relative_to": ratios,
         "peak_bytes": {name: max(s.peak_bytes for s in each) for name, each in samples.items()},
         "median_seconds": {name: statistics.median(s.seconds for s in each) for name, each in samples.items()},
+        "least_seconds": {name: min(s.seconds for s in each) for name, each in samples.items()},
         "median_cpu_seconds": {name: statistics.median(s.cpu_seconds for s in each) for name, each in samples.items()},
         "samples": {name: [asdict(s) for s in each] for name, each in samples.items()},
     }
