@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM
@@ -82,8 +82,3 @@ def to_json(report: RunReport) -> dict[str, Any]:
     first = ("version", "session", "plan", "status", "objects", "seconds")
     document["seconds"] = round(report.seconds, 3)
     return {key: document[key] for key in (*first, *(k for k in document if k not in first))}
-
-
-def reached(objects: Sequence[ObjectReport]) -> Mapping[str, int]:
-    """Source → number of its stored copies."""
-    return {o.source: sum(c.status == "stored" for c in o.copies) if o.status == "whole" else 0 for o in objects}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from pathlib import Path
 from typing import Protocol
 
@@ -70,13 +69,3 @@ def fault(source: Source, message: str, *, todo: str = "") -> SourceFault:
 def place_of(path: str, base: Path) -> str:
     """*path* of a plan as an absolute path: relative ones are relative to *base*, the plan's folder."""
     return os.path.join(os.path.abspath(base), path)  # noqa: PTH100, PTH118 - text, not resolved, odd bytes kept
-
-
-def wait_readable(fd: int, cancel: Cancel) -> None:
-    """Block until *fd* can be read; raises :class:`Called` when the source is called off."""
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    poll.register(cancel.fileno(), select.POLLIN)
-    for ready, _ in poll.poll():
-        if ready == cancel.fileno():
-            raise Called
