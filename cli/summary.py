@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from ..runtime.model import CopyReport, ObjectReport, RunReport
 
@@ -42,9 +42,13 @@ def lines(report: RunReport) -> Iterator[str]:
     if report.status == "ok" and report.signal is None:
         yield from _warned(report)
         return
+    faulty = {fault.drive for fault in report.faults}
     for entry in report.objects:
-        yield from _object(entry)
-    yield from _todo(report)
+        yield from _object(entry, faulty)
+    for fault in report.faults:
+        yield f"  drive {fault.drive} failed: {fault.error}"
+        yield from (f"    {word}: {text}" for word, text in (("safe", fault.safe), ("do", fault.todo)) if text)
+    yield from _todo(report, faulty)
     yield f"  session {report.session}"
 
 
@@ -71,7 +75,7 @@ def _signal(number: int) -> str:
         return f"signal {number}"
 
 
-def _object(entry: ObjectReport) -> Iterator[str]:
+def _object(entry: ObjectReport, faulty: Collection[str]) -> Iterator[str]:
     stored = [c.drive for c in entry.copies if c.status == "stored"]
     missing = [c for c in entry.copies if c.status not in ("stored", "discarded")]
     where = f"stored on {', '.join(stored)}" if stored else "stored nowhere"
@@ -84,20 +88,23 @@ def _object(entry: ObjectReport) -> Iterator[str]:
             yield f"  {entry.source}: failed: {entry.error or 'it could not be read'}"
     if entry.status == "whole":
         for copy in missing:
-            yield f"    lacks its copy on {_why(copy)}"
+            yield f"    lacks its copy on {_why(copy, faulty)}"
     elif entry.status == "cut-off" and entry.error:
         yield f"    because {entry.error}"
     elif entry.status == "failed":
-        for why in dict.fromkeys(_why(copy) for copy in missing if copy.error and copy.error != entry.error):
-            yield f"    drive {why}"
+        for copy in missing:
+            if copy.error and copy.error != entry.error and copy.drive not in faulty:
+                yield f"    drive {_why(copy, faulty)}"
     if entry.unread:
-        yield f"    {plural(entry.unread, 'file')} could not be read and lack in every copy:"
+        yield f"    {plural(entry.unread, 'file')} could not be read and {_lack(entry.unread)} in every copy:"
     yield from _warnings(entry)
 
 
-def _why(copy: CopyReport) -> str:
+def _why(copy: CopyReport, faulty: Collection[str]) -> str:
+    """The copy and its error; a drive that failed is told of once, further below."""
     what = {"cut-off": "cut off", "failed": "nothing usable"}.get(copy.status, copy.status)
-    return f"{copy.drive} (agent {copy.agent}, {what}): {copy.error or 'it did not end well'}"
+    why = "" if copy.drive in faulty else f": {copy.error or 'it did not end well'}"
+    return f"{copy.drive} (agent {copy.agent}, {what}){why}"
 
 
 def _warned(report: RunReport) -> Iterator[str]:
@@ -114,15 +121,17 @@ def _warnings(entry: ObjectReport) -> Iterator[str]:
         yield f"      and {len(entry.warnings) - _WARNINGS_SHOWN} more, see --report"
 
 
-def _todo(report: RunReport) -> Iterator[str]:
+def _todo(report: RunReport, faulty: Collection[str]) -> Iterator[str]:
     missing = sorted({c.drive for o in report.objects if o.status == "whole" for c in o.copies if _lacks(c)})
-    failed = sorted(o.source for o in report.objects if o.status == "failed")
+    failed = sorted(
+        o.source for o in report.objects if o.status == "failed" and not all(c.drive in faulty for c in o.copies)
+    )
     unread = sorted(o.source for o in report.objects if o.unread)
     cut = sorted(o.source for o in report.objects if o.status == "cut-off")
     if missing:
         yield f"  do: mend {', '.join(missing)}, then run the plan again; what is stored above is safe"
     if failed:
-        yield f"  do: see why {', '.join(failed)} failed; earlier sessions of it are untouched"
+        yield f"  do: see why {', '.join(failed)} failed; what earlier sessions stored is untouched"
     if unread:
         yield f"  do: let the run read all files of {', '.join(unread)}, or exclude them"
     if cut and report.signal is not None:
@@ -130,6 +139,12 @@ def _todo(report: RunReport) -> Iterator[str]:
     for note in report.notes:
         if "tcc catalog rebuild" in note:
             yield f"  do: {note}"
+    if not report.objects:
+        yield "  do: couple the plan's sources to drives: a backup group is wanted"
+
+
+def _lack(count: int) -> str:
+    return "lacks" if count == 1 else "lack"
 
 
 def _lacks(copy: CopyReport) -> bool:

@@ -30,7 +30,7 @@ from .own import own_paths
 from .plan import Agent, CompiledPlan, Drive
 from .preflight import refuse_unrunnable
 from .reader import SourceReader
-from .report import copy_report, object_report, status_of
+from .report import copy_report, drive_report, object_report, status_of
 from .ring import Ring
 from .sources import open_source
 from .sources.children import Children
@@ -119,6 +119,7 @@ class _Run:
         self._mounted: set[str] = set()  # drives that are mounted or have failed
         self._done: set[str] = set()  # drives whose writers are at their end
         self._ending_early = False
+        self._why_early = ""
         self._children = Children()
         stop.on_end_at_once(self._children.kill_all)
         self._drives = {drive.name: drive for drive in plan.drives}
@@ -217,7 +218,7 @@ class _Run:
         skipped: dict[int, Ending] = {}
         for ring_id, reader in self._readers.items():
             if self._ending_early or self._stop.signal is not None:
-                skipped[ring_id] = Ending("cut-off", error="the run was stopped before the source was read")
+                skipped[ring_id] = self._not_read()
             elif self._rings[ring_id].abandoned:
                 skipped[ring_id] = Ending("failed", error="not read: none of its drives can be written")
             else:
@@ -273,7 +274,12 @@ class _Run:
 
     def _drive_failed(self, name: str, fault: Fault) -> None:
         self._mounted.add(name)
-        self._note(f"drive {name} failed: {fault.message}; the other copies go on")
+        rings = {buffer.ring for buffer in self._writers[name].agent.buffers}
+        others = any(
+            other.fault is None and not rings.isdisjoint(buffer.ring for buffer in other.agent.buffers)
+            for other in self._writers.values()
+        )
+        self._note(f"drive {name} failed: {fault.message}" + ("; the other copies go on" if others else ""))
         for ring_id, reader in self._readers.items():
             if self._rings[ring_id].abandoned and reader.thread.ident is not None and reader.ending is None:
                 reader.cancel("every copy of it failed")
@@ -295,15 +301,19 @@ class _Run:
     def _end_early(self, reason: str) -> None:
         """Sources stop; rings drain; writers close as they always do."""
         self._ending_early = True
+        self._why_early = self._why_early or reason
         for reader in self._readers.values():
             if reader.ending is None:
                 reader.cancel(reason)
+
+    def _not_read(self) -> Ending:
+        return Ending("cut-off", error=f"not read: {self._why_early or 'the run was stopped'}")
 
     def _join(self) -> None:
         """Wait for every thread. Gates that were never opened are opened onto rings that have ended."""
         for reader in self._readers.values():
             if reader.thread.ident is None and reader.ending is None:
-                reader.skip(Ending("cut-off", error="the run was stopped before the source was read"))
+                reader.skip(self._not_read())
         for writer in self._writers.values():
             writer.go(writer.skipped)
         for thread in [r.thread for r in self._readers.values()] + [w.thread for w in self._writers.values()]:
@@ -374,6 +384,8 @@ class _Run:
         for entry in objects:
             if entry.copies and all(c.status == "discarded" for c in entry.copies):
                 self._note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
+        if not objects:
+            self._note("no source of the plan reaches a drive: nothing is stored")
         report = RunReport(
             session=self._session.id,
             plan=self._plan.plan,
@@ -382,6 +394,7 @@ class _Run:
             seconds=time.monotonic() - self._started,
             signal=self._stop.signal,
             notes=tuple(self._notes),
+            faults=tuple(drive_report(name, w.fault) for name, w in self._writers.items() if w.fault is not None),
         )
         if self._catalog is not None:
             try:

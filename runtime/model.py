@@ -101,8 +101,21 @@ class ObjectReport:
 
 
 @dataclass(frozen=True, slots=True)
+class DriveReport:
+    """A drive that failed: what happened, what is safe, what to do."""
+
+    drive: str
+    error: str
+    safe: str = ""
+    todo: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunReport:
-    """A run as ``tcc run --report`` writes it (cli.md); ``signal`` is the signal's number when one stopped the run."""
+    """A run as ``tcc run --report`` writes it (cli.md); ``signal`` is the signal's number when one stopped the run.
+
+    ``faults`` are the drives that failed.
+    """
 
     session: str
     plan: str
@@ -112,3 +125,4 @@ class RunReport:
     version: int = 1
     signal: int | None = None
     notes: tuple[str, ...] = field(default=())
+    faults: tuple[DriveReport, ...] = ()

@@ -6,8 +6,18 @@ import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM
-from .model import CopyReport, CopyResult, CopyStatus, Ending, ObjectFacts, ObjectReport, RunReport, RunStatus
+from .faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, EXIT_SIGINT, EXIT_SIGTERM, Fault
+from .model import (
+    CopyReport,
+    CopyResult,
+    CopyStatus,
+    DriveReport,
+    Ending,
+    ObjectFacts,
+    ObjectReport,
+    RunReport,
+    RunStatus,
+)
 
 _EXIT = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED, "failed": EXIT_FAILED}
 
@@ -24,6 +34,8 @@ def copy_report(
     status: CopyStatus
     if ending.status == "failed":
         status = "failed"
+    elif ending.status == "cut-off" and error is None:
+        status = "cut-off"
     elif result is None:
         status = "failed" if error is not None or not discards else "discarded"
     elif ending.status == "cut-off" and result.status in ("stored", "discarded"):
@@ -35,6 +47,12 @@ def copy_report(
     elif why is None:
         why = ending.error
     return CopyReport(drive=drive, agent=agent, status=status, volumes=volumes, error=why)
+
+
+def drive_report(drive: str, fault: Fault) -> DriveReport:
+    """What is reported of a drive that failed, its name aside: where, what, what is safe, what to do."""
+    where = str(dataclasses.replace(fault.place, drive=None))
+    return DriveReport(drive, f"{where}: {fault.message}" if where else fault.message, fault.safe, fault.todo)
 
 
 def object_report(
@@ -77,7 +95,10 @@ def exit_code(report: RunReport) -> int:
 
 
 def to_json(report: RunReport) -> dict[str, Any]:
-    """The report as JSON values (cli.md, "tcc run --report"), and ``unread``, ``error``, ``signal``, ``notes``."""
+    """The report as JSON values (cli.md, "tcc run --report").
+
+    Beyond the contract's keys: ``unread`` and ``error`` of an object; ``signal``, ``notes`` and ``faults`` of the run.
+    """
     document: dict[str, Any] = dataclasses.asdict(report)
     first = ("version", "session", "plan", "status", "objects", "seconds")
     document["seconds"] = round(report.seconds, 3)
