@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from .. import __version__
 from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
 from .console import print_fault, say
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 #: command → (module below this package, one line of help). The function is the command's name with ``_command`` behind.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -31,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "diff": ("diff", "Say what changes between two plans."),
     "explain": ("explain", "Say what a diagnostic's code means."),
     "schema": ("schema", "Print the JSON Schema of the compiled plan and of reports."),
+    "completion": ("completion", "Print the script of a shell's completion."),
 }
 
 
@@ -48,14 +52,25 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f".{COMMANDS[cmd_name][0]}", __package__)
         command = getattr(module, f"{cmd_name}_command")
         assert isinstance(command, click.Command)
+        if ctx.resilient_parsing:
+            from .completion import teach
+
+            return teach(command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The commands and options that begin so, without importing any command."""
+        from click.shell_completion import CompletionItem
+
+        items = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items() if name.startswith(incomplete)]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, with the nearest command named where there is none."""
         name = args[0] if args else ""
-        if name and not name.startswith("-") and name not in COMMANDS:
+        if name and not name.startswith("-") and name not in COMMANDS and not ctx.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(name, COMMANDS, n=1)

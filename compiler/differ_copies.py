@@ -148,7 +148,7 @@ def _chains(old: Flow, new: Flow) -> Iterator[Change]:
     for name, copy in was.items():
         if name in now and now[name].path != copy.path:
             said = f"reaches {name} by {_way(now[name])} instead of {_way(copy)}"
-            yield Change("chains", old.name, f"{old.name} {said}", RANK_CHAIN, alike=f"chain {name}")
+            yield Change("chains", old.name, f"{old.name} {said}", RANK_CHAIN, alike="chain")
 
 
 def _way(copy: Copy) -> str:

@@ -9,6 +9,7 @@ second. Paths stay as written in the plan; ``base`` is the plan's folder relativ
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import types
@@ -256,11 +257,15 @@ class _Wrong(Exception):
     pass
 
 
+#: Evaluating a class's annotations costs far more than reading a part of it.
+_hints = functools.cache(typing.get_type_hints)
+
+
 def _build(cls: Any, value: Any, path: str) -> Any:
     """*value* as an instance of the dataclass *cls*. Unknown keys are ignored: others may be added (cli.md)."""
     if not isinstance(value, dict):
         raise _Wrong(f"{path} must be an object")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     arguments = {}
     for f in dataclasses.fields(cls):
         if f.name in value:
