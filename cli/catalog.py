@@ -47,7 +47,7 @@ def rebuild_command(
     if plan_path is not None:
         from .plans import load_plan
 
-        plan, folder = load_plan(plan_path, defines)
+        plan, folder = load_plan(plan_path, defines, warnings=False)
     place = catalog_place(into or catalog, state_folder(state, plan, folder), plan, folder)
     result = rebuild(place, [Path(p) for p in paths])
     for note in result.notes:

@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 _PLAN_BYTES_MAX = 64 * 1024 * 1024
 
 
-def load_plan(path: str, defines: Mapping[str, str] | None = None) -> tuple[CompiledPlan, Path]:
+def load_plan(
+    path: str, defines: Mapping[str, str] | None = None, *, warnings: bool = True
+) -> tuple[CompiledPlan, Path]:
     """The compiled plan that *path* is (JSON) or gives (``.tc``), and the absolute folder of its relative paths.
 
-    Diagnostics go to stderr. Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault` (exit
-    code 2) when the file cannot be read, is no compiled plan, or a name in *defines* is no param of it.
+    Diagnostics go to stderr; without *warnings* only those of a plan that has errors, for commands to which the plan
+    just says where its catalog is. Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault`
+    (exit code 2) when the file cannot be read, is no compiled plan, or a name in *defines* is no param of it.
     """
     if is_compiled(path):
         if defines:
@@ -34,7 +37,8 @@ def load_plan(path: str, defines: Mapping[str, str] | None = None) -> tuple[Comp
         plan = loads(_read(path), name=path)
         return plan, Path(path).absolute().parent / plan.base
     compilation = compile_file(path, defines or {})
-    print_diagnostics(compilation)
+    if warnings or compilation.plan is None:
+        print_diagnostics(compilation)
     if compilation.plan is None:
         raise click.exceptions.Exit(EXIT_FAILED)
     return compilation.plan, Path.cwd() if path == "-" else Path(path).absolute().parent

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from ..runtime.faults import EXIT_OK, CatalogFault
+from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
+from .many import ManyVolumes
 from .options import catalog_option, define_option, plan_option, state_option
 
 if TYPE_CHECKING:
@@ -17,8 +19,9 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    cls=ManyVolumes,
     epilog="Examples:  tcc restore home --plan night.tc --to /restored   "
-    "tcc restore shop --from /media/vault --to /restored --as-of 2026-11-20T02:00"
+    "tcc restore shop --from /media/vault --to /restored --as-of 2026-11-20T02:00",
 )
 @click.argument("source")
 @click.option(
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 @click.option(
     "--from",
     "volumes",
-    metavar="VOLUME",
+    metavar="VOLUME…",
     multiple=True,
-    help="Read this volume, or the volumes in this folder (may be repeated); needs no catalog.",
+    help="Read these volumes, or the volumes in these folders; needs no catalog.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be read, and from which volumes.")
 @click.option("--overwrite", is_flag=True, help="Restore into a folder that is not empty.")
@@ -110,7 +113,7 @@ def open_for_reading(
     if plan_path is not None:
         from .plans import load_plan
 
-        plan, folder = load_plan(plan_path, defines)
+        plan, folder = load_plan(plan_path, defines, warnings=False)
     if not given:
         return open_the_catalog(catalog, state, plan, folder)
     if plan is not None or catalog is not None or state is not None:
@@ -130,7 +133,7 @@ def _show(reading: Reading, to: Path) -> None:
     item = reading.object
     print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, session {item.number} of {item.started}"))
     print_result(f"bytes    {item.bytes} in {item.records} records")
-    target = to if item.kind == "files" else to / item.source
+    target = to if item.kind == "files" else to / encode_name(item.source)
     print_result(harmless(f"to       {target}"))
     for role, volumes in (("volume", reading.volumes), ("spare", reading.spare)):
         for volume in volumes:

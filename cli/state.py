@@ -75,7 +75,7 @@ def catalog_of_options(
     if plan_path is not None:
         from .plans import load_plan
 
-        plan, folder = load_plan(plan_path, defines)
+        plan, folder = load_plan(plan_path, defines, warnings=False)
     return open_the_catalog(catalog, state, plan, folder), plan
 
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -131,6 +132,8 @@ def open_database(where: str | os.PathLike[str], *, create: bool) -> Database:
                 )
         except OSError as error:
             raise CatalogFault(f"the catalog {path} cannot be opened: {error.strerror}") from None
+        if not create and not _may_write(path):
+            url = url.set(database=f"file:{quote(str(path))}?immutable=1", query={"uri": "true"})
     database = Database(url, name)
     try:
         database.prepare(create=create)
@@ -138,6 +141,16 @@ def open_database(where: str | os.PathLike[str], *, create: bool) -> Database:
         database.close()
         raise
     return database
+
+
+def _may_write(path: Path) -> bool:
+    """Whether SQLite may make its own files beside the database, which it needs to read it.
+
+    In a folder that we cannot write (a read-only medium, another's state folder) it reads the file as it lies there.
+    With a log beside it that would not be all of it: then SQLite is left to say so.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
 
 
 def parse_where(where: str | os.PathLike[str]) -> tuple[sa.URL, str]:

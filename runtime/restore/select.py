@@ -78,6 +78,9 @@ def choose(
         if candidate.status != "whole":
             notes.append(f"object {candidate.id} of {candidate.started} is {candidate.status}: {_lack(candidate)}")
             continue
+        if not any(copy.segments for copy in candidate.copies):
+            notes.append(f"object {candidate.id} of {candidate.started} was only discarded: no volume holds it")
+            continue
         missing = _missing(candidate, shelf)
         if not missing:
             return Choice(candidate, tuple(notes))
