@@ -70,6 +70,8 @@ class _Coupler:
     recorded: set[str] = field(default_factory=set)
     #: buffers at the head of a chain, to be looked up when all are known
     heads: list[tuple[Node, Span]] = field(default_factory=list)
+    #: the place of `A124.B2` -> that of `B2` in it
+    ends: dict[Span, Span] = field(default_factory=dict)
 
     # ------------------------------------------------------------ blocks
 
@@ -142,6 +144,7 @@ class _Coupler:
         if feed.buffer is not None:
             use = self.names.use(name, feed.name.span, ("agent",))
             if use.fits:
+                self.ends[feed.span] = feed.buffer.span
                 return Node("buffer", name, feed.buffer.text)
             others = self.names.near(use)
             self._meant([Node("buffer", other, feed.buffer.text) for other in others])
@@ -205,6 +208,8 @@ class _Coupler:
         """The couplings that a chain shows."""
         before: Node | None = None
         for i, (endpoint, node, selector) in enumerate(places(chain, self.names, self.agents, self.faults)):
+            if endpoint.buffer is not None:
+                self.ends[endpoint.span] = endpoint.buffer.span
             if node is not None and node.kind == "buffer" and i > 0:
                 self._declare(node.name, node.buffer)
             if i == 0 and node is not None and node.kind == "buffer":
@@ -268,7 +273,7 @@ class _Coupler:
             return
         reported.add((node, span))
         own = buffers.get(node.name, ())
-        self.names.unknown_buffer(node.name, node.buffer, span, own)
+        self.names.unknown_buffer(node.name, node.buffer, self.ends.get(span, span), own)
         self._meant([Node("buffer", node.name, other) for other in own])
 
     def _expand_stars(self) -> tuple[dict[str, tuple[str, ...]], tuple[tuple[tuple[str, Span], ...], ...]]:

@@ -1,6 +1,7 @@
 """What is not said: warnings that the plan silences, and what follows from a syntax error and was said with it.
 
-``# tcc: ignore TC903`` at the end of a line, or alone on the line above, silences a warning for that line.
+``# tcc: ignore TC903`` at the end of a line, or alone on the line above, silences a warning for that line. It may stand
+behind another remark of the same comment: ``# scratch only  # tcc: ignore TC903``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from ..dsl.ast import Comment
 from ..dsl.diagnostics import Diagnostic
 from ..dsl.spans import Span
 
-_IGNORE = re.compile(r"\s*tcc:\s*ignore\s+(TC[0-9]+(?:[\s,]+TC[0-9]+)*)")
+_IGNORE = re.compile(r"(?:^|#)\s*tcc:\s*ignore\s+(TC[0-9]+(?:[\s,]+TC[0-9]+)*)")
 
 
 def not_silenced(
@@ -30,7 +31,7 @@ def not_silenced(
 
 def _ignores(comments: tuple[Comment, ...], text: str) -> Iterable[tuple[int, list[str]]]:
     """For each comment that silences, the line that it is about and its codes."""
-    matches = [(c, m) for c in comments if (m := _IGNORE.match(c.text))]
+    matches = [(c, m) for c in comments if (m := _IGNORE.search(c.text))]
     if not matches:
         return
     lines = text.split("\n")

@@ -27,6 +27,7 @@ STATEMENTS = frozenset(
     ]
 )
 RESERVED = STATEMENTS | {"AGENT"}
+GROUPS = frozenset({"BACKUP", "MIRROR", "RESTORE", "COPY"})
 VALUES = frozenset(["STRING", "NUMBER", "SIZE", "RATE", "DURATION", "NAME", "TRUE", "FALSE", "LSQB"])
 NAMES = frozenset({"NAME", "STRING"})
 SELECTORS = frozenset({"ALL", "LATEST", "OBJECT"})
@@ -119,3 +120,8 @@ def terminal(lexeme: Lexeme) -> str:
             return upper
         return "NAME" if lexeme.text.isascii() else "?"
     return SIGNS.get(lexeme.text, "?")
+
+
+def behind(before: str, lexeme: Lexeme) -> str:
+    """The terminal that a lexeme would be behind the terminal *before*: `group` is a word only behind its kind."""
+    return "GROUP" if before in GROUPS and lexeme.text == "group" else terminal(lexeme)

@@ -20,7 +20,7 @@ from . import slips
 from .ast import Group, Skipped, Statement
 from .build import Builder
 from .diagnostics import Diagnostic, Related
-from .expected import RESERVED, STATEMENTS, found, in_words, shown, terminal
+from .expected import RESERVED, STATEMENTS, behind, found, in_words, shown, terminal
 from .mend import Look, Mend
 from .scan import Lexeme, Source
 from .spans import Span
@@ -289,7 +289,7 @@ class Recovery:
         self, lexemes: tuple[Lexeme, Lexeme, Lexeme], blocks: list[Block], home: int, nested: int
     ) -> bool:
         """Whether a word that may begin a statement of an enclosing block is likely to do so here."""
-        here, after, _ = lexemes
+        here, after, third = lexemes
         if after.text in {"=", "<-", "->", ",", "]", ")", "}"} and after.kind == "sign":
             return False
         if home == len(blocks) - 1 and nested == 0:
@@ -299,7 +299,9 @@ class Recovery:
         first = self.source.is_first_on_line(here.start)
         if first and self.source.indentation(here.start) <= limit:
             return True
-        shaped = self._stack.accepts(*map(terminal, lexemes), height=blocks[home].height)
+        kind = terminal(here)
+        shape = (kind, behind(kind, after), terminal(third))
+        shaped = self._stack.accepts(*shape, height=blocks[home].height)
         return nested == 0 and shaped
 
     def _begins_item(self, here: Lexeme, after: Lexeme, inner: Block) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lark import Token
 
 from . import ast
-from .expected import SPELLING, found, in_words, shown, terminal
+from .expected import SPELLING, behind, found, in_words, shown, terminal
 from .mend import Look, Mend, reserved_on_top
 from .stack import Stack
 
@@ -65,7 +65,7 @@ def coupling_taken_for_attribute(look: Look) -> Mend | None:
 def _closing_braces(look: Look, token: Token) -> tuple[tuple[str, str], ...]:
     """As many ``}`` as lead to a block in which the word begins a statement."""
     height = len(look.stack.values) - 1
-    kinds = (token.type, terminal(look.here))
+    kinds = (token.type, behind(token.type, look.here))
     for count in range(1, len(look.stack.blocks())):
         if look.stack.accepts(*["RBRACE"] * count, *kinds, height=height):
             return (("RBRACE", "}"),) * count

@@ -22,7 +22,7 @@ RULE = Rule("TC308", "two drives that are one thing")
 
 
 def check(model: Model) -> Iterator[Diagnostic]:
-    """Every drive that is what an earlier drive is, on the same host."""
+    """Every drive that is what an earlier drive is: a folder or device of the same host, a bucket from any host."""
     first: dict[tuple[str | None, str], tuple[Statement, Setting]] = {}
     for entity in model.of_kind("drive"):
         drive = entity.statement
@@ -30,7 +30,9 @@ def check(model: Model) -> Iterator[Diagnostic]:
             setting = drive.settings.get(kind)
             if setting is None or not isinstance(setting.value, str):
                 continue
-            thing = (drive.text("host"), _identity(model, drive, setting, setting.value))
+            # An object store is one thing, from whatever host it is reached.
+            host = None if kind == "bucket" else drive.text("host")
+            thing = (host, _identity(model, drive, setting, setting.value))
             other, place = first.setdefault(thing, (drive, setting))
             if other is drive:
                 continue

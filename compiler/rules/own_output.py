@@ -5,7 +5,7 @@ Why: the backup would back up itself, and grow while it does. The run leaves the
     source D1 { files = "/" }
     drive R1 { volumes = "/srv/volumes" }
 
-Mend: ``exclude`` them, narrow the source, or silence the warning.
+Mend: narrow the source, let the plan write elsewhere, or silence the warning.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
                 yield RULE.at(
                     span,
                     f"the source {as_written(source.name)} holds {listed(r.message for r in held)} of this plan",
-                    help="the run leaves them out; `exclude` them, or narrow the source",
+                    help="the run leaves them out: narrow the source, or let the plan write elsewhere",
                     related=held,
                 )
 

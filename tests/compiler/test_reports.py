@@ -126,6 +126,7 @@ def test_warnings_are_silenced_at_the_end_of_the_line_or_on_the_line_above(check
         f"# tcc: ignore TC901\n{source}\n",
         f"   #tcc: ignore TC903, TC901 because it is new\n{source}\n",
         f"# tcc: ignore TC901\n# more words\n{source}\n",
+        f"{source} # scratch only  # tcc: ignore TC901\n",
     ):
         assert check(text + B).codes == [], text
     for text in (

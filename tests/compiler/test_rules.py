@@ -13,7 +13,8 @@ WRONG = [
     ("TC201", "backup group g { agent A -> «R9» { B1 <- D1 } }"),
     ("TC201", B + "mirror group m of «gg» { agent C -> R2 { B1 <- A.B1 } }"),
     ("TC201", B + "mirror group m of g { agent C -> R2 { B1 <- «X».B1 } }"),
-    ("TC201", B + "mirror group m of g { agent C -> R2 { B1 <- «A.B7» } }"),
+    ("TC201", B + "mirror group m of g { agent C -> R2 { B1 <- A.«B7» } }"),
+    ("TC201", B + "mirror group m of g { agent C -> R2 { B1 <- A.B1 } }\nchain A.«B7» -> C.B1"),
     ("TC201", B + "mirror group m of g { agent C -> R2 { * <- «X» } }"),
     ("TC201", B + M + "require copies >= 1 of D1, «D7»"),
     ("TC201", 'source D3 { files = "/x" host = «web» } # tcc: ignore TC901\n' + B),
@@ -79,6 +80,11 @@ WRONG = [
     ("TC307", RESTORE + "copy group c of o { agent C -> «R1» { * <- A } }"),
     ("TC307", B + "restore group o { agent C <- «R1» { B1 <- D1 } }"),
     ("TC308", B + 'drive R4 { volumes = «"x/../m/R1"» } # tcc: ignore TC902'),
+    (
+        "TC308",
+        'host h { }\ndrive R4 { bucket = "s3://b/x" host = h } # tcc: ignore TC902\n'
+        'drive R5 { bucket = «"s3://b/x"» } # tcc: ignore TC902\n' + B,
+    ),
     ("TC309", B + "mirror group m of g { agent «C» -> R2 }"),
     ("TC309", B + 'mirror group m of g { agent «C» -> R2 { order = "object" } }'),
     ("TC309", B + "mirror group «m» of g { }"),

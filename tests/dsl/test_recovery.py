@@ -121,3 +121,18 @@ def test_utf_16_is_named() -> None:
     file, diagnostics = parse("plan p".encode("utf-16"), "plan.tc")
     assert file.statements == ()
     assert [d.message for d in diagnostics] == ["the file is UTF-16, not UTF-8"]
+
+
+@pytest.mark.parametrize(
+    "opening", ['source D1 { files = "/a"', "plan p { depth = 8", "drive R {", "pool w { }\nhost h {"]
+)
+@pytest.mark.parametrize("group", ["backup group g", "mirror group g of h", 'restore group "g"', "copy group g of h"])
+def test_a_group_behind_a_block_that_is_not_closed_is_kept(opening: str, group: str) -> None:
+    arrow = "<-" if group.startswith("restore") else "->"
+    file, diagnostics = parse(f"{opening}\n{group} {{ agent A {arrow} R {{ B1 <- D1 }} }}\n", "plan.tc")
+    line = opening.count("\n") + 2
+    assert [(d.code, d.span.line, d.span.column) for d in diagnostics] == [("TC101", line, 1)]
+    assert diagnostics[0].help == "`}` is missing before it"
+    kept = file.statements[-1]
+    assert isinstance(kept, Group)
+    assert len(kept.body) == 1
