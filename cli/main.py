@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("check", "Parse, resolve and validate plans."),
     "fmt": ("fmt", "Bring plans into canonical form."),
     "compile": ("compile", "Write the compiled plan."),
+    "estimate": ("estimate", "Estimate duration, memory and the load of each drive."),
     "diagram": ("diagram", "Draw a plan as a picture."),
     "run": ("run", "Run a plan: read each source once, write all its copies."),
     "restore": ("restore", "Bring a source back from any surviving copy."),

@@ -27,6 +27,9 @@ from .rules import (
     reached_twice,
     read_and_written,
     single_copy,
+    slow_mirror,
+    starved_drive,
+    too_long,
     too_much_memory,
     two_feeds,
     two_writers,
@@ -74,11 +77,14 @@ ALL: tuple[Rule, ...] = (
     unmet_requirement.RULE,
     unknowable_requirement.RULE,
     too_much_memory.RULE,
+    too_long.RULE,
     unread_source.RULE,
     unused_drive.RULE,
     single_copy.RULE,
     copies_on_one_site.RULE,
+    slow_mirror.RULE,
     own_output.RULE,
+    starved_drive.RULE,
 )
 
 #: code → rule. TC101 to TC103 are found by the parser (dsl), which knows no rules; they stand here to be complete.
@@ -113,6 +119,9 @@ GRAPH_CHECKS: tuple[Callable[[Graph], Iterable[Diagnostic]], ...] = (
     unread_source.check,
     single_copy.check,
     copies_on_one_site.check,
+    too_long.check,
+    slow_mirror.check,
+    starved_drive.check,
 )
 
 LAYOUT_CHECKS: tuple[Callable[[Graph, Layout], Iterable[Diagnostic]], ...] = (

@@ -40,7 +40,9 @@ def check(graph: Graph) -> Iterator[Diagnostic]:
             help=_HELP.format(name),
             related=[
                 Related(text, writer.couplings[i].span)
-                for text, i in zip(("the first object", "records of this one come before it is whole"), places, strict=False)
+                for text, i in zip(
+                    ("the first object", "records of this one come before it is whole"), places, strict=False
+                )
             ],
         )
 
