@@ -24,6 +24,9 @@ from .standard import abandon_stdout
 from .state import catalog_place, open_the_catalog, state_folder
 from .writing import write_whole
 
+#: How every report that this command has written begins.
+_REPORT_HEAD = b'{\n "version": 1,\n "session": "'
+
 EPILOG = """\b
 Examples:
   tcc run night.tc                          read each source once, write all its copies
@@ -59,6 +62,8 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     catalog: str | None,
 ) -> int:
     """Run the plan FILE (.tc, or compiled): read each source once and write all its copies."""
+    if report_path is not None and report_path != "-" and not dry_run:
+        _forget_report(Path(report_path))
     plan, base = load_plan(path, defines)
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
@@ -154,6 +159,19 @@ def _check_writable(path: Path) -> None:
             safe="nothing was opened, read or written",
             todo="name a file in a folder that may be written",
         )
+
+
+def _forget_report(path: Path) -> None:
+    """Remove an earlier run's report: when this run cannot begin, nobody shall take that one's "ok" for its own."""
+    try:
+        if not path.is_file():
+            return
+        with path.open("rb") as report:
+            ours = report.read(len(_REPORT_HEAD)) == _REPORT_HEAD
+        if ours:
+            Path(os.path.realpath(path)).unlink()
+    except OSError:
+        pass  # _check_writable says so
 
 
 def _write_report(report: RunReport, path: str) -> bool:

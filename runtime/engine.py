@@ -66,16 +66,23 @@ def run(
     make_state_folder(state)
     session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
     writes = (*own_paths(plan, base, state), *own)
-    one = _Run(
-        plan,
-        base=base,
-        session=session,
-        catalog=catalog,
-        observer=observer or ev.NoObserver(),
-        stop=stop or Stop(),
-        own=writes,
-        open_drive=open_drive,
-    )
+    try:
+        one = _Run(
+            plan,
+            base=base,
+            session=session,
+            catalog=catalog,
+            observer=observer or ev.NoObserver(),
+            stop=stop or Stop(),
+            own=writes,
+            open_drive=open_drive,
+        )
+    except OSError as error:
+        raise UsageFault(
+            f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives cannot begin: {error.strerror}",
+            safe="nothing was opened, read or written",
+            todo="let the process open more files (`ulimit -n`), or split the plan",
+        ) from None
     try:
         return one.run()
     finally:

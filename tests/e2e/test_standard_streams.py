@@ -83,3 +83,48 @@ def test_full_standard_output_is_told_and_what_is_stored_stays_stored(bench) -> 
         assert "standard output cannot be written" in done.stderr
         assert "internal error" not in done.stderr
     assert stat.S_ISCHR(os.stat("/dev/full").st_mode)
+
+
+def test_run_that_cannot_begin_leaves_no_report_of_an_earlier_one(bench) -> None:
+    bench.write(PLAN.format(source=COMMAND))
+    bench.ok("run", "plan.tc", "--report", "report.json")
+    report = bench.folder / "report.json"
+    bench.ok("run", "plan.tc", "--report", "report.json", "--dry-run")
+    assert bench.report()["status"] == "ok"
+    (bench.folder / "state" / "catalog.sqlite").write_text("no catalog")
+    assert bench.tcc("run", "plan.tc", "--report", "report.json").code == 1
+    assert not report.exists()
+    bench.write("source {")
+    report.write_text("what somebody else wrote")
+    assert bench.tcc("run", "plan.tc", "--report", "report.json").code == 1
+    assert report.read_text() == "what somebody else wrote"
+
+
+def test_too_few_descriptors_are_a_fault_with_advice(bench) -> None:
+    sources = "\n".join(f'source s{n} {{ command = ["seq", "1", "9"] }}' for n in range(60))
+    buffers = " ".join(f"B{n} <- s{n}" for n in range(60))
+    bench.write(
+        f'plan many {{ record = 64KiB }}\n{sources}\ndrive R1 {{ volumes = "media/R1" }}\n'
+        f"backup group b {{ agent a -> R1 {{ {buffers} }} }}\n"
+    )
+    done = shell(bench, "tcc compile plan.tc && (ulimit -n 40; tcc run plan.plan.json)")
+    assert done.returncode == 2
+    assert "ulimit -n" in done.stderr and "internal error" not in done.stderr
+    assert not (bench.folder / "media").exists()
+
+
+def test_catalog_commands_do_not_repeat_the_plans_warnings(bench) -> None:
+    bench.write('source numbers { command = ["seq", "1", "9"] }\ndrive R1 { volumes = "media/R1" }\n'
+                "backup group b { agent a -> R1 { B1 <- numbers } }\n")  # fmt: skip
+    assert "TC903" in bench.ok("run", "plan.tc").err
+    for command in (("objects",), ("volumes",), ("sessions",), ("verify",), ("restore", "numbers", "--to", "back")):
+        assert "TC903" not in bench.ok(*command, "--plan", "plan.tc").err
+
+
+def test_what_was_only_discarded_is_said_to_be_nowhere(bench) -> None:
+    bench.write('source numbers { command = ["seq", "1", "9"] }\ndrive N { discard = true }\n'
+                "backup group b { agent a -> N { B1 <- numbers } }\n")  # fmt: skip
+    assert bench.tcc("run", "plan.tc").code == 1
+    done = bench.tcc("restore", "numbers", "--plan", "plan.tc", "--to", "back")
+    assert done.code == 1
+    assert "only discarded" in done.err and "--from" not in done.err
