@@ -13,7 +13,6 @@ import click
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE, UsageFault
 from .console import harmless, paint, print_json
 from .options import define_option
-from .plans import is_compiled, load_plan
 
 if TYPE_CHECKING:
     from ..compiler.differ_change import Change, Effect
@@ -51,7 +50,8 @@ Exit codes: 0 the plans come to the same, 1 they differ, 2 one of them cannot be
 def diff_command(old: str, new: str, as_json: bool, defines: dict[str, str]) -> int:
     """Say what changes from the plan OLD to the plan NEW: copies, sites, chains, requirements, sources, drives, memory.
 
-    Each is a .tc, a compiled plan, or - for a .tc on standard input. -D goes to each that has a param of that name.
+    Each is a .tc or a compiled plan, one of them perhaps - (standard input). -D goes to each .tc that has a param of
+    that name.
     """
     from ..compiler.differ import diff
 
@@ -69,25 +69,30 @@ def diff_command(old: str, new: str, as_json: bool, defines: dict[str, str]) -> 
 
 def _plans(old: str, new: str, defines: Mapping[str, str]) -> tuple[CompiledPlan, CompiledPlan]:
     """Both plans. Raises :class:`UsageFault`, or ``Exit(2)`` after diagnostics were shown."""
-    plans, named, unused, wrong = [], [], [], False
+    from ..runtime.plan import loads
+    from .report import print_text
+    from .world import RealWorld
+
+    plans, named, unused = [], [], []
     for path in (old, new):
-        if is_compiled(path):
-            plans.append(load_plan(path)[0])
+        # Read once: OLD may be a pipe, as in `tcc diff <(git show main:night.tc) night.tc`.
+        try:
+            content = RealWorld().read(path)
+        except OSError as error:
+            raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
+        if content.lstrip()[:1] == b"{":
+            plans.append(loads(content, name=path))
             named.append(True)
             unused.append(set(defines))
             continue
-        compilation = _compile(path, defines)
+        compilation = _compile(path, content, defines)
         unused.append(set(compilation.unused_defines))
         named.append(compilation.graph.model.plan is not None)
-        if compilation.plan is None:
-            from .report import print_text
-
-            errors = [d for d in compilation.diagnostics if d.severity == "error"]
-            print_text(errors, compilation.texts, sys.stderr)
-            wrong = True
-        else:
+        if compilation.plan is not None:
             plans.append(compilation.plan)
-    if wrong:
+        errors = [d for d in compilation.diagnostics if d.severity == "error"]
+        print_text(errors, compilation.texts, sys.stderr)
+    if len(plans) < 2:
         raise click.exceptions.Exit(EXIT_UNUSABLE)
     unknown = sorted(unused[0] & unused[1])
     if unknown:
@@ -99,14 +104,17 @@ def _plans(old: str, new: str, defines: Mapping[str, str]) -> tuple[CompiledPlan
     return before, after
 
 
-def _compile(path: str, defines: Mapping[str, str]) -> Compilation:
+def _compile(path: str, content: bytes, defines: Mapping[str, str]) -> Compilation:
     from ..compiler.program import compile_program
     from .world import RealWorld
 
-    try:
-        return compile_program(path, RealWorld(), defines)
-    except OSError as error:
-        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
+    class Known(RealWorld):
+        """The real world, but that *path* is not read again."""
+
+        def read(self, wanted: str) -> bytes:
+            return content if wanted == path else super().read(wanted)
+
+    return compile_program(path, Known(), defines)
 
 
 def _lines(changes: tuple[Change, ...]) -> Iterator[str]:

@@ -507,6 +507,18 @@ def test_one_plan_may_come_from_standard_input(folder: Path) -> None:
     assert run.stdout.startswith(b"- D2 no longer reads /c\n"), "not: the plan's name is new instead of stdin"
 
 
+def test_a_plan_may_come_through_a_pipe(folder: Path) -> None:
+    assert _main(["compile", "old.tc"]) == 0
+    for old in ("old.tc", "old.plan.json"):
+        run = subprocess.run(
+            ["bash", "-c", f'"$0" -m tapechain diff <(cat {old}) new.tc', sys.executable],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (run.returncode, run.stdout, run.stderr) == (1, "- D2 no longer reads /c\n1 for the worse\n", "")
+
+
 def test_many_changes_alike_are_counted(folder: Path, capsys: Capture) -> None:
     text = (
         'for i in 1..50 { source "S${i}" { files = "/${i}" } }\ndrive A { volumes = "a" }\n'
