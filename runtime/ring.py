@@ -17,7 +17,8 @@ Sleeping
     *arms* the bell before it looks for the last time; whoever changes a counter looks at ``armed`` afterwards.
     Either the sleeper sees the change or the other sees the armed bell, so that no wake-up is lost. A writer that
     found the ring full is woken only when half of it is free, which saves seven of eight context switches at a
-    depth of eight.
+    depth of eight. A reader that sleeps *patiently* is woken only when half a ring of records waits for it, or by the
+    object's end; it must not sleep so for long, since a slow source may take hours to fill half a ring.
 
 Lock order
     ``Ring._lock`` (attach, leave, end) before ``Doorbell._guard``; nothing is called while a guard is held.
@@ -42,17 +43,19 @@ from .model import Ending
 class Doorbell:
     """Where one thread sleeps until another has news. Arm, look again, then either wait or disarm."""
 
-    __slots__ = ("_guard", "_sleep", "armed")
+    __slots__ = ("_guard", "_sleep", "armed", "patient")
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
         self._sleep = threading.Lock()  # released exactly once for each armed bell that was rung
         self._sleep.acquire()
         self.armed = False
+        self.patient = False
 
-    def arm(self) -> None:
+    def arm(self, *, patient: bool = False) -> None:
         """Say "I am about to sleep". Only the bell's own thread arms it; it must look again afterwards."""
         with self._guard:
+            self.patient = patient
             self.armed = True
 
     def disarm(self) -> None:
@@ -94,6 +97,10 @@ class RingReader:
     def available(self) -> int:
         """Records that are published and not yet taken."""
         return self._ring.published - self.taken
+
+    def worth_waking(self, *, patient: bool) -> bool:
+        """Whether there is enough to do: half a ring of records for a *patient* reader, else one; or the end."""
+        return self.available >= (self._ring.enough if patient else 1) or self._ring.ending is not None
 
     @property
     def ending(self) -> Ending | None:
@@ -218,8 +225,9 @@ class Ring:
         self.payloads[slot] = payload_bytes
         self.published += 1
         for reader in self._readers:
-            if reader.bell.armed:
-                reader.bell.ring()
+            bell = reader.bell
+            if bell.armed and (not bell.patient or self.published - reader.taken >= self.enough):
+                bell.ring()
 
     def end(self, ending: Ending) -> None:
         """No record follows. Slots that are claimed but not published are dropped. Exactly once."""

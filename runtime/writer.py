@@ -11,12 +11,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from queue import SimpleQueue
+from typing import Final
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
 from .faults import DriveFault, Fault, Place
 from .model import CopyResult, ObjectFacts, Session
 from .plan import Agent
 from .ring import Doorbell, Ring, RingReader
+
+#: How long a drive's thread waits for half a ring of records before one record is enough to wake it. To wake a thread
+#: costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
+_PATIENCE_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True)
@@ -108,7 +113,6 @@ class DriveWriter:
 
     def _drain(self, feeds: list[Feed]) -> None:
         """Take records from *feeds*, one from each in turn, until all of them have ended."""
-        bell = self._bell
         while feeds:
             progress = False
             for feed in feeds:
@@ -121,11 +125,18 @@ class DriveWriter:
                     progress = True
                     break
             if not progress:
-                bell.arm()
-                if any(feed.reader.available or feed.reader.ending is not None for feed in feeds):
-                    bell.disarm()
-                else:
-                    bell.wait()
+                self._sleep(feeds)
+
+    def _sleep(self, feeds: list[Feed]) -> None:
+        """Block until there is a record or an ending: a moment for half a ring of records, then for any."""
+        bell = self._bell
+        for patient, seconds in ((True, _PATIENCE_SECONDS), (False, None)):
+            bell.arm(patient=patient)
+            if any(feed.reader.worth_waking(patient=patient) for feed in feeds):
+                bell.disarm()
+                return
+            if bell.wait(seconds):
+                return
 
     def _take(self, feed: Feed) -> None:
         if not feed.begun:

@@ -350,3 +350,35 @@ def test_misuse_is_told() -> None:
     with pytest.raises(RuntimeError, match="once"):
         ring.end(WHOLE)
     ring.close()
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4, 8, 9])
+def test_patient_reader_is_woken_by_half_a_ring_and_not_before(depth: int) -> None:
+    ring = Ring(depth, RECORD)
+    bell = Doorbell()
+    view = ring.attach(bell)
+    bell.arm(patient=True)
+    for count in range(1, depth):  # the last slot is the one that a source holds back
+        assert not view.worth_waking(patient=True) or count > 1
+        ring.claim()
+        ring.publish(1, 1)
+        assert bell.armed is (count < ring.enough)
+        if not bell.armed:
+            assert view.worth_waking(patient=True) and bell.wait(0)
+            return
+    pytest.fail("a full ring did not wake its patient reader")
+
+
+def test_patient_reader_is_woken_by_the_end_and_an_impatient_one_by_one_record() -> None:
+    ring = Ring(8, RECORD)
+    patient, impatient = Doorbell(), Doorbell()
+    views = [ring.attach(patient), ring.attach(impatient)]
+    patient.arm(patient=True)
+    impatient.arm()
+    ring.claim()
+    ring.publish(1, 1)
+    assert patient.armed and not impatient.armed and impatient.wait(0)
+    assert [view.worth_waking(patient=True) for view in views] == [False, False]
+    ring.end(WHOLE)
+    assert not patient.armed and patient.wait(0)
+    assert [view.worth_waking(patient=True) for view in views] == [True, True]
