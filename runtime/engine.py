@@ -283,7 +283,9 @@ class _Run:
         self._mounted.add(name)
         rings = {buffer.ring for buffer in self._writers[name].agent.buffers}
         others = any(
-            other.fault is None and not rings.isdisjoint(buffer.ring for buffer in other.agent.buffers)
+            other.fault is None
+            and self._stores(other.agent.drive)
+            and not rings.isdisjoint(buffer.ring for buffer in other.agent.buffers)
             for other in self._writers.values()
         )
         self._note(f"drive {name} failed: {fault.message}" + ("; the other copies go on" if others else ""))
