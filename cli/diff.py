@@ -34,9 +34,9 @@ _MARKS: Final[Mapping[Effect, tuple[str, str]]] = {"worse": ("-", "31"), "better
 
 EPILOG = """\b
 Examples:
-  tcc diff old.tc new.tc                       worst first: - is a loss, + a gain, ~ neither
-  git show main:night.tc | tcc diff - night.tc what this branch changes
-  tcc diff night.plan.json night.tc --json     what the compiled plan does not know yet
+  tcc diff old.tc new.tc                           worst first: - is a loss, + a gain, ~ neither
+  git show main:night.tc | tcc diff - night.tc     what this branch changes
+  tcc diff night.plan.json night.tc --json         what the compiled plan does not know yet
 
 \b
 Exit codes: 0 the plans come to the same, 1 they differ, 2 one of them cannot be read or has errors."""

@@ -28,8 +28,8 @@ Examples:
   tcc fmt - < plan.tc            from standard input to standard output, for editors
 
 \b
-Exit codes: 0 in canonical form (or brought into it), 1 with --check or --diff: a file would change; always: a file has
-syntax errors, and was left as it is; 2 a file cannot be read or written, or bad usage."""
+Exit codes: 0 all is well; 1 a file has syntax errors (it is left as it is), or, with --check or --diff, would change;
+2 a file cannot be read or written, or bad usage."""
 
 
 @click.command("fmt", epilog=EPILOG)

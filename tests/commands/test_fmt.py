@@ -215,6 +215,22 @@ def test_however_a_plan_is_laid_out_it_stays_the_same_plan(data: st.DataObject) 
         assert len(re.findall(rf"# {word}\n", text.replace("\r", ""))) == len(re.findall(rf"# {word}\n", once))
 
 
+@given(st.data())
+@settings(max_examples=40, deadline=None)
+def test_what_silences_a_warning_goes_on_to_do_so(data: st.DataObject) -> None:
+    ignore = "# tcc: ignore TC901, TC902, TC903, TC904, TC905, TC906"
+    lines = []
+    for line in data.draw(st.sampled_from(PLANS[1:])).split("\n"):
+        layout = data.draw(st.sampled_from(["", "", "", "", "above", "behind"]))
+        lines += [ignore] if layout == "above" else []
+        lines.append(f"{line}  {ignore}" if layout == "behind" and line.strip() and "#" not in line else line)
+    text = "\n".join(lines)
+    content, problems = canonical(text.encode(), "p.tc")
+    assert content is not None, problems
+    before, after = compiled(text).diagnostics, compiled(content.decode()).diagnostics
+    assert [(d.code, d.message) for d in before] == [(d.code, d.message) for d in after]
+
+
 @given(st.binary(max_size=60) | st.text(max_size=60).map(lambda t: t.encode("utf-8", "surrogatepass")))
 @settings(max_examples=200, deadline=None)
 def test_any_bytes_are_formatted_or_refused(content: bytes) -> None:
