@@ -82,7 +82,7 @@ def fair_rates(
             continue
         if not count[key]:
             continue
-        share = max(left[key], 0.0) / count[key]
+        share = max(left[key] / count[key], level)  # never less: what was settled before took no more than this level
         if share > level * (1 + 1e-12):
             heapq.heappush(heap, (share, n, key))  # others took less than their share
             continue
@@ -121,7 +121,7 @@ def course(
         active = [i for i in sorted(open_flows) if i not in held]
         if not active:
             return None
-        work += sum(1 + len(flows[i].drives) for i in active)
+        work += len(open_flows) + sum(len(flows[i].drives) for i in active)
         if work > work_max:
             rest, slowest = least_seconds(flows, left, capacity)
             return Course(seconds + rest, slowest, exact=False)
