@@ -6,7 +6,22 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from ..dsl.ast import Comment, For, Hole, Include, Let, Name, Param, Reference, Statement, String, Value
+from ..dsl.ast import (
+    Comment,
+    Declaration,
+    For,
+    Hole,
+    Include,
+    Let,
+    Name,
+    Param,
+    Plan,
+    Reference,
+    Skipped,
+    Statement,
+    String,
+    Value,
+)
 from ..dsl.diagnostics import Diagnostic
 from ..dsl.parser import parse
 from ..dsl.spans import Span
@@ -21,6 +36,9 @@ from .world import World
 #: A program of more files than this is not read on.
 FILES_MAX = 10_000
 
+#: Where one of these is in what the parser left out, a coupling may be.
+_WORDS_OF_COUPLINGS = frozenset({"include", "for", "backup", "mirror", "restore", "copy", "agent", "chain"})
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -28,7 +46,8 @@ class Program:
 
     ``folders`` gives for each file its folder relative to the main file's (``""`` for the same one); ``variables`` the
     ``let`` and ``param`` values, ``-D`` applied; ``lost`` says that statements may be missing (an include failed, the
-    parser had to leave text out), ``lost_names`` the names that they may have declared (None: any).
+    parser had to leave out more than attributes), ``lost_names`` the names that what is missing may have declared or
+    given (None: any).
     """
 
     main: str
@@ -117,7 +136,7 @@ class _Loader:
         file, problems = parse(content, name)
         self.found += problems
         for skipped in file.skipped:
-            self.lost = True
+            self.lost = self.lost or not _is_attributes(skipped, file.statements)
             self.lost_names |= skipped.names
         if problems and not file.statements and not file.skipped:
             self.lost = self.lost_file = True
@@ -227,3 +246,16 @@ class _Loader:
 
 def _includes(loop: For) -> bool:
     return any(isinstance(item, Include) or (isinstance(item, For) and _includes(item)) for item in loop.body)
+
+
+def _is_attributes(skipped: Skipped, statements: Iterable[Statement]) -> bool:
+    """Whether what the parser left out are attributes only: then no coupling is lost."""
+    if skipped.names & _WORDS_OF_COUPLINGS:
+        return False
+    start, end = (skipped.span.line, skipped.span.column), (skipped.span.end_line, skipped.span.end_column)
+    return any(
+        isinstance(statement, Declaration | Plan)
+        and (statement.span.line, statement.span.column) <= start
+        and end <= (statement.span.end_line, statement.span.end_column)
+        for statement in statements
+    )

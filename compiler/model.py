@@ -59,6 +59,8 @@ class Statement:
     attributes: tuple[Attribute, ...]
     settings: Mapping[str, Setting]
     problems: tuple[Problem, ...] = ()
+    #: whether a syntax error in it may have taken something away
+    lost: bool = False
 
     def get(self, name: str) -> Any:
         """The value of the setting *name*, or None."""
@@ -203,7 +205,7 @@ class Group:
     of_span: Span | None
     of_kind: GroupKind | None
     agents: tuple[str, ...]
-    #: whether an agent of it was lost to another fault
+    #: whether a syntax error or a loop that could not be written out may have taken an agent away
     lost: bool = False
 
 
@@ -282,8 +284,8 @@ class Model:
         return entity.statement if entity is not None and entity.kind == kind else None
 
     def may_be_lost(self, name: str) -> bool:
-        """Whether a statement that another fault took away may declare *name*."""
-        return self.lost and (self.lost_names is None or name in self.lost_names)
+        """Whether what another fault took away may declare *name*, or be the attribute *name*."""
+        return self.lost_names is None or name in self.lost_names
 
     @property
     def record(self) -> int:

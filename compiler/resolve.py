@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ..dsl import ast
+from ..dsl.diagnostics import Diagnostic
+from ..dsl.spans import Span
 from ..runtime import kinds
 from ..runtime.kinds import GroupKind
 from . import attributes
@@ -44,7 +46,7 @@ _LONGEST: Mapping[StatementKind, int] = {
 
 def resolve(program: Program, expansion: Expansion, world: World) -> Model:
     """Look up every name of the program and read every attribute. What is wrong is in the model, for the rules."""
-    resolver = _Resolver()
+    resolver = _Resolver(_Errors(program.diagnostics), expansion.lost)
     for statement in expansion.statements:
         resolver.declare(statement)
     names = Names(resolver.declared)
@@ -95,8 +97,26 @@ def _name_of_file(path: str) -> str:
     return name.removesuffix(".tc") or name
 
 
+class _Errors:
+    """Where the parser found fault: what lies around such a place may not be whole."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self._places: dict[str, list[tuple[int, int]]] = {}
+        for diagnostic in diagnostics:
+            if diagnostic.code in {"TC101", "TC102"}:
+                place = (diagnostic.span.line, diagnostic.span.column)
+                self._places.setdefault(diagnostic.span.file, []).append(place)
+
+    def lie_in(self, span: Span) -> bool:
+        """Whether one of them is in *span*, or at its very end."""
+        start, end = (span.line, span.column), (span.end_line, span.end_column)
+        return any(start <= place <= end for place in self._places.get(span.file, ()))
+
+
 @dataclass(slots=True)
 class _Resolver:
+    errors: _Errors
+    loops_lost: bool
     declared: dict[str, list[Entity]] = field(default_factory=dict)
     entities: list[Entity] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
@@ -109,14 +129,13 @@ class _Resolver:
         if isinstance(statement, ast.Plan):
             self._plan(statement)
         elif isinstance(statement, ast.Declaration):
-            self._entity(
-                statement.kind, statement.name, self._read(statement.kind, statement.name, statement.attributes)
-            )
+            read = self._read(statement.kind, statement.name, statement.attributes, statement.span)
+            self._entity(statement.kind, statement.name, read)
         elif isinstance(statement, ast.Group):
             self._group(statement)
 
     def _plan(self, plan: ast.Plan) -> None:
-        read = self._read("plan", plan.name, plan.attributes)
+        read = self._read("plan", plan.name, plan.attributes, plan.span)
         if self.plan is None:
             self.plan = read
         else:
@@ -130,12 +149,14 @@ class _Resolver:
             )
 
     def _group(self, group: ast.Group) -> None:
-        self._entity("group", group.name, self._read("group", group.name, ()))
+        read = self._read("group", group.name, (), group.span)
+        self._entity("group", group.name, read)
+        lost = read.lost or self.loops_lost
         members = []
         for agent in group.body:
             assert isinstance(agent, ast.AgentDeclaration)
             own = tuple(item for item in agent.body if isinstance(item, ast.Attribute))
-            read = self._read("agent", agent.name, own)
+            read = self._read("agent", agent.name, own, agent.span)
             again = any(e.kind == "agent" for e in self.declared.get(agent.name.text, ()))
             self._entity("agent", agent.name, read)
             members.append(agent.name.text)
@@ -156,8 +177,9 @@ class _Resolver:
                 )
             )
         of, of_span = (group.of.text, group.of.span) if group.of is not None else (None, None)
+        name = group.name
         self.groups.append(
-            Group(group.name.text, group.name.span, group.kind, group.kind_span, of, of_span, None, tuple(members))
+            Group(name.text, name.span, group.kind, group.kind_span, of, of_span, None, tuple(members), lost)
         )
 
     def _entity(self, kind: EntityKind, name: ast.Name, statement: Statement) -> None:
@@ -175,10 +197,10 @@ class _Resolver:
         bearers.append(entity)
         self.entities.append(entity)
 
-    def _read(self, kind: StatementKind, name: ast.Name, written: tuple[ast.Attribute, ...]) -> Statement:
+    def _read(self, kind: StatementKind, name: ast.Name, written: tuple[ast.Attribute, ...], whole: Span) -> Statement:
         settings, problems = attributes.read(kind, written)
         problems = (*problems, *_name_problems(kind, name))
-        statement = Statement(kind, name.text, name.span, written, settings, problems)
+        statement = Statement(kind, name.text, name.span, written, settings, problems, self.errors.lie_in(whole))
         self.statements.append(statement)
         self.duplicates += attributes.repeated(written)
         return statement

@@ -25,8 +25,9 @@ def string_without_end(look: Look) -> Mend | None:
         return None
     in_name = "NUMBER" not in look.expected
     text = here.text.rstrip()
-    tail = re.search(r"[\s{].*$" if in_name else r"\s*[\])}][\s\])}]*$", text[1:])
-    if tail is not None and (in_name or len(re.sub(r"\s", "", tail.group())) <= look.stack.depth()):
+    # What closes the blocks behind a value, with a remark behind it, was not meant to be in the string.
+    tail = re.search(r"([\s{]).*$" if in_name else r"(\s*[\])}][\s\])}]*)(\s#.*)?$", text[1:])
+    if tail is not None and (in_name or len(re.sub(r"\s", "", tail[1])) <= look.stack.depth()):
         text = text[: tail.start() + 1]
     end = here.start + len(text)
     feed = (("STRING", quote(text[1:])),) if "STRING" in look.expected else ()

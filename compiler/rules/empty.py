@@ -21,12 +21,11 @@ RULE = Rule("TC309", "an agent with no buffer, or a group with no agent")
 
 def check(model: Model) -> Iterator[Diagnostic]:
     """Every empty agent and group, unless what would fill it may be lost to another fault."""
-    if model.lost:
-        return
     in_star_cycle = {span for hops in model.star_cycles for _, span in hops}
     for agent in model.all_agents:
         written = bool(model.buffers.get(agent.name)) or agent.again
-        if written or in_star_cycle:
+        may_be = agent.statement.lost or model.may_be_lost(agent.name)
+        if written or in_star_cycle or may_be:
             continue
         feed = "D1" if agent.group_kind in {"backup", "restore"} else "AGENT.B1"
         yield RULE.at(
@@ -35,7 +34,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
             help=f"couple one inside its braces, `B1 <- {feed}`, or in a chain",
         )
     for group in model.groups:
-        if not group.agents:
+        if not group.agents and not group.lost:
             yield RULE.at(
                 group.span,
                 f"the group {as_written(group.name)} has no agent",

@@ -34,7 +34,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
             # A mistyped `voluems` is TC204, whose help names it: that it is missing as well would say it twice.
             if any(nearest(a.name.text, known) is not None for a in statement.attributes):
                 continue
-            if model.lost_names is not None and any(model.may_be_lost(name) for name in known):
+            if statement.lost:
                 continue
             yield RULE.at(
                 statement.span,

@@ -245,3 +245,36 @@ def test_requirements_of_a_copy_plan_are_about_what_it_restores(check) -> None:
     assert check(text + "require copies >= 2 of X").codes == ["TC401"]
     assert check(text + "require copies >= 2").codes == ["TC401"]
     assert check(text + "require copies >= 1 of Y").codes == ["TC201"]
+
+
+#: A syntax error, its statement, and a fault elsewhere that it must not hide.
+BESIDE = [
+    ("source X { files } # tcc: ignore TC901\n", "backup group h { }", "TC101 TC309"),
+    ("source X { files } # tcc: ignore TC901\n", "backup group h { agent Z -> R3 }", "TC101 TC309"),
+    ("source X { files } # tcc: ignore TC901\n", "require copies >= 2", "TC101 TC401"),
+    ("source X { files } # tcc: ignore TC901\n", "source Y { } # tcc: ignore TC901", "TC101 TC205"),
+    ('source X { files = "/x\n}\n', "backup group h { }", "TC102 TC309"),
+    ("backup group k { agent Y -> R2 { B1 <- ] } }\n", "backup group h { agent Z -> R3 }", "TC101 TC309"),
+    ('include "none.tc"\n', "backup group h { }", "TC104 TC309"),
+]
+
+
+@pytest.mark.parametrize(("broken", "other", "codes"), BESIDE)
+def test_a_syntax_error_does_not_hide_a_fault_elsewhere(check, broken, other, codes) -> None:
+    checked = check(broken + B + other)
+    assert [d.code for d in checked.compilation.diagnostics if d.severity == "error"] == codes.split()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "chain D1 -> Z.B1 -> ]\nbackup group h { agent Z -> R3 }",
+        "backup group h {",
+        "backup group h { agent Z -> R3 {",
+        "backup group h { agent Z -> R3 { B1 <- ] } }",
+        "backup group h { agent Z -> ] { B1 <- D1 } }",
+        "source X { = } # tcc: ignore TC901",
+    ],
+)
+def test_what_a_syntax_error_may_have_taken_away_is_not_missed(check, text) -> None:
+    assert check(B + text).codes == ["TC101"]

@@ -136,3 +136,12 @@ def test_a_group_behind_a_block_that_is_not_closed_is_kept(opening: str, group: 
     kept = file.statements[-1]
     assert isinstance(kept, Group)
     assert len(kept.body) == 1
+
+
+@pytest.mark.parametrize("tail", ["}", " }", " } # a remark", "]}  # tcc: ignore TC901", " } # of {braces}"])
+def test_a_string_without_its_end_ends_before_what_closes_its_block(tail: str) -> None:
+    opening = "[" if "]" in tail else ""
+    file, diagnostics = parse(f'source D {{ files = {opening}"/a{tail}\ndrive R {{ }}', "plan.tc")
+    start = 20 + len(opening)
+    assert [(d.code, d.span.column, d.span.end_column) for d in diagnostics] == [("TC102", start, start + 3)]
+    assert len(file.statements) == 2
