@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ..runtime.restore.restore import Reading, Restored
 
 
+#: A full disk makes one problem a file: so many are shown.
+_PROBLEMS_SHOWN = 20
+
+
 @click.command(
     cls=ManyVolumes,
     epilog="Examples:  tcc restore home --plan night.tc --to /restored   "
@@ -153,7 +157,9 @@ def _tell(result: Restored) -> None:
         say(f"warning: {result.mended - len(result.mended_notes)} more records were taken from other copies")
     for note in result.notes:
         say(f"note: {note}")
-    for problem in result.problems:
+    for problem in result.problems[:_PROBLEMS_SHOWN]:
         say(f"error: {problem}", style="1;31")
+    if len(result.problems) > _PROBLEMS_SHOWN:
+        say(f"error: and {len(result.problems) - _PROBLEMS_SHOWN} more", style="1;31")
     words = {"ok": "restored", "degraded": "restored in part", "failed": "not restored"}[result.status]
     say(f"{words}: {item.plan}/{item.source} of {item.started}, {result.bytes} bytes, to {result.place}")

@@ -41,7 +41,7 @@ from .writer import DriveWriter
 #: one, and only once it is awake.
 _SLEEP_SECONDS = 0.2
 
-REBUILD = "run `tcc catalog rebuild` on the volumes' folders to bring the catalog up to date"
+REBUILD = "the next run brings the catalog up to date, or `tcc catalog rebuild` on the volumes' folders at once"
 
 
 def run(

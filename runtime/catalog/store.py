@@ -148,7 +148,7 @@ class Catalog:
             spoken = _exists(connection, schema.indexes.c.session_id == session.id)
             values: Row = {"state": "ended", "reported": report.status}
             if not spoken:
-                values["seconds"] = report.seconds
+                values["seconds"] = round(report.seconds, 3)
             connection.execute(schema.sessions.update().where(schema.sessions.c.id == session.id).values(values))
             for report_object in report.objects:
                 kind = (kinds or {}).get(report_object.source) or _kind(connection, session, report_object.source)
