@@ -101,6 +101,8 @@ def another_sign(look: Look) -> Mend | None:
     """``:`` for ``=``, ``=>`` for ``->``, ``>`` for ``>=``, and their like."""
     here = look.here
     meant = _meant_by(here.text, look.expected, look.stack)
+    if meant == "EQUAL" and "LEFT" in look.expected and here.text in {"=>", "->"} and _couples(look):
+        meant = "LEFT"
     if here.kind not in {"sign", "word"} or not meant or not look.fits(meant, then=(look.after,)):
         return None
     sign = _SPELLED[meant]
@@ -153,6 +155,8 @@ def sign_missing(look: Look) -> Mend | None:
         if kind == "LBRACE" and look.unclosed >= 0:
             continue
         if kind in look.expected and look.fits(kind, then=then):
+            if kind == "EQUAL" and _couples(look):
+                return _put_in(look, "LEFT")
             if kind == "RIGHT" and "LEFT" in look.expected:
                 return _put_in(look, _arrow_of_group(look.stack))
             return _put_in(look, kind)
@@ -162,6 +166,18 @@ def sign_missing(look: Look) -> Mend | None:
     if unknown and look.unclosed > 0 and look.fits("RBRACE", then=then):
         return _put_in(look, "RBRACE")
     return None
+
+
+#: An agent's attributes: what stands before another name is a buffer.
+_OF_AGENTS = frozenset({"host", "order", "depth", "spool", "spool_size", "on_failure"})
+
+
+def _couples(look: Look) -> bool:
+    """``B1 D1``: a buffer and its feed, not an attribute and its value."""
+    name = look.stack.values[-1]
+    if not isinstance(name, ast.Name) or name.text in _OF_AGENTS or look.here.kind != "word":
+        return False
+    return "LEFT" in look.expected and look.fits("LEFT", then=(look.here, look.after, look.beyond))
 
 
 def _put_in(look: Look, kind: str, opener: Token | None = None) -> Mend:
