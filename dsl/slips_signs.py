@@ -101,7 +101,7 @@ def another_sign(look: Look) -> Mend | None:
     """``:`` for ``=``, ``=>`` for ``->``, ``>`` for ``>=``, and their like."""
     here = look.here
     meant = _meant_by(here.text, look.expected, look.stack)
-    if meant == "EQUAL" and "LEFT" in look.expected and here.text in {"=>", "->"} and _couples(look):
+    if meant == "EQUAL" and here.text in {"=>", "->"} and _is_buffer(look) and look.fits("LEFT", then=(look.after,)):
         meant = "LEFT"
     if here.kind not in {"sign", "word"} or not meant or not look.fits(meant, then=(look.after,)):
         return None
@@ -174,10 +174,15 @@ _OF_AGENTS = frozenset({"host", "order", "depth", "spool", "spool_size", "on_fai
 
 def _couples(look: Look) -> bool:
     """``B1 D1``: a buffer and its feed, not an attribute and its value."""
-    name = look.stack.values[-1]
-    if not isinstance(name, ast.Name) or name.text in _OF_AGENTS or look.here.kind != "word":
+    if not _is_buffer(look) or look.here.kind != "word":
         return False
-    return "LEFT" in look.expected and look.fits("LEFT", then=(look.here, look.after, look.beyond))
+    return look.fits("LEFT", then=(look.here, look.after, look.beyond))
+
+
+def _is_buffer(look: Look) -> bool:
+    """Whether the name before *here* can be a buffer's: in an agent, and not one of its attributes."""
+    name = look.stack.values[-1]
+    return isinstance(name, ast.Name) and name.text not in _OF_AGENTS and "LEFT" in look.expected
 
 
 def _put_in(look: Look, kind: str, opener: Token | None = None) -> Mend:
