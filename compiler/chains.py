@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ..dsl import ast
 from ..dsl.spans import Span
 from .model import Agent, ChainFault, Node, Selector
-from .names import as_written
+from .names import as_written, with_article
 from .uses import Names
 
 Place = tuple[ast.Endpoint, Node | None, Selector | None]
@@ -60,7 +60,7 @@ def _buffer(
         names.use(name, endpoint.name.span, ("agent",), in_chain=True)
         return None
     if entity.kind != "agent":
-        message = f"{as_written(name)} is a {entity.kind}, which has no buffers"
+        message = f"{as_written(name)} is {with_article(entity.kind)}, which has no buffers"
         faults.append(ChainFault(endpoint.span, message, _RIGHT, ((f"the {entity.kind}", entity.span),)))
         return None
     if i > 0 and agents[name].group_kind == "restore" and not selecting:
@@ -98,7 +98,7 @@ def _whole(endpoint: ast.Endpoint, i: int, last: int, names: Names, faults: list
 
 def _wrong(endpoint: ast.Endpoint, kind: str, declared: Span, *, at_head: bool = True) -> ChainFault:
     name = as_written(endpoint.name.text)
-    message = f"{name} is a {kind}, which has no place {'at the head of' if at_head else 'here in'} a chain"
+    message = f"{name} is {with_article(kind)}, which has no place {'at the head of' if at_head else 'here in'} a chain"
     if kind == "agent":
         help = f"name one of its buffers: `{name}.B1`"
     elif kind == "drive":

@@ -189,6 +189,8 @@ def _feeds_itself(knot: Iterable[Node], between: Mapping[tuple[Node, Node], Coup
 def _uncertain(graph: Graph) -> frozenset[Node] | None:
     """Which roots are hidden by faults of the graph itself: broken feeds, cycles, drives not known or not free."""
     model = graph.model
+    if model.plan is not None and model.plan.lost:
+        return None
     if model.lost or graph.cycles or model.star_cycles or None in model.broken_feeds or model.chain_faults:
         return None
     if any(not model.buffers.get(a.name) or a.again for a in model.all_agents):
@@ -197,10 +199,18 @@ def _uncertain(graph: Graph) -> frozenset[Node] | None:
         return None
     doubtful = {node for node in model.broken_feeds if node is not None}
     doubtful |= {c.feed for couplings in graph.feeds.values() for c in couplings[1:]}
+    doubtful |= {Node("source", e.name) for e in model.of_kind("source") if e.statement.lost}
     writers: set[str] = set()
     readers = {a.drive for a in model.all_agents if a.role == "read"}
     for agent in model.all_agents:
-        if agent.drive is None or agent.drive in writers or (agent.role == "write" and agent.drive in readers):
+        drive = model.statement_of("drive", agent.drive) if agent.drive is not None else None
+        unread = drive is not None and drive.lost
+        if (
+            unread
+            or agent.drive is None
+            or agent.drive in writers
+            or (agent.role == "write" and agent.drive in readers)
+        ):
             doubtful.update(Node("buffer", agent.name, name) for name in model.buffers[agent.name])
         if agent.drive is not None and agent.role == "write":
             writers.add(agent.drive)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -39,6 +40,12 @@ FILES_MAX = 10_000
 #: Where one of these is in what the parser left out, a coupling may be.
 _WORDS_OF_COUPLINGS = frozenset({"include", "for", "backup", "mirror", "restore", "copy", "agent", "chain"})
 
+#: The head of a declaration, or a coupling, that bears no name.
+_NAMELESS = re.compile(
+    r"(?P<kind>source|drive|host|pool|target)\s*\{|(?P<agent>agent)\s*(?:->|<-)|(?P<buffer><-)"
+    r"|(?P<group>\w+\s+group)\s*(?:\{|of\s+\w+\s*\{)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Program:
@@ -47,7 +54,7 @@ class Program:
     ``folders`` gives for each file its folder relative to the main file's (``""`` for the same one); ``variables`` the
     ``let`` and ``param`` values, ``-D`` applied; ``lost`` says that statements may be missing (an include failed, the
     parser had to leave out more than attributes), ``lost_names`` the names that what is missing may have declared or
-    given (None: any).
+    given (None: any), ``lost_kinds`` the kinds of which a declaration that bears no name is missing.
     """
 
     main: str
@@ -59,6 +66,7 @@ class Program:
     diagnostics: tuple[Diagnostic, ...]
     lost: bool = False
     lost_names: frozenset[str] | None = frozenset()
+    lost_kinds: frozenset[str] = frozenset()
     unused_defines: tuple[str, ...] = ()
 
 
@@ -79,6 +87,7 @@ def load(path: str, world: World, defines: Mapping[str, str]) -> Program:
         diagnostics=tuple(loader.found),
         lost=loader.lost,
         lost_names=None if loader.lost_file else frozenset(loader.lost_names),
+        lost_kinds=frozenset(loader.lost_kinds),
         unused_defines=tuple(d for d in defines if d not in loader.params),
     )
 
@@ -110,6 +119,7 @@ class _Loader:
     lost: bool = False
     lost_file: bool = False
     lost_names: set[str] = field(default_factory=set)
+    lost_kinds: set[str] = field(default_factory=set)
 
     def add_file(self, name: str, path: str, folder: str, content: bytes) -> list[Statement]:
         """All statements of the file and, in their places, of its includes, which may nest deep."""
@@ -138,6 +148,7 @@ class _Loader:
         for skipped in file.skipped:
             self.lost = self.lost or not _is_attributes(skipped, file.statements)
             self.lost_names |= skipped.names
+            self.lost_kinds |= _nameless(skipped, self.texts[name])
         if problems and not file.statements and not file.skipped:
             self.lost = self.lost_file = True
         self.comments[name] = file.comments
@@ -259,3 +270,14 @@ def _is_attributes(skipped: Skipped, statements: Iterable[Statement]) -> bool:
         and end <= (statement.span.end_line, statement.span.end_column)
         for statement in statements
     )
+
+
+def _nameless(skipped: Skipped, text: str) -> frozenset[str]:
+    """The kind of a declaration that was left out because it bears no name."""
+    line = text.split("\n", skipped.span.line)[skipped.span.line - 1]
+    match = _NAMELESS.match(line, skipped.span.column - 1)
+    if match is None:
+        return frozenset()
+    if match["kind"]:
+        return frozenset({match["kind"]})
+    return frozenset({"group"} if match["group"] else {"buffer"} if match["buffer"] else {"agent", "buffer"})

@@ -273,6 +273,8 @@ class Model:
     main_file: str
     lost: bool = False
     lost_names: frozenset[str] | None = field(default=frozenset())
+    #: kinds of which a declaration without a name was left out: any name may be the one
+    lost_kinds: frozenset[str] = field(default=frozenset())
 
     def of_kind(self, kind: EntityKind) -> list[Entity]:
         """All sources, say, in the order of their declaration."""

@@ -71,6 +71,11 @@ def listed(names: Iterable[str], conjunction: str = "and") -> str:
     return f"{', '.join(parts[:-1])} {conjunction} {parts[-1]}"
 
 
+def with_article(kind: str) -> str:
+    """``a source``, ``an agent``."""
+    return f"an {kind}" if kind[:1] in "aeiou" else f"a {kind}"
+
+
 def by_nearness(name: str, known: Iterable[str]) -> list[str]:
     """The *known* names, nearest to *name* first; equally near ones in their own order."""
     return sorted(known, key=lambda k: -difflib.SequenceMatcher(None, name.casefold(), k.casefold()).ratio())

@@ -28,7 +28,7 @@ from .model import (
     StatementKind,
     Use,
 )
-from .names import as_written
+from .names import as_written, with_article
 from .uses import Names
 from .world import World
 
@@ -86,6 +86,7 @@ def resolve(program: Program, expansion: Expansion, world: World) -> Model:
         main_file=program.main,
         lost=lost,
         lost_names=None if expansion.lost else program.lost_names,
+        lost_kinds=program.lost_kinds,
     )
 
 
@@ -156,7 +157,7 @@ class _Resolver:
         for agent in group.body:
             assert isinstance(agent, ast.AgentDeclaration)
             own = tuple(item for item in agent.body if isinstance(item, ast.Attribute))
-            read = self._read("agent", agent.name, own, agent.span)
+            read = self._read("agent", agent.name, own, group.span)
             again = any(e.kind == "agent" for e in self.declared.get(agent.name.text, ()))
             self._entity("agent", agent.name, read)
             members.append(agent.name.text)
@@ -191,7 +192,7 @@ class _Resolver:
             message = (
                 f"{what} {as_written(name.text)} is declared twice"
                 if first.kind == kind
-                else f"{as_written(name.text)} is a {kind} here, and already the name of a {first.kind}"
+                else f"{as_written(name.text)} is {with_article(kind)} here, and already the name of {with_article(first.kind)}"
             )
             self.duplicates.append(Duplicate(name.span, message, first.span))
         bearers.append(entity)

@@ -30,6 +30,7 @@ _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     slips_text.word_as_name,
     slips_text.misspelt,
     slips_signs.value_missing,
+    slips_signs.feed_missing,
     slips_signs.round_list,
     slips_signs.sign_missing,
     slips_signs.sign_too_many,

@@ -87,6 +87,21 @@ def value_missing(look: Look) -> Mend | None:
     return Mend(message, start, start + len(name.text), start, pop=3)
 
 
+def feed_missing(look: Look) -> Mend | None:
+    """``B1 <-`` and on the next line ``B2 <- D2``: the next buffer has been taken for the feed."""
+    values = look.stack.values
+    if look.here.text != "<-" or len(values) < 3:
+        return None
+    name, left = values[-1], values[-2]
+    if not isinstance(name, ast.Name) or not isinstance(left, Token) or left.type != "LEFT":
+        return None
+    start = look.source.offset(name.span.line, name.span.column)
+    if not look.source.is_first_on_line(start) or look.stack.blocks()[-1].height != len(values) - 3:
+        return None
+    message = f"expected a feed, found the next buffer, `{shown(name.text)}`"
+    return Mend(message, start, look.source.offset(name.span.end_line, name.span.end_column), start, pop=3)
+
+
 # ---------------------------------------------------------------- one sign for another, one too few, one too many
 
 _ARROWS_RIGHT = frozenset({"=>", "-->", "→", "--->", ">", "-", "⇒", "➔"})

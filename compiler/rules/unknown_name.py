@@ -34,7 +34,7 @@ def no_variable(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
 def check(model: Model) -> Iterator[Diagnostic]:
     """Every use of a name that nothing bears, except where what would declare it may be lost to another fault."""
     for use in model.uses:
-        if use.found is not None or model.may_be_lost(use.name):
+        if use.found is not None or model.may_be_lost(use.name) or not model.lost_kinds.isdisjoint(use.wanted):
             continue
         kinds = listed(use.wanted, "or")
         if use.suggestion is not None:

@@ -282,3 +282,37 @@ def test_a_syntax_error_does_not_hide_a_fault_elsewhere(check, broken, other, co
 )
 def test_what_a_syntax_error_may_have_taken_away_is_not_missed(check, text) -> None:
     assert check(B + text).codes == ["TC101"]
+
+
+@pytest.mark.parametrize(
+    ("sound", "broken"),
+    [
+        ("source D2 {", "source {"),
+        ("drive R3 {", "drive {"),
+        ("agent A ->", "agent ->"),
+        ("group g {", "group {"),
+        ("B2 <- D2", "<- D2"),
+        ("agent A -> R1 {", "agent A -> R1 R1 {"),
+        ("B1 <- D1 B2", "B1 <-\n B2"),
+        ("B1 <- A.B1 B2", "B1 <-\n B2"),
+        ('drive R3 { volumes = "3"', 'drive R3 { volumes = "3" site ='),
+        ('drive R3 { volumes = "3"', "drive R3 { volumes ="),
+        ('source D2 { files = "/2" }', 'source D2 { files = "/2" encrypt = }'),
+    ],
+)
+def test_what_follows_from_a_syntax_error_is_not_said(check, sound, broken) -> None:
+    plan = FIGURE2 + "require drives == 3\n"
+    assert sound in plan
+    checked = check(plan.replace(sound, broken, 1), head=False)
+    assert checked.codes == ["TC101"], checked.messages
+
+
+def test_a_declaration_without_a_name_hides_only_names_of_its_kind(check) -> None:
+    checked = check('source { files = "/x" }\nbackup group g { agent A -> «R9» { B1 <- D1 B2 <- New } }')
+    assert checked.codes == ["TC101", "TC201"], checked.messages
+    assert checked.places[1:] == checked.marks
+
+
+def test_an_agent_is_called_an_agent(check) -> None:
+    assert "A is an agent, which has no place" in check(B + "chain A -> A.B1").messages
+    assert "D1 is an agent here" in check("backup group g { agent D1 -> R1 { B1 <- D2 } }").messages
