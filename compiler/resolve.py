@@ -192,7 +192,8 @@ class _Resolver:
             message = (
                 f"{what} {as_written(name.text)} is declared twice"
                 if first.kind == kind
-                else f"{as_written(name.text)} is {with_article(kind)} here, and already the name of {with_article(first.kind)}"
+                else f"{as_written(name.text)} is {with_article(kind)} here, "
+                f"and already the name of {with_article(first.kind)}"
             )
             self.duplicates.append(Duplicate(name.span, message, first.span))
         bearers.append(entity)

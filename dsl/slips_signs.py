@@ -81,7 +81,7 @@ def value_missing(look: Look) -> Mend | None:
     if not isinstance(name, ast.Name) or not isinstance(equal, Token) or equal.type != "EQUAL":
         return None
     start = look.source.offset(name.span.line, name.span.column)
-    if not look.source.is_first_on_line(start) or look.stack.blocks()[-1].height != len(values) - 3:
+    if look.stack.blocks()[-1].height != len(values) - 3:
         return None
     message = f"expected a value, found the next attribute, `{shown(name.text)}`"
     return Mend(message, start, start + len(name.text), start, pop=3)

@@ -298,6 +298,7 @@ def test_what_a_syntax_error_may_have_taken_away_is_not_missed(check, text) -> N
         ('drive R3 { volumes = "3"', 'drive R3 { volumes = "3" site ='),
         ('drive R3 { volumes = "3"', "drive R3 { volumes ="),
         ('source D2 { files = "/2" }', 'source D2 { files = "/2" encrypt = }'),
+        ('drive R3 { volumes = "3"', 'drive R3 { volumes = site = "3"'),
     ],
 )
 def test_what_follows_from_a_syntax_error_is_not_said(check, sound, broken) -> None:
