@@ -64,7 +64,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     """Run the plan FILE (.tc, or compiled): read each source once and write all its copies."""
     if report_path is not None and report_path != "-" and not dry_run:
         _forget_report(Path(report_path))
-    plan, base = load_plan(path, defines)
+    plan, base = load_plan(path, defines, warnings=dry_run)
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
     if dry_run:

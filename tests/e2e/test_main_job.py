@@ -187,3 +187,18 @@ mirror group m of b { agent c -> R2 { * <- a } }
     restored = bench.folder / "back-tree" / str(bench.folder / "tree").lstrip("/")
     same_tree(bench.folder / "tree", restored)
     assert restored.is_dir()
+
+
+def test_run_is_quiet_where_check_warns(bench) -> None:
+    bench.write(
+        """
+plan single
+source numbers { command = ["seq", "1", "1000"] }
+drive R1 { volumes = "media" }
+backup group b { agent a -> R1 { B1 <- numbers } }
+"""
+    )
+    assert "TC903" in bench.ok("check", "plan.tc").out
+    assert "TC903" in bench.ok("run", "plan.tc", "--dry-run").err
+    done = bench.ok("run", "plan.tc", "--progress", "none")
+    assert done.out == done.err == ""
