@@ -105,8 +105,9 @@ class _Errors:
         self._places: dict[str, list[tuple[int, int]]] = {}
         for diagnostic in diagnostics:
             if diagnostic.code in {"TC101", "TC102"}:
-                place = (diagnostic.span.line, diagnostic.span.column)
-                self._places.setdefault(diagnostic.span.file, []).append(place)
+                # The related place is a `{` that is not closed: its block may have been ended too early.
+                for span in (diagnostic.span, *(related.span for related in diagnostic.related)):
+                    self._places.setdefault(span.file, []).append((span.line, span.column))
 
     def lie_in(self, span: Span) -> bool:
         """Whether one of them is in *span*, or at its very end."""

@@ -225,6 +225,8 @@ class Recovery:
         """Report a `}` that is missing before a statement of an outer block, or before the end of the text."""
         inner = blocks[-1]
         between_items = "RBRACE" in self._stack.expected() and inner.brace is not None
+        if here.kind != "end" and self._misplaced(inner):
+            return False
         if not between_items or not (here.kind == "end" or self._home(here, blocks) is not None):
             return False
         assert inner.brace is not None
@@ -238,6 +240,10 @@ class Recovery:
             related=related,
         )
         return True
+
+    def _misplaced(self, inner: Block) -> bool:
+        """Whether a statement in this block is out of place there: no `}` is missing in the file, so none is here."""
+        return self._unclosed <= 0 and inner.kind in {"agents", "couplings"} and inner.brace is not None
 
     def _home(self, here: Lexeme, blocks: list[Block]) -> int | None:
         """The innermost block, by index, of which this lexeme begins an item by its word alone; None where none is."""
@@ -260,6 +266,7 @@ class Recovery:
         begun = len(self._stack.values) > inner.height
         dropped_from = self._start_of_dropped(inner.height, here.start)
         nested = 0
+        misplaced = self._misplaced(inner)
         lexemes = self.source.lexemes(here.start)
         current, following, third = next(lexemes), next(lexemes), next(lexemes)
         while True:
@@ -267,6 +274,8 @@ class Recovery:
                 self._resume(blocks, 0, current, dropped_from)
                 return
             home = self._home(current, blocks)
+            if misplaced and home is not None and home < len(blocks) - 1 and current.start == here.start:
+                home = None
             if home is not None and self._begins_statement((current, following, third), blocks, home, nested):
                 self._resume(blocks, home, current, dropped_from)
                 return

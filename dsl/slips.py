@@ -10,7 +10,7 @@ from collections.abc import Callable
 from lark import Token
 
 from . import slips_signs, slips_text
-from .expected import RESERVED, terminal
+from .expected import RESERVED, STATEMENTS, terminal
 from .mend import Look, Mend
 from .scan import Lexeme
 from .stack import Stack
@@ -49,8 +49,10 @@ def advice(stack: Stack, expected: frozenset[str], here: Lexeme) -> str:
         return "a chain is written the way the data flows: `chain SOURCE -> AGENT.BUFFER -> …`"
     if kind == "AGENT" and block == "statements":
         return "an agent stands inside a group: `backup group NAME { agent … }`"
-    if kind in {"BACKUP", "MIRROR", "RESTORE", "COPY", "SOURCE", "DRIVE", "CHAIN"} and block == "agents":
-        return "a group holds agents only"
+    if kind in STATEMENTS and block == "agents":
+        return "a group holds agents only: write it outside of the group"
+    if kind in RESERVED and block == "couplings" and "RBRACE" in expected:
+        return "an agent holds couplings and attributes: write it outside of the agent"
     if kind in RESERVED and "NAME" in expected:
         return f"`{here.text}` is a word of the language; as a name write it in quotes: {quote(here.text)}"
     if block == "statements" and kind == "NAME" and "PLAN" in expected:

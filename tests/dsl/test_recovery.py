@@ -145,3 +145,24 @@ def test_a_string_without_its_end_ends_before_what_closes_its_block(tail: str) -
     start = 20 + len(opening)
     assert [(d.code, d.span.column, d.span.end_column) for d in diagnostics] == [("TC102", start, start + 3)]
     assert len(file.statements) == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["let x = 1", 'drive R9 { volumes = "x" }', "chain D1 -> A.B1", "require copies >= 2", 'include "x.tc"'],
+)
+def test_a_statement_inside_a_group_costs_itself_only(statement: str) -> None:
+    text = f"backup group g {{\n  {statement}\n  agent A -> R1 {{ B1 <- D1 }}\n}}\ndrive R1 {{ }}"
+    file, diagnostics = parse(text, "plan.tc")
+    assert [(d.code, d.span.line, d.span.column) for d in diagnostics] == [("TC101", 2, 3)]
+    assert diagnostics[0].help == "a group holds agents only: write it outside of the group"
+    group, drive = file.statements
+    assert isinstance(group, Group)
+    assert len(group.body) == 1
+    assert isinstance(drive, Declaration)
+
+
+def test_a_statement_behind_a_group_that_is_not_closed_ends_it() -> None:
+    file, diagnostics = parse("backup group g {\n  agent A -> R1 { B1 <- D1 }\nlet x = 1\nsource D1 { }", "plan.tc")
+    assert [d.help for d in diagnostics] == ["`}` is missing before it"]
+    assert len(file.statements) == 3
