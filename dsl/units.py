@@ -25,7 +25,7 @@ LONGEST = 40
 Kind = Literal["number", "size", "rate", "duration"]
 
 # Whatever begins like a number, as far as a reader would take it for one: `1Gb`, `1.2.3`, `30MB/sec`, `-1`, `.5`.
-LOOKS_LIKE_QUANTITY = re.compile(r"[-+]?(?:\.(?=[0-9]))?[0-9](?:\w|\.(?!\.)|/(?=\w))*")
+LOOKS_LIKE_QUANTITY = re.compile(r"[-+]?(?:\.(?=[0-9]))?[0-9](?:\w|\.(?!\.)|/)*")
 _PARTS = re.compile(r"([-+]?)((?:[0-9]|\.(?!\.))*)(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 

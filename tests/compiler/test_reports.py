@@ -317,3 +317,10 @@ def test_a_declaration_without_a_name_hides_only_names_of_its_kind(check) -> Non
 def test_an_agent_is_called_an_agent(check) -> None:
     assert "A is an agent, which has no place" in check(B + "chain A -> A.B1").messages
     assert "D1 is an agent here" in check("backup group g { agent D1 -> R1 { B1 <- D2 } }").messages
+
+
+def test_a_rate_that_lacks_its_time_is_read_as_one(check) -> None:
+    checked = check('source X { files = "/x" rate = «10MB/» } # tcc: ignore TC901\n' + B)
+    assert checked.codes == ["TC103"], checked.messages
+    assert checked.places == checked.marks
+    assert "`10MB/s`" in checked.messages
