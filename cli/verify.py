@@ -202,6 +202,15 @@ def _json(result: Verified, told: list[str]) -> dict[str, Any]:
     }
 
 
+#: (status of an object, whether some of its copies were not read) → what that means
+_OUTLOOK = {
+    ("damaged", False): "damaged, but every record is left",
+    ("damaged", True): "damaged; other copies were not read, and hold every record as far as the catalog knows",
+    ("lost", False): "LOST: records are nowhere left",
+    ("lost", True): "LOST: records are nowhere left, as far as the catalog knows the copies that were not read",
+}
+
+
 def _print(result: Verified, told: list[str]) -> None:
     for volume in result.volumes:
         if volume.status != "sound":
@@ -215,7 +224,7 @@ def _print(result: Verified, told: list[str]) -> None:
     for item in result.objects:
         bad = [f"{c.drive} ({c.status})" for c in item.copies if c.status in {"damaged", "missing"}]
         if item.status in {"damaged", "lost"}:
-            what = "damaged, but every record is left" if item.status == "damaged" else "LOST: records are nowhere left"
+            what = _OUTLOOK[item.status, any(c.status == "unread" for c in item.copies)]
             print_result(harmless(f"{item.status:8} {item.plan}/{item.source} {item.object}: {what}; {', '.join(bad)}"))
     for line in told:
         print_result(harmless(f"unknown  {line}"))

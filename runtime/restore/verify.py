@@ -21,7 +21,7 @@ from ..media.volume import VolumeReader
 from ..model import Segment
 from .shelf import Shelf
 
-Verdict = Literal["sound", "damaged", "missing", "lost", "known"]
+Verdict = Literal["sound", "damaged", "missing", "lost", "known", "unread"]
 
 #: Damages of one volume that are told one by one.
 NAMED_MAX = 100
@@ -74,7 +74,7 @@ class VolumeVerdict:
 
 @dataclass(frozen=True, slots=True)
 class CopyVerdict:
-    """One copy: sound, damaged, missing (a volume is nowhere), or known (to be incomplete)."""
+    """One copy: sound, damaged, missing (a volume is nowhere), known (to be incomplete), or unread (not asked for)."""
 
     drive: str
     status: Verdict
@@ -82,7 +82,10 @@ class CopyVerdict:
 
 @dataclass(frozen=True, slots=True)
 class ObjectVerdict:
-    """One object. ``sound``: every copy is; ``damaged``: all records are still there; ``lost``: some are not."""
+    """One object, by the copies that were read; the catalog is believed of the others.
+
+    ``sound``: every copy is; ``damaged``: all records are still there; ``lost``: some are not.
+    """
 
     source: str
     plan: str
@@ -270,13 +273,15 @@ def _object(item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[st
         stretches += here
         if copy.status != "stored":
             copies.append(CopyVerdict(copy.drive, "known"))
+        elif not ids & (read | absent):
+            copies.append(CopyVerdict(copy.drive, "unread"))
         elif _covers(here, item.records):
             copies.append(CopyVerdict(copy.drive, "sound"))
         else:
             copies.append(CopyVerdict(copy.drive, "missing" if ids & absent else "damaged"))
     status: Verdict = "known"
     if item.status == "whole":
-        if all(c.status in {"sound", "known"} for c in copies):
+        if all(c.status in {"sound", "known", "unread"} for c in copies):
             status = "sound"
         else:
             status = "damaged" if _covers(stretches, item.records) else "lost"

@@ -149,6 +149,10 @@ def test_exit_codes_and_json_of_verify(world: Any, support: Any, tcc: Any) -> No
         done = tcc("verify", target)
         assert done.code == 1, target
         assert "digest is wrong" in done.out
+    assert "other copies were not read" in tcc("verify", "R1-000001").out
+    (alone,) = [o for o in json.loads(tcc("verify", "R1-000001", "--json").out)["objects"] if o["source"] == "D"]
+    assert {c["drive"]: c["status"] for c in alone["copies"]} == {"R1": "damaged", "R2": "unread"}
+    assert "every record is left" in tcc("verify", "D").out
     assert tcc("verify", "R2-000001").code == 0
     assert tcc("verify", "cut").code == 0
     result = json.loads(tcc("verify", "--json").out)
