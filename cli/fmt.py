@@ -7,7 +7,6 @@ import difflib
 import os
 import stat
 import sys
-import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +15,7 @@ import click
 from ..dsl.diagnostics import Diagnostic
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE, UsageFault
 from .console import harmless, paint, print_fault, say
+from .writing import put_in_place
 
 #: What became of a file, or would.
 Outcome = Literal["same", "changed", "wrong"]
@@ -112,19 +112,13 @@ def _rewrite(file: str, content: bytes) -> None:
             raise UsageFault(f"{file} is no regular file", safe="nothing was written", todo="tcc fmt - < FILE")
         if not os.access(real, os.W_OK):
             raise UsageFault(f"{file} cannot be written: it is write-protected", safe="nothing was written")
-        with tempfile.NamedTemporaryFile(dir=real.parent, prefix=f".{real.name[:60]}.", delete=False) as out:
-            try:
-                out.write(content)
-                out.flush()
-                with contextlib.suppress(OSError):
-                    os.fchown(out.fileno(), before.st_uid, before.st_gid)
-                os.fchmod(out.fileno(), stat.S_IMODE(before.st_mode))
-                os.fsync(out.fileno())
-                Path(out.name).replace(real)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(out.name).unlink()
-                raise
+
+        def dress(fd: int) -> None:
+            with contextlib.suppress(OSError):
+                os.fchown(fd, before.st_uid, before.st_gid)
+            os.fchmod(fd, stat.S_IMODE(before.st_mode))
+
+        put_in_place(real, content, dress)
     except OSError as error:
         raise UsageFault(f"{file} cannot be written: {error.strerror or error}", safe="it is as it was") from None
 

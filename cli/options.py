@@ -1,4 +1,4 @@
-"""Options that several commands share: ``-D``, ``--plan``, ``--state``, ``--catalog``.
+"""Options that several commands share: ``-D``, ``--plan``, ``--progress``, ``--state``, ``--catalog``.
 
 Each is a decorator; the argument that it passes is named in its comment.
 """
@@ -35,6 +35,15 @@ define_option = click.option(
 #: ``plan_path: str | None``: the plan (``.tc`` or compiled) whose state and catalog are meant.
 plan_option = click.option(
     "--plan", "plan_path", metavar="FILE", help="The plan whose state folder and catalog are meant."
+)
+
+#: ``progress: str``: one of the modes of ``cli.progress``.
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="Live table, plain lines, JSON lines, or nothing, on stderr.",
 )
 
 #: ``state: str | None``: the state folder.

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
 Mode = Literal["auto", "rich", "plain", "json", "none"]
-MODES: tuple[Mode, ...] = ("auto", "rich", "plain", "json", "none")
 _STYLES = {"ok": "1;32", "degraded": "1;33", "failed": "1;31"}
 
 

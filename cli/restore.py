@@ -11,7 +11,7 @@ from ..runtime.faults import EXIT_OK, CatalogFault
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import catalog_option, define_option, plan_option, progress_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
@@ -42,12 +42,7 @@ _PROBLEMS_SHOWN = 20
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be read, and from which volumes.")
 @click.option("--overwrite", is_flag=True, help="Restore into a folder that is not empty.")
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
-    default="auto",
-    help="How progress is shown on stderr.",
-)
+@progress_option
 @plan_option
 @catalog_option
 @state_option

@@ -17,9 +17,9 @@ from ..runtime.control import Stop
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
 from ..runtime.model import RunReport
 from .console import print_json, print_result, say
-from .options import catalog_option, define_option, state_option
+from .options import catalog_option, define_option, progress_option, state_option
 from .plans import load_plan
-from .progress import MODES, Mode, observer_for
+from .progress import Mode, observer_for
 from .standard import abandon_stdout
 from .state import catalog_place, open_the_catalog, state_folder
 from .writing import write_whole
@@ -41,13 +41,7 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.command("run", epilog=EPILOG)
 @click.argument("path", metavar="FILE")
 @click.option("--dry-run", is_flag=True, help="Open nothing, say what would happen.")
-@click.option(
-    "--progress",
-    type=click.Choice(MODES),
-    default="auto",
-    show_default=True,
-    help="Live table, plain lines, JSON lines, or nothing, on stderr.",
-)
+@progress_option
 @click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
 @define_option
 @state_option

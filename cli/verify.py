@@ -11,7 +11,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault
 from .console import harmless, print_json, print_result, say
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import catalog_option, define_option, plan_option, progress_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogVolume
@@ -24,12 +24,7 @@ if TYPE_CHECKING:
 )
 @click.argument("targets", metavar="[SOURCE | VOLUME]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
-@click.option(
-    "--progress",
-    type=click.Choice(["auto", "rich", "plain", "json", "none"]),
-    default="auto",
-    help="How progress is shown on stderr.",
-)
+@progress_option
 @plan_option
 @catalog_option
 @state_option

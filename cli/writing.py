@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ..runtime.faults import UsageFault
@@ -22,19 +23,26 @@ def write_whole(path: Path, content: bytes) -> None:
         if path.exists() and not path.is_file():
             path.write_bytes(content)
             return
-        path = Path(os.path.realpath(path))
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.", delete=False) as out:
-            try:
-                out.write(content)
-                out.flush()
-                os.fsync(out.fileno())
-                mask = os.umask(0)
-                os.umask(mask)
-                Path(out.name).chmod(0o666 & ~mask)
-                Path(out.name).replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    Path(out.name).unlink()
-                raise
+        mask = os.umask(0)
+        os.umask(mask)
+        put_in_place(Path(os.path.realpath(path)), content, lambda fd: os.fchmod(fd, 0o666 & ~mask))
     except OSError as error:
         raise UsageFault(f"{name} cannot be written: {error.strerror or error}") from None
+
+
+def put_in_place(path: Path, content: bytes, dress: Callable[[int], None]) -> None:
+    """Make a file of *content* beside *path*, let *dress* give its descriptor mode and owner, and move it to *path*.
+
+    It is on the disk before it takes the name. Raises OSError, and then *path* is as it was.
+    """
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:60]}.", delete=False) as out:
+        try:
+            out.write(content)
+            out.flush()
+            dress(out.fileno())
+            os.fsync(out.fileno())
+            Path(out.name).replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                Path(out.name).unlink()
+            raise
