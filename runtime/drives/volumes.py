@@ -27,7 +27,8 @@ from .magazine import Magazine, fault_of
 class VolumesDrive:
     """A magazine's drive for one session. See :class:`~.base.Drive` for the life cycle.
 
-    *clock* and *new_id* give the times and identifiers that new labels and indexes bear.
+    *clock* and *new_id* give the times and identifiers that new labels and indexes bear; *elapsed* counts seconds
+    from any start.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class VolumesDrive:
         pool: str | None = None,
         on_index: OnIndex,
         clock: Callable[[], str] = times.now_text,
+        elapsed: Callable[[], float] = time.monotonic,
         new_id: Callable[[], str] = ids.new_id,
     ) -> None:
         self.name = name
@@ -48,6 +50,7 @@ class VolumesDrive:
         self._pool = pool
         self._on_index = on_index
         self._clock = clock
+        self._elapsed = elapsed
         self._new_id = new_id
         self._session: Session | None = None
         self._agent = ""
@@ -63,7 +66,7 @@ class VolumesDrive:
         """Lock the folder, prove the end of its last volume, recover a torn tail (see :class:`~.base.Drive`)."""
         self._session, self._agent, self._record_bytes = session, agent, plan_record
         self._ledger = Ledger(session)
-        self._began = time.monotonic()
+        self._began = self._elapsed()
         least = LABEL_BYTES + plan_record + END
         if self._capacity is not None and self._capacity < least:
             raise DriveFault(
@@ -90,7 +93,7 @@ class VolumesDrive:
         total = len(record)
         cartridge = self._cartridge or self._next_volume()
         if not self._fits(total):
-            self._finish(time.monotonic() - self._began)
+            self._finish(self._elapsed() - self._began)
             cartridge = self._next_volume()
             if not self._fits(total):
                 raise self._fault_too_small(total)

@@ -93,6 +93,7 @@ def write(folder: Path) -> None:
         drive = VolumesDrive(
             "D", folder, capacity=CAPACITY, on_index=lambda told: None, new_id=lambda: next(volumes),
             clock=lambda number=number, minute=minute: f"2025-11-20T{number:02d}:{next(minute):02d}:00.000Z",
+            elapsed=itertools.count(0.0, 0.001).__next__,
         )  # fmt: skip
         drive.mount(of, agent="A1", plan_record=RECORD)
         run(drive, of, crash=number == 3)
