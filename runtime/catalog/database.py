@@ -1,15 +1,13 @@
-"""The catalog's database: opened, checked, and used in transactions whose every failure is a CatalogFault.
+"""The catalog's database over SQLAlchemy: for questions, and for all that is not a file of SQLite's.
 
-SQLite by default; several processes may use one catalog at a time: every change is one short transaction that takes
-the write lock at its beginning, and waits for its turn. Connections live as long as one transaction, so that a catalog
-which was replaced by a rebuilt one is seen by whoever comes next.
+Every failure is a CatalogFault. This module imports SQLAlchemy; a run with a catalog in a file never does.
 """
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
@@ -21,16 +19,34 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.pool import NullPool, StaticPool
 
 from ..faults import CatalogFault, Fault
-from . import schema
+from .facts import Row
+from .link import busy_or_broken, damaged
+from .sqlite import BUSY_SECONDS, PRAGMAS
 
-BUSY_SECONDS = 30
 MEMORY_URL = "sqlite://"
 
-_REBUILD = "remake it from the volumes: tcc catalog rebuild FOLDER…"
+
+class AlchemyLink:
+    """One connection of SQLAlchemy in one transaction; see :class:`~.link.Link`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """What a SELECT finds."""
+        return [dict(row) for row in self._connection.execute(sa.text(sql), values or {}).mappings()]
+
+    def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Run a statement once, or once a row of values."""
+        self._connection.execute(sa.text(sql), values or None)
+
+    def tables(self) -> set[str]:
+        """The names of all tables."""
+        return set(sa.inspect(self._connection).get_table_names())
 
 
 class Database:
-    """One catalog's database. ``name`` is how messages call it; it never shows a password."""
+    """One catalog's database; see :class:`~.link.Links`. ``name`` never shows a password."""
 
     def __init__(self, url: sa.URL, name: str) -> None:
         self.name = name
@@ -45,33 +61,38 @@ class Database:
             ) from None
 
     @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """A connection that sees one state of the catalog."""
-        with self._lock, self.faults("read"), self.engine.connect() as connection, connection.begin():
+    def asking(self) -> Iterator[Connection]:
+        """A connection of SQLAlchemy that sees one state of the catalog."""
+        with self._lock, self._faults("read"), self.engine.connect() as connection, connection.begin():
             yield connection
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
-        """A connection that holds the write lock; committed at the end, rolled back on any exception."""
-        with self._lock, self.faults("written"), self.engine.connect() as connection:
-            connection.execution_options(tapechain_write=True)
-            with connection.begin():
-                yield connection
+    def reading(self) -> Iterator[AlchemyLink]:
+        """A link that sees one state of the catalog."""
+        with self.asking() as connection:
+            yield AlchemyLink(connection)
 
     @contextmanager
-    def faults(self, what: str) -> Iterator[None]:
+    def writing(self) -> Iterator[AlchemyLink]:
+        """A link that holds the write lock; committed at the end, rolled back on any exception."""
+        with self._lock, self._faults("written"), self.engine.connect() as connection:
+            connection.execution_options(tapechain_write=True)
+            with connection.begin():
+                yield AlchemyLink(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
         """Turn what a database or its contents can do wrong into a CatalogFault."""
         try:
             yield
         except Fault:
             raise
         except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
-            busy = "locked" in str(error) or "busy" in str(error)
-            raise CatalogFault(
-                f"the catalog {self.name} cannot be {what}: {_words(error)}",
-                safe="the volumes do not depend on the catalog",
-                todo="another command holds it: wait for its end" if busy else f"mend the cause, or {_REBUILD}",
-            ) from None
+            raise busy_or_broken(self.name, what, _words(error)) from None
         except (
             sa.exc.SQLAlchemyError,
             sqlite3.Error,
@@ -83,74 +104,13 @@ class Database:
         ) as error:
             raise damaged(self.name, _words(error)) from None
 
-    def prepare(self, *, create: bool) -> None:
-        """Check the schema's version, or make the tables where there is no catalog yet and *create* allows it."""
-        if create:
-            with self.writing() as connection:
-                tables = sa.inspect(connection).get_table_names()
-                if not tables:
-                    schema.metadata.create_all(connection)
-                    connection.execute(schema.version.insert().values(version=schema.VERSION))
-        with self.reading() as connection:
-            tables = sa.inspect(connection).get_table_names()
-            if schema.version.name not in tables:
-                raise CatalogFault(
-                    f"{self.name} is not a catalog of tapechain", safe="it was not changed", todo="name another catalog"
-                )
-            found = list(connection.execute(sa.select(schema.version.c.version)).scalars())
-            if len(found) == 1 and isinstance(found[0], int) and found[0] != schema.VERSION:
-                newer = found[0] > schema.VERSION
-                raise CatalogFault(
-                    f"the catalog {self.name} has version {found[0]}; this tcc works with version {schema.VERSION}",
-                    safe="it was not changed",
-                    todo="use the newer tcc that wrote it" if newer else _REBUILD,
-                )
-            missing = sorted(set(schema.metadata.tables) - set(tables))
-            if len(found) != 1 or missing:
-                raise damaged(self.name, f"it lacks {', '.join(missing)}" if missing else "it states no version")
 
-    def close(self) -> None:
-        """Close every connection."""
-        self.engine.dispose()
-
-
-def open_database(where: str | os.PathLike[str], *, create: bool) -> Database:
-    """Open the catalog at a path or a database URL; make it (and its folder) when *create* says so and there is none.
-
-    Raises CatalogFault: no catalog there, not a catalog, another version, damaged.
-    """
+def open_database(where: str | os.PathLike[str], *, immutable: bool = False) -> Database:
+    """The database at a path or URL; *immutable*: an SQLite file is read as it lies there. Raises CatalogFault."""
     url, name = parse_where(where)
-    if url.get_backend_name() == "sqlite" and url.database:
-        path = Path(url.database)
-        try:
-            if create:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            elif not path.is_file():
-                raise CatalogFault(
-                    f"there is no catalog at {path}",
-                    todo=f"name the plan (--plan FILE) or the catalog (--catalog URL) that you mean, or {_REBUILD}",
-                )
-        except OSError as error:
-            raise CatalogFault(f"the catalog {path} cannot be opened: {error.strerror}") from None
-        if not create and not _may_write(path):
-            url = url.set(database=f"file:{quote(str(path))}?immutable=1", query={"uri": "true"})
-    database = Database(url, name)
-    try:
-        database.prepare(create=create)
-    except BaseException:
-        database.close()
-        raise
-    return database
-
-
-def _may_write(path: Path) -> bool:
-    """Whether SQLite may make its own files beside the database, which it needs to read it.
-
-    In a folder that we cannot write (a read-only medium, another's state folder) it reads the file as it lies there.
-    With a log beside it that would not be all of it: then SQLite is left to say so.
-    """
-    log = path.with_name(f"{path.name}-wal")
-    return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
+    if immutable:
+        url = url.set(database=f"file:{quote(str(url.database))}?immutable=1", query={"uri": "true"})
+    return Database(url, name)
 
 
 def parse_where(where: str | os.PathLike[str]) -> tuple[sa.URL, str]:
@@ -171,13 +131,6 @@ def parse_where(where: str | os.PathLike[str]) -> tuple[sa.URL, str]:
     return url, url.render_as_string(hide_password=True)
 
 
-def damaged(name: str, why: str) -> CatalogFault:
-    """The fault of a catalog that cannot be believed."""
-    return CatalogFault(
-        f"the catalog {name} is damaged: {why}", safe="the volumes hold everything that a catalog knows", todo=_REBUILD
-    )
-
-
 def _engine(url: sa.URL, *, memory: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
         return sa.create_engine(url, poolclass=NullPool)
@@ -188,7 +141,7 @@ def _engine(url: sa.URL, *, memory: bool) -> Engine:
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
         # The driver's own transactions start too late for us: they are begun by hand below.
         connection.isolation_level = None
-        for pragma in ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL", "cell_size_check=ON"):
+        for pragma in PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @sa.event.listens_for(engine, "begin")

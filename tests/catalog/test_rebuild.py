@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ ONLY_A_RUN_KNOWS = {"sessions": {"reported"}, "objects": {"error"}, "copies": {"
 
 def rows(path: Path, *, all_columns: bool = False) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table, sorted."""
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         tables = [r[0] for r in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         out = {}
         for table in tables:

@@ -1,0 +1,142 @@
+"""A catalog in an SQLite file, over the standard library's driver.
+
+Several processes may use one catalog at a time: every change is one short transaction that takes the write lock at its
+beginning, and waits for its turn. Connections live as long as one transaction, so that a catalog which was replaced by
+a rebuilt one is seen by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..faults import CatalogFault, Fault
+from .facts import Row
+from .link import REBUILD, busy_or_broken, damaged
+
+BUSY_SECONDS = 30
+
+#: The driver's own transactions start too late for us; nothing that a catalog's file says of itself is trusted.
+PRAGMAS = ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL", "cell_size_check=ON")
+
+
+class SqliteLink:
+    """One connection in one transaction; see :class:`~.link.Link`."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        """What a SELECT finds."""
+        cursor = self._connection.execute(sql, values or {})
+        names = [column[0] for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
+        """Run a statement once, or once a row of values."""
+        if values is None or isinstance(values, Mapping):
+            self._connection.execute(sql, values or {})
+        else:
+            self._connection.executemany(sql, values)
+
+    def tables(self) -> set[str]:
+        """The names of all tables."""
+        return {str(row["name"]) for row in self.rows("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+class SqliteFile:
+    """The catalog in the file *path*; see :class:`~.link.Links`. *name* is how messages call it."""
+
+    def __init__(self, path: Path, name: str, *, immutable: bool = False) -> None:
+        self.name = name
+        self._where = f"file:{quote(str(path))}{'?immutable=1' if immutable else ''}"
+
+    @contextmanager
+    def reading(self) -> Iterator[SqliteLink]:
+        """A link that sees one state of the catalog."""
+        with self._faults("read"), self._connected() as connection:
+            connection.execute("BEGIN")
+            yield SqliteLink(connection)
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteLink]:
+        """A link that holds the write lock; committed at the end, rolled back on any exception."""
+        with self._faults("written"), self._connected() as connection:
+            # Kept in the file once set; it cannot be set inside a transaction, and a reader must never need to write.
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            yield SqliteLink(connection)
+            connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Nothing is open between transactions."""
+
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
+        connection = sqlite3.connect(self._where, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        try:
+            for pragma in PRAGMAS:
+                connection.execute(f"PRAGMA {pragma}")
+            yield connection
+        finally:
+            connection.close()  # takes back what was not committed
+
+    @contextmanager
+    def _faults(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except Fault:
+            raise
+        except sqlite3.OperationalError as error:
+            raise busy_or_broken(self.name, what, _words(error)) from None
+        except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, OSError) as error:
+            raise damaged(self.name, _words(error)) from None
+
+
+def make_room(path: Path, *, create: bool) -> bool:
+    """Make the folder of a catalog that is to be made; whether the file must be read as it lies there.
+
+    Raises CatalogFault where there is no catalog and none is to be made.
+    """
+    try:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.is_file():
+            raise CatalogFault(
+                f"there is no catalog at {path}",
+                todo=f"name the plan (--plan FILE) or the catalog (--catalog URL) that you mean, or {REBUILD}",
+            )
+        return not create and not _may_write(path)
+    except OSError as error:
+        raise CatalogFault(f"the catalog {path} cannot be opened: {error.strerror}") from None
+
+
+def file_of(where: str) -> Path | None:
+    """The SQLite file that *where* (a path or a URL) names, absolute; None for another database, or one in memory."""
+    if "://" not in where:
+        return Path(where).absolute()
+    for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
+        place = where.removeprefix(scheme)
+        if place not in {where, "", ":memory:"} and "?" not in place and "%" not in place:
+            return Path(place).absolute()
+    return None
+
+
+def _may_write(path: Path) -> bool:
+    """Whether SQLite may make its own files beside the database, which it needs to read it.
+
+    In a folder that we cannot write (a read-only medium, another's state folder) it reads the file as it lies there.
+    With a log beside it that would not be all of it: then SQLite is left to say so.
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
+
+
+def _words(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return text[0] if text else type(error).__name__
