@@ -18,6 +18,7 @@ help:  ## list the targets
 $(VENV)/.run: pyproject.toml tools/make-venv
 	@PYTHON="$(PYTHON)" tools/make-venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@$(BIN)/python -m compileall -q dsl compiler runtime cli  # as pip does for a package that is not editable
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.run

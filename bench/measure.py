@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import json
 import os
 import platform
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+import tapechain
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,13 @@ def run(contender: Contender) -> Sample:
         return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
     finally:
         contender.clean()
+
+
+def compile_ours() -> None:
+    """Compile our modules to bytecode, as an installed package's are: an editable checkout's may not be."""
+    root = Path(tapechain.__file__).parent
+    for package in ("dsl", "compiler", "runtime", "cli"):
+        compileall.compile_dir(root / package, quiet=2)
 
 
 def alternate(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Sample]]:

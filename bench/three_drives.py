@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import measure
 from measure import Contender, alternate, compare, write
 from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Ring, Source, dumps, fingerprint_of
 
@@ -110,6 +111,7 @@ def main() -> None:
     options = parser.parse_args()
     if shutil.disk_usage(options.folder).free < 5 * options.bytes:
         raise SystemExit(f"{options.folder} has no room for four times {options.bytes} bytes")
+    measure.compile_ours()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="tapechain-bench-") as made:
         folder = Path(made)
         fill(folder / "input", options.bytes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +34,8 @@ def put_in_place(path: Path, content: bytes, dress: Callable[[int], None]) -> No
 
     It is on the disk before it takes the name. Raises OSError, and then *path* is as it was.
     """
+    import tempfile
+
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:60]}.", delete=False) as out:
         try:
             out.write(content)

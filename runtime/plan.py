@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import types
 import typing
@@ -221,6 +220,8 @@ def dumps(plan: CompiledPlan) -> str:
 def fingerprint_of(plan: CompiledPlan) -> str:
     """SHA-256 (hex) over the document without ``fingerprint`` and ``base``: two plans that run alike share it."""
     document = {k: v for k, v in to_json(plan).items() if k not in {"fingerprint", "base"}}
+    import hashlib  # loads a library of its own, which a run of a compiled plan does not need
+
     return hashlib.sha256(json.dumps(document, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import socket
+import os
 from collections.abc import Iterator
 
 from .faults import UsageFault
@@ -78,7 +78,7 @@ def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
 
 def _elsewhere(plan: CompiledPlan) -> Iterator[str]:
     """``host`` of something that is not this machine."""
-    here = _HERE | {socket.gethostname()}
+    here = _HERE | {os.uname().nodename}
     address = {host.name: host.address if host.address is not None else host.name for host in plan.hosts}
     parts = [("source", s.name, s.host) for s in plan.sources]
     parts += [("drive", d.name, d.host) for d in plan.drives]

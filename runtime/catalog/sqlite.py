@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from ..faults import CatalogFault, Fault
 from .facts import Row
@@ -54,7 +53,8 @@ class SqliteFile:
 
     def __init__(self, path: Path, name: str, *, immutable: bool = False) -> None:
         self.name = name
-        self._where = f"file:{quote(str(path))}{'?immutable=1' if immutable else ''}"
+        self._where = f"{path.as_uri()}?immutable=1" if immutable else str(path)
+        self._uri = immutable
 
     @contextmanager
     def reading(self) -> Iterator[SqliteLink]:
@@ -78,7 +78,7 @@ class SqliteFile:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._where, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+        connection = sqlite3.connect(self._where, uri=self._uri, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             for pragma in PRAGMAS:
                 connection.execute(f"PRAGMA {pragma}")

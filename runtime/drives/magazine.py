@@ -6,7 +6,6 @@ import errno
 import fcntl
 import os
 import re
-import secrets
 from pathlib import Path
 from typing import Final
 
@@ -158,7 +157,7 @@ class Magazine:
             except OSError as error:
                 if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
                     raise
-        temporary = f".{name}.{secrets.token_hex(8)}.new"
+        temporary = f".{name}.{os.urandom(8).hex()}.new"
         return os.open(temporary, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, _MODE, dir_fd=self.fd), temporary
 
 

@@ -27,5 +27,5 @@ def seconds_of_time(text: str) -> int:
     """The whole second of Unix time that *text* says. Raises ValueError where it is none."""
     if _TIME.fullmatch(text) is None:
         raise ValueError(f"not a time: {text!r}")
-    moment = datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    moment = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(seconds=1)

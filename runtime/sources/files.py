@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import tempfile
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -125,6 +124,8 @@ class FilesSource:
             os.close(read_end)
             os.close(write_end)
             raise sources.fault(source, f"there is no GNU tar here ({error})", todo="install GNU tar") from None
+        import tempfile
+
         with tempfile.TemporaryFile() as listing:
             if names is not None:
                 listing.write(names)
