@@ -174,21 +174,22 @@ class _Run:
     def _writer(self, agent: Agent, base: Path, open_drive: ev.OpenDrive) -> DriveWriter:
         """The writer of one agent. A drive that discards is essential only to a source that no drive stores."""
         drive = self._drives[agent.drive]
-        rings = [buffer.ring for buffer in agent.buffers]
-        return DriveWriter(
+        writer = DriveWriter(
             agent,
             open_drive(
                 self._with_capacity(drive),
                 base=base,
                 on_index=lambda index: self._events.put(ev.VolumeIndexed(drive.name, index)),
             ),
-            [(self._rings[ring], self._facts[ring]) for ring in rings],
             self._events,
             session=self._session,
             record_bytes=self._plan.record,
-            essential=[self._stores(agent.drive) or not self._facts[ring].drives for ring in rings],
             started=self._started,
         )
+        for buffer in agent.buffers:
+            essential = self._stores(agent.drive) or not self._facts[buffer.ring].drives
+            writer.attach(self._rings[buffer.ring], essential=essential)
+        return writer
 
     def _with_capacity(self, drive: Drive) -> Drive:
         """A drive that states no capacity has its pool's."""
@@ -222,20 +223,15 @@ class _Run:
 
     def _begin(self) -> None:
         """Open the gates: sources that no drive would store are skipped, the others are read."""
-        skipped: dict[int, Ending] = {}
         for ring_id, reader in self._readers.items():
             if self._ending_early or self._stop.signal is not None:
-                skipped[ring_id] = self._not_read()
+                reader.skip(self._not_read())
             elif self._rings[ring_id].abandoned:
-                skipped[ring_id] = Ending("failed", error="not read: none of its drives can be written")
-            else:
-                continue
-            reader.skip(skipped[ring_id])
-        without = frozenset(self._facts[ring_id].id for ring_id in skipped)
+                reader.skip(Ending("failed", error="not read: none of its drives can be written"))
         for writer in self._writers.values():
-            writer.go(without)
-        for ring_id, reader in self._readers.items():
-            if ring_id not in skipped:
+            writer.go()
+        for reader in self._readers.values():
+            if reader.ending is None:
                 reader.thread.start()
 
     def _attend(self, done: Callable[[], bool]) -> None:
@@ -324,7 +320,7 @@ class _Run:
             if reader.thread.ident is None and reader.ending is None:
                 reader.skip(self._not_read())
         for writer in self._writers.values():
-            writer.go(writer.skipped)
+            writer.go()
         for thread in [r.thread for r in self._readers.values()] + [w.thread for w in self._writers.values()]:
             while thread.ident is not None and thread.is_alive():
                 thread.join(_SLEEP_SECONDS)

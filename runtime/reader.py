@@ -51,8 +51,10 @@ class SourceReader:
         self.ring.cancel()
 
     def skip(self, ending: Ending) -> None:
-        """Instead of starting the thread: the source is not read at all."""
-        self._finish(ending)
+        """Instead of starting the thread: the source is not read at all, and no drive hears of its object."""
+        self.ending = ending
+        self.state = ending.status
+        self.ring.end()
 
     def close(self) -> None:
         """After the thread's end (or instead of its start): give descriptors back."""
@@ -75,13 +77,11 @@ class SourceReader:
             ending = Ending("failed", error=f"internal error ({type(error).__name__}: {error})")
         if ending.status != "whole" and self._held is not None:
             self._publish(last=False)
-        self._finish(ending)
-        self._events.put(SourceDone(self.facts.source, ending))
-
-    def _finish(self, ending: Ending) -> None:
-        self.ending = ending
+        self.ring.finish(self.facts, ending)
+        self.ring.end()
         self.state = ending.status
-        self.ring.end(ending)
+        self.ending = ending
+        self._events.put(SourceDone(self.facts.source, ending))
 
     def _read(self) -> Ending:
         source = self._open(self._cancel)
@@ -135,9 +135,9 @@ class SourceReader:
         slot, count = self._held
         self._held = None
         total = seal(slot, self.facts, self.records, count, last=last)
+        self.ring.publish(self.facts, self.records, total, count)
         self.records += 1
         self.bytes += count
-        self.ring.publish(total, count)
 
     def _waiter(self, fd: int) -> Callable[[], None]:
         """A function that blocks until *fd* can be read, and raises :class:`Called` once the source is called off."""

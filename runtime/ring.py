@@ -1,9 +1,10 @@
 """Rings: buffer memories with one writer, many readers, whole records, fixed memory and backpressure.
 
 A ring is ``depth`` slots of ``record`` bytes in one anonymous mapping, made before the run starts and never
-enlarged. It carries one object. The *writer* (the source's reader thread) fills slots in order; each *reader* (a
-drive's writer thread) takes every record at its own pace; a slot is free again when the slowest reader that has not
-left has passed it.
+enlarged. It carries the records of one object, or of many, one after another or among each other: each slot says of
+which object its record is, and the endings of objects travel in their order with the records. The *writer* (the thread
+that reads a source or a medium) fills slots in order; each *reader* (a drive's writer thread, a target's) takes every
+record at its own pace; a slot is free again when the slowest reader that has not left has passed it.
 
 Ownership
     A slot belongs to the writer from :meth:`Ring.claim` to :meth:`Ring.publish`, then to all readers alike, which only
@@ -25,11 +26,12 @@ Lock order
     ``publish``, ``peek``, ``release`` and a ``claim`` that need not wait take no lock at all.
 
 Life cycle
-    created → readers attach → the writer claims and publishes, readers peek and release → the writer ends the ring with
-    an :class:`~.model.Ending` exactly once → readers drain it and leave → closed, when no thread uses it any more. A
-    reader may leave at any time (its drive failed): its slots are free at once. When no *essential* reader is left the
-    ring is *abandoned*: ``claim`` returns None, and the writer has only to end it. ``cancel`` has the same effect, from
-    any thread; what is published by then is still drained.
+    created → readers attach → the writer claims and publishes, and finishes each object with its
+    :class:`~.model.Ending`; readers peek and release, and see the endings → the writer ends the ring exactly once →
+    readers drain it and leave → closed, when no thread uses it any more. An object begins with its first record, or
+    with its ending when it has none. A reader may leave at any time (its drive failed): its slots are free at once.
+    When no *essential* reader is left the ring is *abandoned*: ``claim`` returns None, and the writer has only to
+    finish and to end. ``cancel`` has the same effect, from any thread; what is published by then is still drained.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from __future__ import annotations
 import mmap
 import threading
 
-from .model import Ending
+from .model import Ending, ObjectFacts, Session
 
 
 class Doorbell:
@@ -81,10 +83,14 @@ class Doorbell:
                 self._sleep.release()
 
 
+#: Stands in slots that were never published.
+_NOTHING = ObjectFacts("", "", "stream", Session("", 0, "", "", ""))
+
+
 class RingReader:
     """One reader's position in a ring. All methods but :attr:`taken` belong to the reader's own thread."""
 
-    __slots__ = ("_ring", "bell", "essential", "left", "taken")
+    __slots__ = ("_ring", "_seen", "bell", "essential", "left", "taken")
 
     def __init__(self, ring: Ring, bell: Doorbell, essential: bool) -> None:
         self._ring = ring
@@ -92,6 +98,7 @@ class RingReader:
         self.essential = essential
         self.left = False
         self.taken = 0
+        self._seen = 0
 
     @property
     def available(self) -> int:
@@ -99,20 +106,36 @@ class RingReader:
         return self._ring.published - self.taken
 
     def worth_waking(self, *, patient: bool) -> bool:
-        """Whether there is enough to do: half a ring of records for a *patient* reader, else one; or the end."""
-        return self.available >= (self._ring.enough if patient else 1) or self._ring.ending is not None
+        """Whether there is enough to do: half a ring of records for a *patient* reader, else one; or an ending."""
+        ring = self._ring
+        return (
+            ring.published - self.taken >= (ring.enough if patient else 1)
+            or self._seen < len(ring.endings)
+            or ring.ended
+        )
+
+    def ended(self) -> tuple[ObjectFacts, Ending] | None:
+        """The next object whose ending is due: all records before it are taken. Each is returned once."""
+        endings = self._ring.endings
+        if self._seen < len(endings):
+            position, item, ending = endings[self._seen]
+            if position <= self.taken:
+                self._seen += 1
+                return item, ending
+        return None
 
     @property
-    def ending(self) -> Ending | None:
-        """How the object ended, once its last record has been taken; None before that."""
-        ending = self._ring.ending  # before `published`: no record follows an ending
-        return ending if ending is not None and self.taken == self._ring.published else None
+    def over(self) -> bool:
+        """Whether nothing will come any more: the ring has ended, its records are taken, its endings seen."""
+        ring = self._ring
+        # `ended` is looked at first: neither record nor ending follows it.
+        return ring.ended and self.taken == ring.published and self._seen == len(ring.endings)
 
-    def peek(self) -> tuple[memoryview, int, int]:
-        """The oldest record that is not taken: its bytes, its sequence, its payload's size. Needs ``available``."""
+    def peek(self) -> tuple[memoryview, ObjectFacts, int, int]:
+        """The oldest record that is not taken: its bytes, object, sequence, payload's size. Needs ``available``."""
         ring = self._ring
         slot = self.taken % ring.depth
-        return ring.slots[slot][: ring.totals[slot]], self.taken, ring.payloads[slot]
+        return ring.slots[slot][: ring.totals[slot]], ring.items[slot], ring.sequences[slot], ring.payloads[slot]
 
     def release(self) -> None:
         """Done with the record that :meth:`peek` returned: wake the writer if it sleeps and half the ring is free."""
@@ -127,9 +150,10 @@ class RingReader:
 
 
 class Ring:
-    """``depth`` slots of ``record_bytes`` for one object; see the module's description.
+    """``depth`` slots of ``record_bytes``; see the module's description.
 
-    ``published`` counts records since the start, which is also the sequence of the next one.
+    ``published`` counts records since the start. ``endings``: objects that ended, each with the count of records
+    published before.
     """
 
     def __init__(self, depth: int, record_bytes: int) -> None:
@@ -145,8 +169,11 @@ class Ring:
         whole.release()
         self.totals = [0] * depth
         self.payloads = [0] * depth
+        self.sequences = [0] * depth
+        self.items: list[ObjectFacts] = [_NOTHING] * depth
         self.published = 0
-        self.ending: Ending | None = None
+        self.endings: list[tuple[int, ObjectFacts, Ending]] = []
+        self.ended = False
         self.space = Doorbell()
         self._claimed = 0
         self._cancelled = False
@@ -185,7 +212,7 @@ class Ring:
         A ring with only readers that are not *essential* (drives that discard) is abandoned.
         """
         with self._lock:
-            if self.published or self.ending is not None:
+            if self.published or self.endings or self.ended:
                 raise RuntimeError("a reader attaches before the first record is published")
             reader = RingReader(self, bell, essential)
             self._readers = (*self._readers, reader)
@@ -216,27 +243,36 @@ class Ring:
                 self.space.wait()
         return None
 
-    def publish(self, total_bytes: int, payload_bytes: int) -> None:
-        """Give the oldest claimed slot, which holds a record of *total_bytes*, to the readers."""
+    def publish(self, item: ObjectFacts, sequence: int, total_bytes: int, payload_bytes: int) -> None:
+        """Give the oldest claimed slot, which holds record *sequence* of *item*, to the readers."""
         if self.published >= self._claimed:
             raise RuntimeError("only a claimed slot can be published")
         slot = self.published % self.depth
         self.totals[slot] = total_bytes
         self.payloads[slot] = payload_bytes
+        self.sequences[slot] = sequence
+        self.items[slot] = item
         self.published += 1
         for reader in self._readers:
             bell = reader.bell
             if bell.armed and (not bell.patient or self.published - reader.taken >= self.enough):
                 bell.ring()
 
-    def end(self, ending: Ending) -> None:
-        """No record follows. Slots that are claimed but not published are dropped. Exactly once."""
+    def finish(self, item: ObjectFacts, ending: Ending) -> None:
+        """No record of *item* follows. Once for each object that began; the object may have had no record."""
+        self.endings.append((self.published, item, ending))
+        self._ring_all()
+
+    def end(self) -> None:
+        """Nothing follows. Slots that are claimed but not published are dropped. Exactly once."""
         with self._lock:
-            if self.ending is not None:
+            if self.ended:
                 raise RuntimeError("a ring ends once")
-            self.ending = ending
-            readers = self._readers
-        for reader in readers:
+            self.ended = True
+        self._ring_all()
+
+    def _ring_all(self) -> None:
+        for reader in self._readers:
             reader.bell.ring()
 
     # ---------------------------------------------------------------- after all threads

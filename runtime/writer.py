@@ -8,48 +8,32 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Final
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
 from .faults import DriveFault, Fault, Place
-from .model import CopyResult, ObjectFacts, Session
+from .kinds import Order
+from .model import CopyResult, Session
 from .plan import Agent
-from .ring import Doorbell, Ring, RingReader
-
-#: How long a drive's thread waits for half a ring of records before one record is enough to wake it. To wake a thread
-#: costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
-_PATIENCE_SECONDS: Final = 0.01
-
-
-@dataclass(slots=True)
-class Feed:
-    """One buffer of the agent: its view of a ring, and the object that the ring carries."""
-
-    reader: RingReader
-    facts: ObjectFacts
-    begun: bool = False
+from .ring import Ring
+from .taking import Taking
 
 
 class DriveWriter:
     """Writes one drive from its agent's buffers.
 
-    Life: constructed (attached to its rings) → its thread is started: mounts → waits for :meth:`go` → writes until
-    every ring has ended → closes → posts ``WriterDone``. ``go`` names the sources that are not read at all.
+    Life: constructed → attached to its rings → its thread is started: mounts → waits for :meth:`go` → writes until
+    every ring has ended → closes → posts ``WriterDone``.
     """
 
     def __init__(
         self,
         agent: Agent,
         drive: DrivePort,
-        rings: Sequence[tuple[Ring, ObjectFacts]],
         events: SimpleQueue[Event],
         *,
         session: Session,
         record_bytes: int,
-        essential: Sequence[bool],
         started: float,
     ) -> None:
         self.thread = threading.Thread(target=self._run, name=f"drive {agent.drive}")
@@ -57,21 +41,20 @@ class DriveWriter:
         self.drive = drive
         self.state: DriveState = "mounting"
         self.fault: Fault | None = None
-        self._bell = Doorbell()
-        self._feeds = [
-            Feed(ring.attach(self._bell, essential=must), facts)
-            for (ring, facts), must in zip(rings, essential, strict=True)
-        ]
+        self._order: Order = agent.order
+        self._taking = Taking(drive)
         self._events = events
         self._session = session
         self._record_bytes = record_bytes
         self._started = started
         self._gate = threading.Event()
-        self.skipped: frozenset[str] = frozenset()
 
-    def go(self, skipped: frozenset[str]) -> None:
-        """All drives are mounted or have failed: write what comes. Objects in *skipped* (identifiers) do not come."""
-        self.skipped = skipped
+    def attach(self, ring: Ring, *, essential: bool, without: frozenset[str] = frozenset()) -> None:
+        """One more buffer, in the order of their declaration. Objects in *without* (identifiers) are passed over."""
+        self._taking.attach(ring, essential=essential, without=without)
+
+    def go(self) -> None:
+        """All drives are mounted or have failed: write what comes."""
         self._gate.set()
 
     # ---------------------------------------------------------------- the thread
@@ -84,79 +67,18 @@ class DriveWriter:
             self.state = "writing"
             self._events.put(Mounted(self.agent.drive, tuple(notes)))
             self._gate.wait()
-            self._write()
+            self._taking.take_all(self._order)
             self.state = "closing"
             results = self.drive.close(self._seconds)
             self.state = "done"
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and go on
             results = self._fail(self._fault_of(error))
-        for feed in self._feeds:
-            feed.reader.leave()
+        self._taking.leave()
         self._events.put(WriterDone(self.agent.drive, results))
 
     @property
     def _seconds(self) -> float:
         return time.monotonic() - self._started
-
-    def _write(self) -> None:
-        feeds = []
-        for feed in self._feeds:
-            if feed.facts.id in self.skipped:
-                feed.reader.leave()
-            else:
-                feeds.append(feed)
-        if self.agent.order == "object":
-            for feed in feeds:
-                self._drain([feed])
-        else:
-            self._drain(feeds)
-
-    def _drain(self, feeds: list[Feed]) -> None:
-        """Take records from *feeds*, one from each in turn, until all of them have ended."""
-        while feeds:
-            progress = False
-            for feed in feeds:
-                if feed.reader.available:
-                    self._take(feed)
-                    progress = True
-                elif feed.reader.ending is not None:
-                    self._end(feed)
-                    feeds = [other for other in feeds if other is not feed]
-                    progress = True
-                    break
-            if not progress:
-                self._sleep(feeds)
-
-    def _sleep(self, feeds: list[Feed]) -> None:
-        """Block until there is a record or an ending: a moment for half a ring of records, then for any."""
-        bell = self._bell
-        for patient, seconds in ((True, _PATIENCE_SECONDS), (False, None)):
-            bell.arm(patient=patient)
-            if any(feed.reader.worth_waking(patient=patient) for feed in feeds):
-                bell.disarm()
-                return
-            if bell.wait(seconds):
-                return
-
-    def _take(self, feed: Feed) -> None:
-        if not feed.begun:
-            feed.begun = True
-            self.drive.begin(feed.facts)
-        record, sequence, payload_bytes = feed.reader.peek()
-        try:
-            self.drive.write(record, feed.facts.id, sequence, payload_bytes)
-        finally:
-            record.release()
-        feed.reader.release()
-
-    def _end(self, feed: Feed) -> None:
-        ending = feed.reader.ending
-        assert ending is not None
-        if not feed.begun:
-            feed.begun = True
-            self.drive.begin(feed.facts)
-        self.drive.end(feed.facts.id, ending)
-        feed.reader.leave()
 
     # ---------------------------------------------------------------- faults
 
@@ -164,8 +86,7 @@ class DriveWriter:
         """Leave the rings before anything else: nobody waits for a drive that has failed."""
         self.fault = fault
         self.state = "failed"
-        for feed in self._feeds:
-            feed.reader.leave()
+        self._taking.leave()
         self._events.put(DriveFailed(self.agent.drive, fault))
         try:
             return self.drive.abandon(fault, self._seconds)

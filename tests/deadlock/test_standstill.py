@@ -23,12 +23,13 @@ from tapechain.runtime.control import Stop
 from tapechain.runtime.events import NoObserver, Snapshot
 from tapechain.runtime.faults import UsageFault
 from tapechain.runtime.media.ids import new_id
-from tapechain.runtime.model import Ending, RunReport, Session
+from tapechain.runtime.model import ObjectFacts, RunReport, Session
 from tapechain.runtime.plan import CompiledPlan
 from tapechain.runtime.preflight import refuse_unrunnable
 from tapechain.runtime.ring import Doorbell, Ring, RingReader
 
 DEPTH = 2
+ITEM = ObjectFacts(new_id(), "any", "stream", Session(new_id(), 1, "p", "f", "2026-01-01T00:00:00.000Z"))
 #: More records than a ring holds, so that no object hides in its buffer.
 RECORDS = DEPTH + 2
 
@@ -193,10 +194,10 @@ def finishes(drawn: Drawn, turn: random.Random, depth: int) -> bool:
 
     try:
         while True:
-            sources = [s for s, ring in rings.items() if ring.ending is None and (not left[s] or ring.free > 0)]
-            takers = [r for a in range(len(agents)) for r in attended(a) if r.available or r.ending is not None]
+            sources = [s for s, ring in rings.items() if not ring.ended and (not left[s] or ring.free > 0)]
+            takers = [r for a in range(len(agents)) for r in attended(a) if r.available or r.over]
             if not sources and not takers:
-                return all(ring.ending is not None for ring in rings.values())
+                return all(ring.ended for ring in rings.values())
             mover = turn.choice([*sources, *takers])
             if isinstance(mover, RingReader):
                 if mover.available:
@@ -206,10 +207,10 @@ def finishes(drawn: Drawn, turn: random.Random, depth: int) -> bool:
                     mover.leave()
             elif left[mover]:
                 assert rings[mover].claim() is not None
-                rings[mover].publish(512, 0)
+                rings[mover].publish(ITEM, 0, 512, 0)
                 left[mover] -= 1
             else:
-                rings[mover].end(Ending("whole"))
+                rings[mover].end()
     finally:
         for ring in rings.values():
             ring.close()
@@ -274,18 +275,18 @@ class Watch(NoObserver):
 
     def _counters(self) -> list[object]:
         readers = [[(r.taken, r.left) for r in own] for own in self.agents.values()]
-        return [readers, *((r.published, r._claimed, r.ending) for r in self.rings)]
+        return [readers, *((r.published, r._claimed, r.ended, len(r.endings)) for r in self.rings)]
 
     def _stands_still(self) -> bool:
         """Every thread has said that it is about to sleep; while they were asked no counter moved; and by the counters
         none of them has anything to do. So whoever still looks for the last time finds nothing."""
         before = self._counters()
-        live = [ring for ring in self.rings if ring.ending is None]
+        live = [ring for ring in self.rings if not ring.ended]
         if not all(ring.space.armed and ring.free < ring.enough for ring in live):
             return False
         for (bell, own), by_object in zip(self.agents.items(), self.by_object, strict=True):
             attended = [reader for reader in own if not reader.left][: 1 if by_object else None]
-            if any(reader.available or reader.ending is not None for reader in attended):
+            if any(reader.worth_waking(patient=False) for reader in attended):
                 return False
             if attended and not bell.armed:
                 return False

@@ -222,20 +222,21 @@ def test_interleave_is_fair(plan_of, memory_drive) -> None:
     writer = DriveWriter(
         agent,
         drive,
-        list(zip(rings, facts, strict=True)),
         events,
         session=session,
         record_bytes=65536,
-        essential=[True] * 3,
         started=0.0,
     )
+    for ring in rings:
+        writer.attach(ring, essential=True)
     for ring, fact in zip(rings, facts, strict=True):
         for n in range(8):
             slot = ring.claim()
             assert slot is not None
-            ring.publish(seal(slot, fact, n, 64000, last=n == 7), 64000)
-        ring.end(Ending("whole"))
-    writer.go(frozenset())
+            ring.publish(fact, n, seal(slot, fact, n, 64000, last=n == 7), 64000)
+        ring.finish(fact, Ending("whole"))
+        ring.end()
+    writer.go()
     writer.thread.start()
     writer.thread.join(20)
     names = [drive.facts[i].source for i in drive.order]

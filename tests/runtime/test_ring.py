@@ -9,12 +9,15 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from tapechain.runtime.model import Ending
+from tapechain.runtime.media.ids import new_id
+from tapechain.runtime.model import Ending, ObjectFacts, Session
 from tapechain.runtime.ring import Doorbell, Ring
 
 pytestmark = pytest.mark.timeout(60)
 RECORD = 512
 WHOLE = Ending("whole")
+ITEM = ObjectFacts(new_id(), "one", "stream", Session(new_id(), 1, "p", "f", "2026-01-01T00:00:00.000Z"))
+OTHER = ObjectFacts(new_id(), "other", "stream", ITEM.session)
 
 
 class RingModel(RuleBasedStateMachine):
@@ -28,7 +31,11 @@ class RingModel(RuleBasedStateMachine):
         self.essential = list(readers)
         self.taken = [0 for _ in readers]
         self.here = set(range(len(readers)))
-        self.written: list[bytes] = []
+        self.written: list[tuple[bytes, ObjectFacts, int]] = []
+        self.sequences = {ITEM.id: 0, OTHER.id: 0}
+        #: endings with the count of records before them, and how many of them each reader has seen
+        self.finished: list[tuple[int, ObjectFacts]] = []
+        self.seen = [0 for _ in readers]
         self.claimed: list[bytes] = []
         self.cancelled = False
         self.ended = False
@@ -55,11 +62,19 @@ class RingModel(RuleBasedStateMachine):
         self.claimed.append(data)
 
     @precondition(lambda self: self.claimed and not self.ended)
-    @rule()
-    def publish(self) -> None:
+    @rule(item=st.sampled_from([ITEM, OTHER]))
+    def publish(self, item: ObjectFacts) -> None:
         data = self.claimed.pop(0)
-        self.ring.publish(len(data), len(data))
-        self.written.append(data)
+        sequence = self.sequences[item.id]
+        self.sequences[item.id] += 1
+        self.ring.publish(item, sequence, len(data), len(data) // 2)
+        self.written.append((data, item, sequence))
+
+    @precondition(lambda self: not self.ended)
+    @rule(item=st.sampled_from([ITEM, OTHER]))
+    def finish(self, item: ObjectFacts) -> None:
+        self.ring.finish(item, WHOLE)
+        self.finished.append((len(self.written), item))
 
     @precondition(lambda self: self.here)
     @rule(data=st.data())
@@ -68,12 +83,24 @@ class RingModel(RuleBasedStateMachine):
         reader = self.readers[i]
         assert reader.available == len(self.written) - self.taken[i]
         if reader.available:
-            record, sequence, payload_bytes = reader.peek()
-            assert (bytes(record), sequence) == (self.written[self.taken[i]], self.taken[i])
-            assert payload_bytes == len(record)
+            record, item, sequence, payload_bytes = reader.peek()
+            assert (bytes(record), item, sequence) == self.written[self.taken[i]]
+            assert payload_bytes == len(record) // 2
             record.release()
             reader.release()
             self.taken[i] += 1
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def see(self, data: st.DataObject) -> None:
+        """An ending comes when all records before it are taken, and once."""
+        i = data.draw(st.sampled_from(sorted(self.here)))
+        found = self.readers[i].ended()
+        if self.seen[i] < len(self.finished) and self.finished[self.seen[i]][0] <= self.taken[i]:
+            assert found == (self.finished[self.seen[i]][1], WHOLE)
+            self.seen[i] += 1
+        else:
+            assert found is None
 
     @precondition(lambda self: self.here)
     @rule(data=st.data())
@@ -91,7 +118,7 @@ class RingModel(RuleBasedStateMachine):
     @precondition(lambda self: not self.ended)
     @rule()
     def end(self) -> None:
-        self.ring.end(WHOLE)
+        self.ring.end()
         self.ended = True
 
     @invariant()
@@ -104,8 +131,10 @@ class RingModel(RuleBasedStateMachine):
         expected = max((len(self.written) - self.taken[i] for i in self.here), default=0)
         assert self.ring.fill == expected <= self.ring.depth
         for i in self.here:
-            finished = self.ended and self.taken[i] == len(self.written)
-            assert self.readers[i].ending == (WHOLE if finished else None)
+            done = self.taken[i] == len(self.written) and self.seen[i] == len(self.finished)
+            assert self.readers[i].over == (self.ended and done)
+            news = self.taken[i] < len(self.written) or self.seen[i] < len(self.finished) or self.ended
+            assert self.readers[i].worth_waking(patient=False) == news
 
     def teardown(self) -> None:
         if hasattr(self, "ring"):
@@ -145,11 +174,12 @@ def writer(ring: Ring, count: int) -> Callable[[], None]:
                 break
             slot[:8] = n.to_bytes(8, "big")
             if held:
-                ring.publish(8, 8)
+                ring.publish(ITEM, n - 1, 8, 8)
             held = True
         else:
-            ring.publish(8, 8)
-        ring.end(WHOLE)
+            ring.publish(ITEM, count - 1, 8, 8)
+        ring.finish(ITEM, WHOLE)
+        ring.end()
 
     return job
 
@@ -167,7 +197,7 @@ def reader(rings: list[Ring], seen: list[list[int]], leave_after: int | None = N
             for i in tuple(left):
                 view = views[i]
                 if view.available:
-                    record, sequence, _ = view.peek()
+                    record, _, sequence, _ = view.peek()
                     assert int.from_bytes(record, "big") == sequence == len(seen[i])
                     record.release()
                     seen[i].append(sequence)
@@ -178,13 +208,15 @@ def reader(rings: list[Ring], seen: list[list[int]], leave_after: int | None = N
                         for other in views:
                             other.leave()
                         return
-                elif view.ending is not None:
+                elif view.ended() is not None:
+                    progress = True
+                elif view.over:
                     view.leave()
                     left.remove(i)
                     progress = True
             if not progress:
                 bell.arm()
-                if any(views[i].available or views[i].ending is not None for i in left):
+                if any(views[i].worth_waking(patient=False) for i in left):
                     bell.disarm()
                 else:
                     bell.wait()
@@ -239,7 +271,7 @@ def test_writer_overtaken_on_its_way_to_sleep_does_not_sleep(before: bool) -> No
     def fill() -> None:
         for _ in range(50):
             assert ring.claim() is not None
-            ring.publish(1, 1)
+            ring.publish(ITEM, 0, 1, 1)
 
     in_threads(fill, seconds=10)
     assert ring.published == 50
@@ -252,23 +284,23 @@ def test_reader_overtaken_on_its_way_to_sleep_does_not_sleep(before: bool, ends:
 
     def news() -> None:
         if ends:
-            ring.end(WHOLE)
+            ring.end()
         else:
             ring.claim()
-            ring.publish(1, 1)
+            ring.publish(ITEM, 0, 1, 1)
 
     bell = Interrupted(news, before=before)
     view = ring.attach(bell)
 
     def wait_as_a_writer_does() -> None:
         bell.arm()
-        if view.available or view.ending is not None:
+        if view.available or view.over:
             bell.disarm()
         else:
             bell.wait()
 
     in_threads(wait_as_a_writer_does, seconds=10)
-    assert view.available or view.ending
+    assert view.available or view.over
 
 
 def test_one_thread_waits_on_many_rings() -> None:
@@ -340,15 +372,15 @@ def test_misuse_is_told() -> None:
         Ring(1, RECORD)
     ring = Ring(2, RECORD)
     with pytest.raises(RuntimeError, match="claimed"):
-        ring.publish(1, 1)
+        ring.publish(ITEM, 0, 1, 1)
     ring.attach(Doorbell())
     ring.claim()
-    ring.publish(1, 1)
+    ring.publish(ITEM, 0, 1, 1)
     with pytest.raises(RuntimeError, match="before the first"):
         ring.attach(Doorbell())
-    ring.end(WHOLE)
+    ring.end()
     with pytest.raises(RuntimeError, match="once"):
-        ring.end(WHOLE)
+        ring.end()
     ring.close()
 
 
@@ -361,7 +393,7 @@ def test_patient_reader_is_woken_by_half_a_ring_and_not_before(depth: int) -> No
     for count in range(1, depth):  # the last slot is the one that a source holds back
         assert not view.worth_waking(patient=True) or count > 1
         ring.claim()
-        ring.publish(1, 1)
+        ring.publish(ITEM, 0, 1, 1)
         assert bell.armed is (count < ring.enough)
         if not bell.armed:
             assert view.worth_waking(patient=True) and bell.wait(0)
@@ -376,9 +408,9 @@ def test_patient_reader_is_woken_by_the_end_and_an_impatient_one_by_one_record()
     patient.arm(patient=True)
     impatient.arm()
     ring.claim()
-    ring.publish(1, 1)
+    ring.publish(ITEM, 0, 1, 1)
     assert patient.armed and not impatient.armed and impatient.wait(0)
     assert [view.worth_waking(patient=True) for view in views] == [False, False]
-    ring.end(WHOLE)
+    ring.end()
     assert not patient.armed and patient.wait(0)
     assert [view.worth_waking(patient=True) for view in views] == [True, True]

@@ -1,0 +1,122 @@
+"""Taking records from rings: the loop that a drive's writer and a target share, on the thread that owns it.
+
+A feed is one buffer: a reader of a ring, and which objects of that ring are passed over. Objects begin with their first
+record; what comes is handed to a :class:`Consumer` in the order in which the ring brings it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from .kinds import Order
+from .model import Ending, ObjectFacts
+from .ring import Doorbell, Ring, RingReader
+
+#: How long a drive's thread waits for half a ring of records before one record is enough to wake it. To wake a thread
+#: costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
+PATIENCE_SECONDS: Final = 0.01
+
+
+class Consumer(Protocol):
+    """Who takes records. All methods are called on one thread; what they raise ends the taking."""
+
+    def begin(self, facts: ObjectFacts) -> None:
+        """Records of this object will come, or its end."""
+
+    def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
+        """One whole record. The view is valid only during the call."""
+
+    def end(self, object_id: str, ending: Ending) -> None:
+        """No record of that object follows."""
+
+
+@dataclass(slots=True, eq=False)
+class Feed:
+    """One buffer. ``without``: objects (identifiers) that are passed over; ``item``: the last record's object."""
+
+    reader: RingReader
+    without: frozenset[str] = frozenset()
+    item: ObjectFacts | None = None
+    wanted: bool = False
+
+
+class Taking:
+    """The feeds of one thread and the bell that it sleeps on."""
+
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer = consumer
+        self._bell = Doorbell()
+        self._feeds: list[Feed] = []
+        self._begun: set[str] = set()
+
+    def attach(self, ring: Ring, *, essential: bool, without: frozenset[str] = frozenset()) -> None:
+        """One more buffer, in the order of their declaration; before any record is published."""
+        self._feeds.append(Feed(ring.attach(self._bell, essential=essential), without))
+
+    def leave(self) -> None:
+        """Leave all rings at once, from the thread that takes. Idempotent."""
+        for feed in self._feeds:
+            feed.reader.leave()
+
+    def take_all(self, order: Order) -> None:
+        """Take what comes until every ring has ended; blocks. With *order* ``object`` one buffer after another."""
+        if order == "object":
+            for feed in self._feeds:
+                self._drain([feed])
+        else:
+            self._drain(list(self._feeds))
+
+    def _drain(self, feeds: list[Feed]) -> None:
+        """Take records from *feeds*, one from each in turn, until all of them are over."""
+        while feeds:
+            progress = False
+            for feed in feeds:
+                reader = feed.reader
+                while (ended := reader.ended()) is not None:
+                    self._end(feed, *ended)
+                    progress = True
+                if reader.available:
+                    self._take(feed)
+                    progress = True
+                elif reader.over:
+                    reader.leave()
+                    feeds = [other for other in feeds if other is not feed]
+                    progress = True
+                    break
+            if not progress:
+                self._sleep(feeds)
+
+    def _sleep(self, feeds: list[Feed]) -> None:
+        """Block until there is a record or an ending: a moment for half a ring of records, then for any."""
+        bell = self._bell
+        for patient, seconds in ((True, PATIENCE_SECONDS), (False, None)):
+            bell.arm(patient=patient)
+            if any(feed.reader.worth_waking(patient=patient) for feed in feeds):
+                bell.disarm()
+                return
+            if bell.wait(seconds):
+                return
+
+    def _take(self, feed: Feed) -> None:
+        record, item, sequence, payload_bytes = feed.reader.peek()
+        try:
+            if item is not feed.item:
+                self._turn_to(feed, item)
+            if feed.wanted:
+                self._consumer.write(record, item.id, sequence, payload_bytes)
+        finally:
+            record.release()
+        feed.reader.release()
+
+    def _turn_to(self, feed: Feed, item: ObjectFacts) -> None:
+        feed.item = item
+        feed.wanted = item.id not in feed.without
+        if feed.wanted and item.id not in self._begun:
+            self._begun.add(item.id)
+            self._consumer.begin(item)
+
+    def _end(self, feed: Feed, item: ObjectFacts, ending: Ending) -> None:
+        self._turn_to(feed, item)
+        if feed.wanted:
+            self._consumer.end(item.id, ending)
