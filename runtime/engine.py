@@ -164,6 +164,8 @@ class _Run:
             source=source.name,
             kind=source.kind,
             session=self._session,
+            compress="zstd" if source.compress else None,
+            encrypt="age" if source.encrypt else None,
             drives=tuple(drive for drive in drives if self._stores(drive)),
         )
 

@@ -22,6 +22,15 @@ def refuse_unrunnable(plan: CompiledPlan) -> None:
             safe="nothing was opened, read or written",
             todo="take these out of the plan, or run it with a version that knows them",
         )
+    if any(source.compress or source.encrypt for source in plan.sources):
+        from .codec.recipients import faults
+
+        for wrong_codec in faults(plan):
+            raise UsageFault(
+                f"the plan cannot be run: {wrong_codec}",
+                safe="nothing was opened, read or written",
+                todo="mend it in the plan; `age-keygen -y` gives a key's recipient",
+            )
     for wrong_order in _standstills(plan):
         raise UsageFault(
             f"the plan would wait for ever: {wrong_order}",
@@ -43,10 +52,6 @@ def _standstills(plan: CompiledPlan) -> Iterator[str]:
 
 def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
     for source in plan.sources:
-        if source.compress is not None:
-            yield f"source {source.name}: compress"
-        if source.encrypt:
-            yield f"source {source.name}: encrypt"
         if source.level != "full":
             yield f'source {source.name}: level = "{source.level}"'
     for drive in plan.drives:

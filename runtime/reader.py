@@ -8,8 +8,6 @@ published as it is.
 
 from __future__ import annotations
 
-import os
-import select
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -19,10 +17,10 @@ from .faults import Fault
 from .media.record import HEADER_BYTES, seal
 from .model import Ending, ObjectFacts
 from .ring import Ring
-from .sources.base import Called, Cancel, OpenSource
+from .sources.base import Called, Cancel, ReadableSource
 
 #: ``open`` of a reader: begins to read the source, raises a SourceFault.
-Opener = Callable[[Cancel], OpenSource]
+Opener = Callable[[Cancel], ReadableSource]
 
 
 class SourceReader:
@@ -91,14 +89,13 @@ class SourceReader:
         finally:
             source.close()
 
-    def _copy(self, source: OpenSource) -> Ending:
+    def _copy(self, source: ReadableSource) -> Ending:
         room = self.ring.record_bytes - HEADER_BYTES
-        wait = self._waiter(source.fd) if source.waits else None
         while True:
             slot = self.ring.claim()
             if slot is None:
                 raise Called
-            count = self._fill(source.fd, slot, wait)
+            count = self._fill(source.read, slot)
             if count == room:
                 self._held = (slot, count)
                 continue
@@ -109,19 +106,12 @@ class SourceReader:
                 self._publish(last=True)
             return ending
 
-    def _fill(self, fd: int, slot: memoryview, wait: Callable[[], None] | None) -> int:
+    def _fill(self, read: Callable[[memoryview], int], slot: memoryview) -> int:
         """Read until the slot is full or the source ends; publish the record held back at the first byte behind it."""
         count = 0
         view = slot[HEADER_BYTES:]
         while len(view):
-            if wait is not None:
-                wait()
-            elif self._cancel.reason is not None:
-                raise Called
-            try:
-                got = os.readv(fd, [view])
-            except BlockingIOError:
-                continue
+            got = read(view)
             if got == 0:
                 break
             if self._held is not None:
@@ -138,20 +128,6 @@ class SourceReader:
         self.ring.publish(self.facts, self.records, total, count)
         self.records += 1
         self.bytes += count
-
-    def _waiter(self, fd: int) -> Callable[[], None]:
-        """A function that blocks until *fd* can be read, and raises :class:`Called` once the source is called off."""
-        poll = select.poll()
-        poll.register(fd, select.POLLIN)
-        cancel_fd = self._cancel.fileno()
-        poll.register(cancel_fd, select.POLLIN)
-
-        def wait() -> None:
-            for ready, _ in poll.poll():
-                if ready == cancel_fd:
-                    raise Called
-
-        return wait
 
     def _called_off(self) -> Ending:
         reason = self._cancel.reason

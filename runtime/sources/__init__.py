@@ -6,18 +6,38 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..plan import Source
-from .base import Cancel, OpenSource
+from .base import Cancel, OpenSource, PlainSource, ReadableSource, Tap
 from .children import Children
 from .roots import OwnPath
 
 
 def open_source(
-    source: Source, *, base: Path, children: Children, cancel: Cancel, own: Sequence[OwnPath] = ()
-) -> OpenSource:
-    """Begin to read *source*. *base* is the plan's folder, *own* what the run writes and files sources leave out.
+    source: Source,
+    *,
+    base: Path,
+    children: Children,
+    cancel: Cancel,
+    own: Sequence[OwnPath] = (),
+    tap: Tap | None = None,
+) -> ReadableSource:
+    """Begin to read *source*: its bytes, shown to *tap*, then compressed and encrypted as it asks.
 
-    Raises :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
+    *base* is the plan's folder, *own* what the run writes and files sources leave out. Raises
+    :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
     """
+    inner = _open(source, base=base, children=children, cancel=cancel, own=own)
+    if not source.compress and not source.encrypt:
+        return PlainSource(inner, cancel=cancel, tap=tap)
+    from ..codec.encode import EncodedSource
+
+    try:
+        return EncodedSource(inner, source, children=children, cancel=cancel, tap=tap)
+    except BaseException:
+        inner.close()
+        raise
+
+
+def _open(source: Source, *, base: Path, children: Children, cancel: Cancel, own: Sequence[OwnPath]) -> OpenSource:
     if source.kind == "files":
         from .files import FilesSource
 

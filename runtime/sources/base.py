@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import select
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -35,6 +37,10 @@ class Cancel:
             os.close(fd)
 
 
+#: Sees every plain byte of a source once, in order, before it is compressed. The view is valid only during the call.
+Tap = Callable[[memoryview], None]
+
+
 class Called(Exception):
     """Raised inside a source that waits when it is called off."""
 
@@ -59,6 +65,57 @@ class OpenSource(Protocol):
 
     def close(self) -> None:
         """Stop what still runs, reap it, close what is open. Idempotent, after success and failure alike."""
+
+
+class ReadableSource(OpenSource, Protocol):
+    """A source as a reader's thread has it: its bytes as they go into records."""
+
+    def read(self, view: memoryview) -> int:
+        """Fill the beginning of *view*; 0 at the end. Blocks; raises :class:`Called` when called off, or OSError."""
+
+
+class PlainSource:
+    """An open source whose bytes go into the records as they are."""
+
+    def __init__(self, inner: OpenSource, *, cancel: Cancel, tap: Tap | None = None) -> None:
+        self.waits = inner.waits
+        self.size = inner.size
+        self._inner = inner
+        self._cancel = cancel
+        self._tap = tap
+        self._poll = select.poll()
+        if inner.waits:
+            self._poll.register(inner.fd, select.POLLIN)
+            self._poll.register(cancel.fileno(), select.POLLIN)
+
+    @property
+    def fd(self) -> int:
+        """The descriptor that is read."""
+        return self._inner.fd
+
+    def read(self, view: memoryview) -> int:
+        """As :meth:`EncodedSource.read`: straight into *view*."""
+        while True:
+            if self.waits:
+                if any(ready == self._cancel.fileno() for ready, _ in self._poll.poll()):
+                    raise Called
+            elif self._cancel.reason is not None:
+                raise Called
+            try:
+                count = os.readv(self._inner.fd, [view])
+            except BlockingIOError:
+                continue
+            if count and self._tap is not None:
+                self._tap(view[:count])
+            return count
+
+    def finish(self) -> Ending:
+        """As the source's own."""
+        return self._inner.finish()
+
+    def close(self) -> None:
+        """As the source's own."""
+        self._inner.close()
 
 
 def fault(source: Source, message: str, *, todo: str = "") -> SourceFault:

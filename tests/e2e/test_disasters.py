@@ -275,13 +275,14 @@ def test_run_refuses_what_it_cannot_do_before_it_opens_anything(bench) -> None:
     bench.write(
         """
 plan later
-source home { files = "/etc/hostname"  compress = "zstd:3" }
+host far { address = "far.example" }
+source home { files = "/etc/hostname"  host = far }
 drive R1 { volumes = "media" }
 backup group b { agent a -> R1 { B1 <- home } }
 """
     )
     done = bench.tcc("run", "plan.tc")
-    assert done.code == 2 and "compress" in done.err and "home" in done.err
+    assert done.code == 2 and "host = far" in done.err and "home" in done.err
     assert not (bench.folder / "media").exists()
 
 

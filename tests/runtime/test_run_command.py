@@ -206,12 +206,12 @@ def test_dry_run_opens_nothing_and_says_all(plan_file) -> None:
 def test_plan_that_cannot_be_run_is_refused_before_anything_is_opened(plan_file) -> None:
     folder = plan_file(a="touch read")
     document = json.loads((folder / "p.plan.json").read_text())
-    document["sources"][0]["compress"] = "zstd"
+    document["sources"][0]["host"] = "far"
     (folder / "p.plan.json").write_text(json.dumps(document))
     before = sorted(folder.rglob("*"))
     for more in ([], ["--dry-run"]):
         run = tcc(folder, "run", "p.plan.json", "--state", "state", *more)
-        assert run.returncode == 2 and "source a: compress" in run.stderr
+        assert run.returncode == 2 and "source a: host = far" in run.stderr
     assert sorted(folder.rglob("*")) == before
 
 
