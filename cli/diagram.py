@@ -8,13 +8,25 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ..runtime.faults import EXIT_OK, UsageFault
+from ..runtime.faults import UsageFault
 from .options import define_option
-from .plans import load_plan
+from .picturing import (
+    AUTO,
+    annotate_option,
+    collapse_groups,
+    collapse_option,
+    focus_on,
+    focus_option,
+    link_option,
+    read_picture,
+    theme_option,
+)
 from .writing import write_whole
 
 if TYPE_CHECKING:
     from ..compiler.emit.colours import ThemeName
+    from ..compiler.emit.links import LinkTemplate
+    from ..compiler.emit.picture import Picture
     from ..runtime.plan import CompiledPlan
 
 #: What an output file's suffix asks for.
@@ -35,22 +47,37 @@ SUFFIXES: Final = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", "
     help="Where to: .svg, .png, .pdf, .dot or .mmd (Mermaid); - writes DOT to standard output. "
     "Default: night.tc gives night.svg.",
 )
-@click.option("--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="Its colours.")
+@focus_option
+@collapse_option
+@annotate_option
+@link_option
+@theme_option
 @define_option
-def diagram_command(file: str, output: str | None, theme: ThemeName, defines: dict[str, str]) -> int:
+def diagram_command(
+    *,
+    file: str,
+    output: str | None,
+    annotate: bool,
+    link: LinkTemplate | None,
+    focus: tuple[str, ...],
+    collapse: tuple[str, ...],
+    theme: ThemeName,
+    defines: dict[str, str],
+) -> int:
     """Draw the plan FILE (.tc, or compiled): sources, groups, agents with their buffers, drives, targets.
 
     Each daisy-chain has its own colour from its source to its last drive.
     """
     goal = output if output is not None else default_output(file)
     form = "dot" if goal == "-" else form_of(goal)
-    plan, _ = load_plan(file, defines)
-    picture = drawn(plan, form, theme)
+    whole, status = read_picture(file, defines, annotate=annotate, link=link)
+    picture = collapse_groups(focus_on(whole, focus), collapse)
+    document = drawn(picture, form, theme)
     if goal == "-":
-        sys.stdout.buffer.write(picture)  # UTF-8 whatever the terminal's encoding is: it is a document
+        sys.stdout.buffer.write(document)  # UTF-8 whatever the terminal's encoding is: it is a document
     else:
-        write_whole(Path(goal), picture)
-    return EXIT_OK
+        write_whole(Path(goal), document)
+    return status
 
 
 def default_output(file: str) -> str:
@@ -77,18 +104,22 @@ def form_of(output: str) -> str:
     return SUFFIXES[suffix]
 
 
-def drawn(plan: CompiledPlan, form: str, theme: ThemeName = "light") -> bytes:
-    """*plan* in *form*: ``dot``, ``mermaid`` (UTF-8 text), ``svg``, ``png`` or ``pdf``.
+def drawn(plan: CompiledPlan | Picture, form: str, theme: ThemeName = "light") -> bytes:
+    """*plan*, or a picture made from it, in *form*: ``dot``, ``mermaid`` (UTF-8 text), ``svg``, ``png`` or ``pdf``.
 
-    Raises :class:`UsageFault` where no Graphviz can draw. ``tcc compile --emit`` uses it too.
+    The groups of a large plan are collapsed; a picture is drawn as it is. Raises :class:`UsageFault` where no Graphviz
+    can draw. ``tcc compile --emit`` uses it too.
     """
+    from ..compiler.emit.picture import Picture, picture_of
+
+    picture = plan if isinstance(plan, Picture) else collapse_groups(picture_of(plan), (AUTO,), quiet=True)
     if form == "mermaid":
         from ..compiler.emit.mermaid import to_mermaid
 
-        return to_mermaid(plan).encode("utf-8")
+        return to_mermaid(picture).encode("utf-8")
     from ..compiler.emit.dot import to_dot
 
-    document = to_dot(plan, theme=theme)
+    document = to_dot(picture, theme=theme)
     if form == "dot":
         return document.encode("utf-8")
     from .drawing import FORMATS, render

@@ -6,16 +6,21 @@ import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE, UsageFault
 from .console import harmless, paint, print_json
+from .diagram import drawn, form_of
 from .options import define_option
+from .picturing import collapse_groups, collapse_option, theme_option
+from .writing import write_whole
 
 if TYPE_CHECKING:
     from ..compiler.differ_change import Change, Effect
+    from ..compiler.emit.colours import ThemeName
     from ..compiler.program import Compilation
     from ..runtime.plan import CompiledPlan
 
@@ -37,6 +42,7 @@ Examples:
   tcc diff old.tc new.tc                           worst first: - is a loss, + a gain, ~ neither
   git show main:night.tc | tcc diff - night.tc     what this branch changes
   tcc diff night.plan.json night.tc --json         what the compiled plan does not know yet
+  tcc diff old.tc new.tc -o changes.svg            also as a picture: + added, − removed, ~ changed
 
 \b
 Exit codes: 0 the plans come to the same, 1 they differ, 2 one of them cannot be read or has errors."""
@@ -46,8 +52,22 @@ Exit codes: 0 the plans come to the same, 1 they differ, 2 one of them cannot be
 @click.argument("old", metavar="OLD")
 @click.argument("new", metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+@click.option(
+    "-o", "--output", metavar="FILE", help="Also draw both plans in one picture: .svg, .png, .pdf, .dot or .mmd."
+)
+@collapse_option
+@theme_option
 @define_option
-def diff_command(old: str, new: str, as_json: bool, defines: dict[str, str]) -> int:
+def diff_command(
+    *,
+    old: str,
+    new: str,
+    as_json: bool,
+    output: str | None,
+    collapse: tuple[str, ...],
+    theme: ThemeName,
+    defines: dict[str, str],
+) -> int:
     """Say what changes from the plan OLD to the plan NEW: copies, sites, chains, requirements, sources, drives, memory.
 
     Each is a .tc or a compiled plan, one of them perhaps - (standard input). -D goes to each .tc that has a param of
@@ -57,8 +77,14 @@ def diff_command(old: str, new: str, as_json: bool, defines: dict[str, str]) -> 
 
     if old == new == "-":
         raise UsageFault("only one of the two plans can come from standard input")
+    form = form_of(output) if output is not None else ""
     before, after = _plans(old, new, defines)
     changes = diff(before, after)
+    if output is not None:
+        from ..compiler.emit.compare import compared
+
+        picture = collapse_groups(compared(before, after, changes), collapse)
+        write_whole(Path(output), drawn(picture, form, theme))
     if as_json:
         print_json(_document(before, after, changes))
     else:

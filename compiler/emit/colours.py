@@ -7,7 +7,10 @@ yellow, which is too faint for a line, and with one dark red more. The ninth cha
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import log2
 from typing import Final, Literal
+
+from .picture import Tone
 
 ThemeName = Literal["light", "dark"]
 
@@ -50,6 +53,17 @@ class Theme:
     faint: str
     hues: tuple[str, ...]
     tint: float
+    red: str
+    amber: str
+    green: str
+
+    def of_tone(self, tone: Tone | None) -> str:
+        """The colour of what is said in *tone*; codes and signs say the same without it."""
+        if tone in {"error", "removed"}:
+            return self.red
+        if tone in {"warning", "changed"}:
+            return self.amber
+        return self.green if tone == "added" else self.faint
 
 
 LIGHT: Final = Theme(
@@ -64,6 +78,9 @@ LIGHT: Final = Theme(
     faint="#5C6570",
     hues=_HUES_ON_LIGHT,
     tint=0.17,
+    red="#B3261E",
+    amber="#8A5A00",
+    green="#1A7F37",
 )
 DARK: Final = Theme(
     name="dark",
@@ -77,6 +94,9 @@ DARK: Final = Theme(
     faint="#A2ABB5",
     hues=_HUES_ON_DARK,
     tint=0.26,
+    red="#FF8A80",
+    amber="#F2C14E",
+    green="#57D180",
 )
 THEMES: Final[dict[ThemeName, Theme]] = {"light": LIGHT, "dark": DARK}
 
@@ -102,6 +122,19 @@ def stroke(number: int, theme: Theme) -> Stroke:
         width=1.8 + 0.9 * (wider % 3),
         tint=mixed(colour, theme.box, theme.tint),
     )
+
+
+def bundle_stroke(count: int, theme: Theme) -> Stroke:
+    """The stroke of *count* chains in one line: the more, the wider."""
+    return Stroke(theme.faint, "solid", min(7.0, 1.8 + 0.6 * log2(max(1, count))), theme.box)
+
+
+def tone_stroke(tone: Tone | None, theme: Theme) -> Stroke:
+    """The stroke of a line in a picture that compares: what is gone is dashed, what is the same is thin."""
+    if tone is None or tone == "note":
+        return Stroke(theme.edge, "solid", 1.3, theme.box)
+    colour = theme.of_tone(tone)
+    return Stroke(colour, "dashed" if tone == "removed" else "solid", 2.4, mixed(colour, theme.box, 0.6 * theme.tint))
 
 
 def mixed(colour: str, ground: str, share: float) -> str:

@@ -1,4 +1,4 @@
-"""The plan as a picture in Graphviz's language: like the patent's Figures 2 and 5.
+"""The plan as a picture in Graphviz's language: like the patent's Figures 1, 2, 4 and 5.
 
 The document holds every place and every line (``layout=nop2``: Graphviz only draws), so that all of its programs and
 versions give one picture. It still says what the plan says, ``D3 -> A124:B1``, ``A124:B1 -> R1``: with ``pos`` and
@@ -7,355 +7,393 @@ versions give one picture. It still says what the plan says, ``D3 -> A124:B1``, 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...runtime.kinds import encode_name
-from ...runtime.plan import Agent, Buffer, CompiledPlan, Drive, Target
-from .colours import THEMES, Stroke, Theme, ThemeName, stroke
+from ...runtime.plan import CompiledPlan, Drive, Target
+from .colours import THEMES, Stroke, Theme, ThemeName
+from .dot_canvas import Canvas
+from .dot_legend import draw_legend
 from .dot_text import Row, Span, label, number, port_name, spline, tooltip
-from .picture import BufferKey, Picture, picture_of
-from .picture_layout import Box, Layout, PlacedAgent, PlacedGroup, layout_of
+from .picture import BufferKey, Card, PartKey, Picture, Tone, picture_of
+from .picture_boxes import Box, Layout, PlacedAgent, PlacedGroup, PlacedHost
+from .picture_layout import layout_of
 from .picture_sizes import (
     FOOT,
     HEAD,
+    LINE,
     NAME_SIZE,
-    PAD,
     ROW,
     SMALL_SIZE,
-    TITLE,
     agent_notes,
     buffer_feed,
     drive_notes,
     group_title,
+    host_title,
     source_notes,
     target_notes,
 )
-from .picture_text import amount, selector_text, short
-from .picture_wires import ARROW_SIZE, straight, wires_of
-from .picture_words import Legend, legend_of
+from .picture_text import short, width_of
+from .picture_tips import agent_tip, buffer_tip, drive_tip, placed, source_tip, target_tip
+from .picture_wires import Wire, straight, wires_of
+from .picture_words import legend_of
 
 if TYPE_CHECKING:
     import graphviz
 
-#: Verdana is as wide as DejaVu Sans: text that one machine measured stays in its place where another shows the SVG.
-_FONT = "DejaVu Sans,Verdana,sans-serif"
 _STRAND_ARROW = 0.5
 
 
-def to_dot(plan: CompiledPlan, *, theme: ThemeName = "light", legend: bool = True) -> str:
-    """*plan* as a DOT document; with *legend*, the plan's name, sizes and chains stand below the picture.
+def to_dot(plan: CompiledPlan | Picture, *, theme: ThemeName = "light", legend: bool = True) -> str:
+    """*plan*, or a picture made from it, as a DOT document; with *legend*, its name, sizes and chains stand below.
 
     Any compiled plan can be drawn, also one that no compiler made. Never raises for what the plan says.
     """
-    return _Drawing(plan, THEMES[theme]).source(legend)
+    picture = plan if isinstance(plan, Picture) else picture_of(plan)
+    return _Drawing(picture, THEMES[theme]).source(legend)
 
 
-class _Drawing:
-    """Writes one document. Sizes are points; Graphviz wants y upwards and a box's width in inches."""
+class _Drawing(Canvas):
+    """Draws the parts of one plan."""
 
-    def __init__(self, plan: CompiledPlan, theme: Theme) -> None:
-        import graphviz
-
-        self._plan = plan
-        self._theme = theme
-        self._picture: Picture = picture_of(plan)
-        self._layout: Layout = layout_of(self._picture)
-        self._ids: dict[tuple[str, str, str], str] = {}
-        self._taken: set[str] = set()
-        self._rings = {r.id: r for r in plan.rings}
-        base = {"fontname": _FONT, "fontcolor": theme.ink}
-        self._graph = graphviz.Digraph(
-            self._id("plan", plan.plan),
-            graph_attr={
-                **base,
-                "layout": "nop2",
-                "outputorder": "nodesfirst",
-                "bgcolor": theme.paper,
-                "pad": "0.25",
-                "fontsize": number(NAME_SIZE),
-                "tooltip": tooltip(f"plan {plan.plan}"),
-                "label": "",
-            },
-            node_attr={**base, "fontsize": number(NAME_SIZE), "fixedsize": "true", "margin": "0", "penwidth": "1.2"},
-            edge_attr={"arrowsize": number(ARROW_SIZE), "label": ""},
-        )
+    def __init__(self, picture: Picture, theme: Theme) -> None:
+        super().__init__(picture, theme)
+        self._layout: Layout = layout_of(picture)
+        self._members: dict[str, list[PlacedAgent]] = {}
+        for agent in self._layout.agents.values():
+            self._members.setdefault(agent.agent.group, []).append(agent)
 
     def source(self, legend: bool) -> str:
         """The whole document."""
-        members: dict[str, list[PlacedAgent]] = {}
-        for agent in self._layout.agents.values():
-            members.setdefault(agent.agent.group, []).append(agent)
-        for placed in self._layout.groups:
-            self._group(placed, members[placed.group.name])
-        for name in self._layout.sources:
-            self._source(name)
-        for target in self._plan.targets:
+        layout, picture = self._layout, self.picture
+        frames = {placed.group.name: placed for placed in layout.groups}
+        framed: set[str] = set()
+        for number_, host in enumerate(layout.hosts):
+            if host.agents:
+                continue  # inside its group
+            with self.graph.subgraph(name=self._cluster("host", host.host, number_)) as frame:
+                self._host(frame, host)
+                for name in host.sources:
+                    self._source(frame, name)
+                for group in host.groups:
+                    self._group(frame, frames[group])
+            framed |= {*host.sources, *(f"group {g}" for g in host.groups)}
+        for placed_group in layout.groups:
+            if f"group {placed_group.group.name}" not in framed:
+                self._group(self.graph, placed_group)
+        for name in layout.sources:
+            if name not in framed:
+                self._source(self.graph, name)
+        for target in picture.plan.targets:
             self._target(target)
-        for drive, box in self._layout.idle:
-            self._tape(self._graph, self._id("drive", drive.name), drive.name, drive, box, unused=True)
+        for drive, box in layout.idle:
+            self._idle(drive, box)
         bottom = self._wires()
         if legend:
-            self._legend(legend_of(self._picture), bottom)
-        return str(self._graph.source)
+            left = min([0.0, *(c.left for c in layout.columns)])
+            right = max([0.0, *(c.right for c in layout.columns)])
+            draw_legend(self, legend_of(picture, right - left), left, bottom + 22.0)
+        return str(self.graph.source)
+
+    # ------------------------------------------------------------ frames
+
+    def _cluster(self, kind: str, name: str, number_: int | None = None) -> str:
+        ident = encode_name(name) if number_ is None else f"{encode_name(name)} {kind} {number_}"
+        return f"cluster_{ident}"
+
+    def _host(self, frame: graphviz.Digraph, placed_host: PlacedHost) -> None:
+        name = placed_host.host
+        host = self.picture.hosts.get(name)
+        address = f" at {host.address}" if host is not None and host.address is not None else ""
+        self.frame(frame, placed_host.box, ("host", name), host_title(name, host), f"host {name}{address}")
+
+    def _group(self, graph: graphviz.Digraph, placed_group: PlacedGroup) -> None:
+        group = placed_group.group
+        agents = self._members[group.name]
+        words = f"{group.kind} group {group.name}" + (f" of {group.of}" if group.of else "")
+        with graph.subgraph(name=self._cluster("group", group.name)) as frame:
+            self.frame(frame, placed_group.box, ("group", group.name), group_title(group), words)
+            own = {a.agent.name for a in agents}
+            inside: set[str] = set()
+            for number_, host in enumerate(self._layout.hosts):
+                if not host.agents or host.agents[0] not in own:
+                    continue
+                with frame.subgraph(name=self._cluster("host", host.host, number_)) as inner:
+                    self._host(inner, host)
+                    for name in host.agents:
+                        self._agent(inner, self._layout.agents[name])
+                inside |= set(host.agents)
+            for agent in agents:
+                if agent.agent.name not in inside:
+                    self._agent(frame, agent)
 
     # ------------------------------------------------------------ parts
 
-    def _group(self, placed: PlacedGroup, agents: list[PlacedAgent]) -> None:
-        group, box = placed.group, placed.box
-        kind, shown, of = group_title(group)
-        spans = (
-            self._faint(f"{kind} ", SMALL_SIZE + 1),
-            Span(shown, NAME_SIZE + 1, bold=True),
-            self._faint(f" {of}" if of else "", SMALL_SIZE + 1),
-        )
-        title = Box(box.x + PAD, box.y + 6, box.w - 2 * PAD, TITLE - 6)
-        x, y = title.centre
-        with self._graph.subgraph(name=f"cluster_{encode_name(group.name)}") as frame:
-            frame.attr(
-                label=label(title.w, title.h, [Row(title.h, spans)]),
-                lp=f"{number(x)},{number(-y)}",
-                lwidth=number(title.w / 72, 4),
-                lheight=number(title.h / 72, 4),
-                bb=f"{number(box.x)},{number(-box.bottom)},{number(box.right)},{number(-box.y)}",
-                style="rounded,filled",
-                fillcolor=self._theme.frame,
-                color=self._theme.edge,
-                tooltip=tooltip(f"{group.kind} group {group.name}" + (f" of {group.of}" if group.of else "")),
-            )
-            for agent in agents:
-                self._agent(frame, agent)
-
-    def _agent(self, frame: graphviz.Digraph, placed: PlacedAgent) -> None:
-        agent, box, theme = placed.agent, placed.box, self._theme
-        head = (Span(short(agent.name), NAME_SIZE, bold=True, lead=2), self._faint(agent_notes(agent), lead=2))
-        rows = [Row(HEAD - 1, head)]
+    def _agent(self, frame: graphviz.Digraph, placed_agent: PlacedAgent) -> None:
+        agent, box = placed_agent.agent, placed_agent.box
+        key: PartKey = ("agent", agent.name)
+        tone = self.picture.tones.get(key)
+        card = self.picture.cards.get(key)
+        if card is not None:
+            self._card(frame, self.id("agent", agent.name), box, card, key)
+            return
+        named = Span(self.sign(key) + short(agent.name), NAME_SIZE, bold=True, lead=2, colour=self.toned(tone))
+        rows = [Row(HEAD - 1, (named, self.faint(agent_notes(agent, framed=True), lead=2)))]
         for buffer in agent.buffers:
-            feed = buffer_feed(agent, buffer.feed, buffer.as_of)
+            part = ("buffer", agent.name, buffer.name)
+            marked = self.picture.tones.get(part)
+            feed = buffer_feed(self.picture, agent, buffer)
+            name = Span(self.sign(part) + short(buffer.name), NAME_SIZE, bold=True, lead=2, colour=self.toned(marked))
             rows.append(
                 Row(
                     ROW,
-                    (
-                        Span(short(buffer.name), NAME_SIZE, bold=True, lead=2),
-                        self._faint(feed, SMALL_SIZE + 1, lead=2),
-                    ),
+                    (name, self.faint(feed, SMALL_SIZE + 1, lead=2)),
                     port=port_name(buffer.name),
-                    ground=self._stroke((agent.name, buffer.name)).tint,
-                    tip=tooltip(self._buffer_words(agent, buffer)),
+                    ground=self._row_line((agent.name, buffer.name)).tint,
+                    tip=tooltip(buffer_tip(self.picture, agent, buffer)),
+                    link=self.picture.links.get(part, ""),
                 )
             )
-        rows.append(Row(FOOT - 1))
-        verb = "reads" if agent.role == "read" else "writes"
-        order = "one object after another" if agent.order == "object" else "records as they come"
-        ident = self._id("agent", agent.name)
-        self._node(
+        rows += [*self.remark_rows(key), Row(FOOT - 1)]
+        ident = self.id("agent", agent.name)
+        border, line = (self.theme.edge, 1) if tone is None else (self.toned(tone), 2)
+        self.node(
             frame,
             ident,
             box,
-            label=label(box.w, box.h, rows, border=theme.edge, ground=theme.box),
+            label=label(box.w, box.h, rows, border=border, ground=self.theme.box, line=line),
             shape="plain",
-            tooltip=tooltip(
-                f"agent {agent.name} {verb} drive {agent.drive}, {order}"
-                + (f", on host {agent.host}" if agent.host else "")
-                + (f", spool {agent.spool}" if agent.spool else "")
-            ),
+            tooltip=tooltip(agent_tip(self.picture, agent)),
+            **self.link(key),
         )
-        tape = self._id("drive", agent.drive, again=agent.name)
-        self._tape(frame, tape, agent.drive, self._picture.drives.get(agent.drive), placed.tape)
+        assert placed_agent.tape is not None
+        tape = self.id("drive", agent.drive, again=agent.name)
+        drive = self.picture.drives.get(agent.drive)
+        self._tape(frame, tape, agent.drive, drive, placed_agent.tape, notes=drive_notes(drive, agent))
         for buffer in agent.buffers:
-            self._strand(frame, placed, ident, tape, buffer.name)
+            self._strand(frame, placed_agent, ident, tape, buffer.name)
 
-    def _strand(self, frame: graphviz.Digraph, placed: PlacedAgent, ident: str, tape: str, buffer: str) -> None:
+    def _card(self, graph: graphviz.Digraph, ident: str, box: Box, card: Card, key: PartKey) -> None:
+        """One box for many parts."""
+        tone = self.picture.tones.get(key)
+        title = Span(card.title, NAME_SIZE, bold=True, lead=2, colour=self.toned(tone))
+        rows = [Row(HEAD - 1, (title,))]
+        rows += (Row(LINE, (self.faint(line, lead=2),)) for line in card.lines)
+        rows += self.remark_rows(key)
+        rows.append(Row(max(1.0, box.h - sum(row.height for row in rows) - 2)))
+        line = 1 if tone is None else 2
+        border = self.theme.faint if tone is None else self.toned(tone)
+        self.node(
+            graph,
+            ident,
+            box,
+            label=label(box.w, box.h, rows, border=border, ground=self.theme.box, line=line),
+            shape="plain",
+            tooltip=tooltip(placed(self.picture, key, card.words)),
+            **self.link(key),
+        )
+
+    def _strand(self, frame: graphviz.Digraph, placed_agent: PlacedAgent, ident: str, tape: str, buffer: str) -> None:
         """The line from a buffer's row down to the tape, or from the tape up to the row that it fills."""
-        line = self._stroke((placed.agent.name, buffer))
-        x, row, top = placed.strands[buffer], placed.rows[buffer], placed.tape.y
+        agent = placed_agent.agent
+        assert placed_agent.tape is not None
+        line = self._row_line((agent.name, buffer), strand=True)
+        x, row, top = placed_agent.strands[buffer], placed_agent.rows[buffer], placed_agent.tape.y
         port = f"{ident}:{port_name(buffer)}"
         tip = 10.0 * _STRAND_ARROW
-        attributes = {**self._pen(line), "arrowsize": number(_STRAND_ARROW)}
-        if placed.agent.role == "read":
+        attributes = {**self.pen(line), "arrowsize": number(_STRAND_ARROW)}
+        if agent.role == "read":
             attributes["pos"] = spline(straight((x, top), (x, row + tip)), tip=(x, row))
-            attributes["tooltip"] = tooltip(f"drive {placed.agent.drive} into {placed.agent.name}.{buffer}")
+            attributes["tooltip"] = tooltip(f"drive {agent.drive} into {agent.name}.{buffer}")
             frame.edge(tape, port, **attributes)
             return
         attributes |= {"dir": "both", "arrowtail": "dot"}
         attributes["pos"] = spline(straight((x, row + tip), (x, top - tip)), tip=(x, top), tail=(x, row))
-        attributes["tooltip"] = tooltip(f"{placed.agent.name}.{buffer} onto drive {placed.agent.drive}")
+        attributes["tooltip"] = tooltip(f"{agent.name}.{buffer} onto drive {agent.drive}")
         frame.edge(port, tape, **attributes)
 
+    def _idle(self, drive: Drive, box: Box) -> None:
+        """A drive that no agent uses, or the card of many."""
+        key = ("drive", drive.name)
+        card = self.picture.cards.get(key)
+        if card is not None:
+            self._card(self.graph, self.id("drive", drive.name), box, card, key)
+            return
+        unused = "" if self.picture.tones.get(key) in {"removed", "note"} else " · unused"
+        self._tape(
+            self.graph,
+            self.id("drive", drive.name),
+            drive.name,
+            drive,
+            box,
+            notes=drive_notes(drive) + unused,
+            unused=True,
+        )
+
     def _tape(
-        self, frame: graphviz.Digraph, ident: str, name: str, drive: Drive | None, box: Box, *, unused: bool = False
+        self,
+        frame: graphviz.Digraph,
+        ident: str,
+        name: str,
+        drive: Drive | None,
+        box: Box,
+        *,
+        notes: str,
+        unused: bool = False,
     ) -> None:
         """A cassette: its label above, a window with two reels, a second line below."""
-        theme = self._theme
-        notes = drive_notes(drive) + (" · unused" if unused else "")
+        theme, key = self.theme, ("drive", name)
+        tone = self.picture.tones.get(key)
         rows = (
-            Row(21, (Span(short(name), NAME_SIZE, bold=True),), centred=True),
+            Row(21, (Span(self.sign(key) + short(name), NAME_SIZE, bold=True, colour=self.toned(tone)),), centred=True),
             Row(20),
-            Row(19, (self._faint(notes),), centred=True),
+            Row(19, (self.faint(notes),), centred=True),
+            *self.remark_rows(key),
         )
-        dashed = unused or drive is None or drive.kind == "discard"
-        self._node(
+        dashed = unused or drive is None or drive.kind == "discard" or tone == "removed"
+        self.node(
             frame,
             ident,
             box,
-            label=label(box.w - 4, 60, rows),
+            label=label(box.w - 4, box.h - 4, rows),
             shape="box",
             style="rounded,filled,dashed" if dashed else "rounded,filled",
             fillcolor=theme.tape,
-            color=theme.faint,
-            tooltip=tooltip(_drive_words(name, drive)),
+            color=self.toned(tone) or theme.faint,
+            **({"penwidth": "2.2"} if tone is not None else {}),
+            tooltip=tooltip(drive_tip(self.picture, name, drive)),
+            **self.link(key),
         )
         x, y = box.centre[0], box.y + 32.0
         window = Box(x - 34, y - 9, 68, 18)
         plain = {"label": "", "color": theme.faint, "fillcolor": theme.reel, "penwidth": "0.9"}
-        self._node(frame, self._id("window", ident), window, shape="box", style="rounded,filled", **plain)
+        self.node(frame, self.id("window", ident), window, shape="box", style="rounded,filled", **plain)
         for reel, centre in enumerate((x - 23, x + 23), 1):
             disc = Box(centre - 4, y - 4, 8, 8)
-            self._node(frame, self._id(f"reel {reel}", ident), disc, shape="doublecircle", style="filled", **plain)
+            self.node(frame, self.id(f"reel {reel}", ident), disc, shape="doublecircle", style="filled", **plain)
 
-    def _source(self, name: str) -> None:
-        source, box = self._picture.sources[name], self._layout.sources[name]
-        line = stroke(self._picture.chain_of_source[name], self._theme)
-        shape = {"files": "folder", "stream": "note", "command": "component"}[source.kind]
-        what = ", ".join(source.files) or source.stream or " ".join(source.command[:1])
-        host = f" on host {source.host}" if source.host else ""
-        self._leaf(
-            "source",
-            name,
-            source_notes(source),
-            box,
-            line,
-            shape=shape,
-            words=f"source {name} ({source.kind}{host}): {what}",
-        )
+    def _source(self, graph: graphviz.Digraph, name: str) -> None:
+        source, box, key = self.picture.sources[name], self._layout.sources[name], ("source", name)
+        card = self.picture.cards.get(key)
+        if card is not None:
+            self._card(graph, self.id("source", name), box, card, key)
+            return
+        line = self.line(self.picture.chain_of_source[name], self.picture.tones.get(key))
+        shape = {"files": "folder", "stream": "note", "command": "component"}.get(source.kind, "box")
+        notes = source_notes(source, framed=True)
+        self._leaf(graph, key, notes, box, line, shape=shape, words=source_tip(self.picture, source))
 
     def _target(self, target: Target) -> None:
-        name = target.name
-        feed = self._picture.target_feeds.get(name)
-        line = self._stroke(feed) if feed is not None else Stroke(self._theme.faint, "solid", 1.0, self._theme.box)
-        what = target.files or target.stream or " ".join(target.command[:1])
-        words = f"target {name} ({target.kind}): {what}, from {target.feed or 'nothing'}"
-        self._leaf("target", name, target_notes(target), self._layout.targets[name], line, shape="folder", words=words)
+        name, key = target.name, ("target", target.name)
+        box, card = self._layout.targets[name], self.picture.cards.get(key)
+        if card is not None:
+            self._card(self.graph, self.id("target", name), box, card, key)
+            return
+        feed = self.picture.target_feeds.get(name)
+        tone = self.picture.tones.get(key)
+        chain = self.picture.chain_of_buffer[feed] if feed is not None else None
+        line = (
+            self.line(chain, tone)
+            if chain is not None
+            else Stroke(self.toned(tone) or self.theme.faint, "solid", 1.0, self.theme.box)
+        )
+        words = target_tip(self.picture, target)
+        self._leaf(self.graph, key, target_notes(target), box, line, shape="folder", words=words)
 
-    def _leaf(self, kind: str, name: str, notes: str, box: Box, line: Stroke, *, shape: str, words: str) -> None:
+    def _leaf(
+        self, graph: graphviz.Digraph, key: PartKey, notes: str, box: Box, line: Stroke, *, shape: str, words: str
+    ) -> None:
+        tone = self.picture.tones.get(key)
+        ink = self.toned(tone) if self.picture.compared or tone == "error" else ""
         rows = (
-            Row(18, (Span(short(name), NAME_SIZE, bold=True),), centred=True),
-            Row(15, (self._faint(notes),), centred=True),
+            Row(18, (Span(self.sign(key) + short(key[1]), NAME_SIZE, bold=True, colour=ink),), centred=True),
+            Row(15, (self.faint(notes),), centred=True),
+            *self.remark_rows(key),
         )
-        self._node(
-            self._graph,
-            self._id(kind, name),
+        self.node(
+            graph,
+            self.id(key[0], key[1]),
             box,
-            label=label(box.w - 12, 33, rows),
+            label=label(box.w - 12, box.h - 7, rows),
             shape=shape,
-            style="filled",
+            style="filled,dashed" if tone == "removed" else "filled",
             fillcolor=line.tint,
-            color=line.colour,
+            color=self.toned(tone) or line.colour,
+            **({"penwidth": "2.2"} if tone is not None else {}),
             tooltip=tooltip(words),
+            **self.link(key),
         )
+
+    # ------------------------------------------------------------ lines
+
+    def _row_line(self, key: BufferKey, *, strand: bool = False) -> Stroke:
+        tones = self.picture.tones
+        tone: Tone | None = tones.get(("buffer", *key))
+        if tone is None and strand:
+            tone = tones.get(("strand", *key))
+        return self.line(self.picture.chain_of_buffer[key], tone if self.picture.compared else None)
 
     def _wires(self) -> float:
         """All lines between columns. Returns the y below which there is nothing."""
         bottom = self._layout.bottom
-        for wire in wires_of(self._picture, self._layout):
-            line = stroke(wire.chain, self._theme)
+        wires = wires_of(self.picture, self._layout)
+        out_of = Counter(self._ends(w)[0] for w in wires)
+        into = Counter(self._ends(w)[1] for w in wires)
+        for number_, wire in enumerate(wires):
             bottom = max(bottom, *(y for _, y in wire.points))
-            tail = self._id("source", wire.source) if wire.source is not None else self._port(wire.tail)
-            head = self._id("target", wire.target) if wire.target is not None else self._port(wire.head)
-            start = wire.source if wire.source is not None else ".".join(wire.tail or ())
-            end = wire.target if wire.target is not None else ".".join(wire.head or ())
-            chain = self._picture.chain_names[wire.chain]
-            words = f"{start} → {end}" + (f" (chain of {chain})" if chain != start else "")
+            tail, head = self._ends(wire)
+            line = self.line(wire.chain, wire.tone, wire.count)
             pos = spline(wire.points, tip=wire.tip)
-            self._graph.edge(tail, head, pos=pos, tooltip=tooltip(words), **self._pen(line))
+            self.graph.edge(tail, head, pos=pos, tooltip=tooltip(self._wire_words(wire)), **self.pen(line))
+            if wire.count > 1 and (out_of[tail] == 1 or into[head] == 1):
+                self._count(number_, wire, near_head=out_of[tail] > 1)
         return bottom
 
-    def _legend(self, legend: Legend, bottom: float) -> None:
-        left = min([0.0, *(c.left for c in self._layout.columns)])
-        y = bottom + 22.0
-        for line, row in enumerate(legend.rows):
-            box = Box(left, y, legend.width, 17.0 if line else 22.0)
-            colour = stroke(row.chain, self._theme) if row.chain is not None else None
-            indent = 40.0 if colour else 0.0
-            spans = (
-                Span(row.head, NAME_SIZE - 2 if colour else NAME_SIZE + 2, bold=True),
-                self._faint(row.text, SMALL_SIZE if colour else SMALL_SIZE + 1, lead=2),
-            )
-            words_box = Box(left + indent, y, box.w - indent, box.h)
-            words = label(words_box.w, words_box.h, [Row(words_box.h, spans)])
-            self._node(
-                self._graph,
-                self._id("legend", str(line)),
-                words_box,
-                label=words,
-                shape="plain",
-                tooltip=tooltip(row.tooltip),
-            )
-            if colour is not None:
-                middle = box.centre[1]
-                ends = [self._id(f"legend {side}", str(line)) for side in ("from", "to")]
-                for x, end in zip((left, left + 30.0), ends, strict=True):
-                    self._node(self._graph, end, Box(x, middle, 0.72, 0.72), label="", shape="point", style="invis")
-                pos = spline(straight((left, middle), (left + 30.0, middle)))
-                self._graph.edge(*ends, pos=pos, dir="none", tooltip=tooltip(row.tooltip), **self._pen(colour))
-            y = box.bottom
+    def _wire_words(self, wire: Wire) -> str:
+        start = self._called("source", wire.source) if wire.source is not None else self._buffer_called(wire.tail)
+        end = self._called("target", wire.target) if wire.target is not None else self._buffer_called(wire.head)
+        if wire.count > 1:
+            return f"{wire.count} couplings: {start} → {end}"
+        if wire.chain < 0:
+            return f"{start} → {end}"
+        chain = self.picture.chain_names[wire.chain]
+        said = {"added": "new: ", "removed": "gone: "}.get(wire.tone or "", "")
+        return f"{said}{start} → {end}" + (f" (chain of {chain})" if chain != start else "")
 
-    # ------------------------------------------------------------ words, names, numbers
+    def _called(self, kind: str, name: str) -> str:
+        card = self.picture.cards.get((kind, name))
+        return card.title if card is not None else name
 
-    def _buffer_words(self, agent: Agent, buffer: Buffer) -> str:
-        feed = selector_text(buffer.feed, buffer.as_of) if agent.role == "read" else buffer.feed
-        words = f"buffer {agent.name}.{buffer.name} ← {feed}"
-        ring = self._rings.get(buffer.ring)
-        if ring is None:
-            return words
-        return (
-            f"{words}; ring {ring.id}: {ring.depth} × {amount(self._plan.record)}, shared by {', '.join(ring.buffers)}"
+    def _buffer_called(self, key: BufferKey | None) -> str:
+        assert key is not None
+        card = self.picture.cards.get(("agent", key[0]))
+        return card.title if card is not None else ".".join(key)
+
+    def _ends(self, wire: Wire) -> tuple[str, str]:
+        tail = self.id("source", wire.source) if wire.source is not None else self._port(wire.tail)
+        head = self.id("target", wire.target) if wire.target is not None else self._port(wire.head)
+        return tail, head
+
+    def _count(self, number_: int, wire: Wire, *, near_head: bool) -> None:
+        """How many couplings a line stands for, above the line at the end where it is alone."""
+        text = str(wire.count)
+        width = width_of(text, SMALL_SIZE + 1, bold=True) + 4
+        start, end = wire.points[0], wire.points[-1]
+        x = end[0] - 6 - width / 2 if near_head else start[0] + 12 + width / 2
+        y = (end if near_head else start)[1]
+        box = Box(x - width / 2, y - self.line(wire.chain, wire.tone, wire.count).width / 2 - 17, width, 15)
+        rows = [Row(15, (Span(text, SMALL_SIZE + 1, bold=True),), centred=True)]
+        self.node(
+            self.graph,
+            self.id("count", str(number_)),
+            box,
+            label=label(box.w, box.h, rows),
+            shape="plain",
+            tooltip=tooltip(self._wire_words(wire)),
         )
-
-    def _stroke(self, key: BufferKey) -> Stroke:
-        return stroke(self._picture.chain_of_buffer[key], self._theme)
-
-    def _pen(self, line: Stroke) -> dict[str, str]:
-        return {"color": line.colour, "style": line.style, "penwidth": number(line.width)}
-
-    def _faint(self, text: str, size: float = SMALL_SIZE, *, lead: int = 0) -> Span:
-        return Span(text, size, colour=self._theme.faint, lead=lead if text else 0)
 
     def _port(self, key: BufferKey | None) -> str:
         assert key is not None
-        return f"{self._id('agent', key[0])}:{port_name(key[1])}"
-
-    def _id(self, kind: str, name: str, *, again: str = "") -> str:
-        """The name itself where it is free (a plan's names are distinct); encoded, so that no syntax can break it."""
-        key = (kind, name, again)
-        if key not in self._ids:
-            ident = encode_name(name)
-            # Graphviz takes a name with % at its head for one that it made itself.
-            if kind not in {"source", "agent", "drive", "target"} or not ident or ident.startswith("%"):
-                ident = f"{kind} {ident}"
-            while ident in self._taken:
-                ident = f"{ident} {kind}"
-            self._taken.add(ident)
-            self._ids[key] = ident
-        return self._ids[key]
-
-    def _node(self, graph: graphviz.Digraph, ident: str, box: Box, **attributes: str) -> None:
-        x, y = box.centre
-        if attributes.get("shape") == "plain":
-            size = {"fixedsize": "false"}  # its label, of a fixed size itself, is all there is
-        else:
-            size = {"width": number(box.w / 72, 4), "height": number(box.h / 72, 4)}
-        graph.node(ident, pos=f"{number(x)},{number(-y)}", **size, **attributes)
-
-
-def _drive_words(name: str, drive: Drive | None) -> str:
-    if drive is None:
-        return f"drive {name} is not declared"
-    parts = [f"drive {name}: {drive.kind} {drive.volumes or drive.tape or drive.bucket or ''}".rstrip()]
-    parts += [
-        f"{what} {value}"
-        for what, value in (("site", drive.site), ("media", drive.media), ("host", drive.host), ("pool", drive.pool))
-        if value is not None
-    ]
-    if drive.capacity is not None:
-        parts.append(f"{amount(drive.capacity)} a volume")
-    return ", ".join(parts)
+        ident = self.id("agent", key[0])
+        return ident if ("agent", key[0]) in self.picture.cards else f"{ident}:{port_name(key[1])}"

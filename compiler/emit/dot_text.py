@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from ...runtime.kinds import encode_name
-from .picture_layout import Point
+from .picture_boxes import Point
 from .picture_text import TOOLTIP_SHOWN, visible
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ def tooltip(text: str) -> str:
         words = words[: TOOLTIP_SHOWN - 1] + "…"
     # Without its brackets no text can be taken for an HTML-like string, which is what stands between < and >.
     return html.escape(words, quote=False).replace("\\", "\\\\")
+
+
+def url(text: str) -> str:
+    """A link for ``URL``; ``compiler.emit.links`` lets nothing into it that needs more than this."""
+    return html.escape(visible(text), quote=False).replace("\\", "\\\\")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,18 @@ class Row:
     port: str = ""
     ground: str = ""
     tip: str = ""
+    link: str = ""
 
 
 _LABEL: Final = """
-<<TABLE BORDER="{{ 1 if border else 0 }}"{% if border %} COLOR="{{ border }}" BGCOLOR="{{ ground }}"{% endif %}
+<<TABLE BORDER="{{ line if border else 0 }}"{% if border %} COLOR="{{ border }}" BGCOLOR="{{ ground }}"{% endif %}
  CELLBORDER="0" CELLSPACING="0" CELLPADDING="0" FIXEDSIZE="TRUE" WIDTH="{{ width }}" HEIGHT="{{ height }}">
 {% for row in rows %}
 <TR><TD FIXEDSIZE="TRUE" WIDTH="{{ inner }}" HEIGHT="{{ row.height | round | int }}"
  ALIGN="{{ 'CENTER' if row.centred else 'LEFT' }}"
 {% if row.port %} PORT="{{ row.port }}"{% endif %}
 {% if row.ground %} BGCOLOR="{{ row.ground }}"{% endif %}
-{% if row.tip %} HREF="" TOOLTIP="{{ row.tip }}"{% endif %}>
+{% if row.tip %} HREF="{{ row.link }}"{% if row.link %} TARGET="_blank"{% endif %} TOOLTIP="{{ row.tip }}"{% endif %}>
 {% for span in row.spans if span.text %}
 {% for _ in range(span.lead) %}&#160;{% endfor %}
 <FONT POINT-SIZE="{{ number(span.size) }}"{% if span.colour %} COLOR="{{ span.colour }}"{% endif %}>
@@ -76,11 +82,16 @@ _LABEL: Final = """
 """
 
 
-def label(width: float, height: float, rows: Sequence[Row], *, border: str = "", ground: str = "") -> str:
-    """An HTML-like label of a fixed size; the graphviz package takes what stands in ``<…>`` as such."""
-    inner = round(width) - (2 if border else 0)
+def label(
+    width: float, height: float, rows: Sequence[Row], *, border: str = "", ground: str = "", line: int = 1
+) -> str:
+    """An HTML-like label of a fixed size, with a border of *line* points where that has a colour.
+
+    The graphviz package takes what stands in ``<…>`` as such.
+    """
+    inner = round(width) - (2 * line if border else 0)
     return _template().render(
-        width=round(width), height=round(height), inner=inner, rows=rows, border=border, ground=ground
+        width=round(width), height=round(height), inner=inner, rows=rows, border=border, ground=ground, line=line
     )
 
 

@@ -7,21 +7,63 @@ or go round in a circle, and is still drawn.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal
 
-from ...runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Source
+from ...runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Host, Ring, Source
+from .picture_text import selector_text
 
 #: A buffer by its agent's and its own name.
 BufferKey = tuple[str, str]
 
+#: A part of the plan: ``("source", "D1")``, ``("buffer", "A124", "B2")``; also ``drive``, ``agent``, ``target``,
+#: ``group``, ``host``.
+PartKey = tuple[str, ...]
+
+#: How a part is shown beside what it is: what a check found, what a comparison found, or just a side note.
+Tone = Literal["error", "warning", "added", "removed", "changed", "note"]
+
+#: The chain of a line that stands for several chains.
+BUNDLE: Final = -1
+
+#: What the picture says where a plan with errors says nothing, or more than one thing.
+UNKNOWN: Final = "?"
+
 
 @dataclass(frozen=True, slots=True)
 class Coupling:
-    """One feed: from a source or a buffer (exactly one is given) into a buffer."""
+    """One feed: from a source or a buffer (exactly one is given) into a buffer; ``count`` of them in one line.
+
+    ``tone`` is that of the line itself, where it has one; ``chain`` that of the line where it is not its buffer's.
+    """
 
     into: BufferKey
     source: str | None = None
     buffer: BufferKey | None = None
+    count: int = 1
+    tone: Tone | None = None
+    chain: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something to be said at a part: ``head`` (a code, a sign), a short ``text``, the ``whole`` for a tooltip."""
+
+    tone: Tone
+    head: str
+    text: str
+    whole: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """What stands in the place of many alike: a bold ``title``, ``lines`` below it, all names for the tooltip."""
+
+    title: str
+    lines: tuple[str, ...]
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +75,15 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """The plan as its picture needs it. ``chain_of_*`` number the chains from 0, in the plan's order."""
+    """The plan as its picture needs it. ``chain_of_*`` number the chains from 0, in the plan's order;
+    ``chain_labels`` say whose data is in each: a source's name, or what a restore agent reads;
+    ``reached`` names, by chain and stage, the drives that it is read from or written to.
+
+    ``plan`` holds what is drawn, ``whole`` all of it. ``cards`` are by the part that they stand for: an agent, a
+    source, a target or a drive that no plan holds. ``remarks`` (those of a buffer at its agent), ``tones``, ``links``
+    (URLs) and ``places`` (file and line) are by part; ``notes`` stand below the picture. Where ``compared`` is true,
+    lines have the colour of what changes and not of their chain.
+    """
 
     plan: CompiledPlan
     stages: tuple[Stage, ...]
@@ -41,10 +91,23 @@ class Picture:
     chain_of_source: dict[str, int]
     chain_of_buffer: dict[BufferKey, int]
     chain_names: tuple[str, ...]
+    chain_labels: tuple[str, ...]
+    reached: Mapping[int, tuple[tuple[str, ...], ...]]
     sources: dict[str, Source]
     target_feeds: dict[str, BufferKey]
     drives: dict[str, Drive]
     idle_drives: tuple[Drive, ...]
+    whole: CompiledPlan
+    rings: Mapping[int, Ring] = field(default_factory=dict)
+    hosts: Mapping[str, Host] = field(default_factory=dict)
+    cards: Mapping[PartKey, Card] = field(default_factory=dict)
+    remarks: Mapping[PartKey, tuple[Remark, ...]] = field(default_factory=dict)
+    tones: Mapping[PartKey, Tone] = field(default_factory=dict)
+    links: Mapping[PartKey, str] = field(default_factory=dict)
+    target_counts: Mapping[str, int] = field(default_factory=dict)
+    places: Mapping[PartKey, str] = field(default_factory=dict)
+    notes: tuple[Remark, ...] = ()
+    compared: bool = False
 
 
 def picture_of(plan: CompiledPlan) -> Picture:
@@ -60,17 +123,23 @@ def picture_of(plan: CompiledPlan) -> Picture:
     chain_of_source = {name: number for number, name in enumerate(sources)}
     chain_of_buffer, chain_names = _chains(plan, feeds, chain_of_source)
     busy = {a.drive for a in plan.agents}
+    stages = _stages(plan, groups)
     return Picture(
         plan=plan,
-        stages=_stages(plan, groups),
+        stages=stages,
         couplings=tuple(c for c in feeds.values() if c is not None),
         chain_of_source=chain_of_source,
         chain_of_buffer=chain_of_buffer,
         chain_names=chain_names,
+        chain_labels=_labels(plan, chain_of_buffer, chain_names),
+        reached=_reached(stages, chain_of_buffer),
         sources=sources,
         target_feeds={t.name: by_text[t.feed] for t in plan.targets if t.feed in by_text},
         drives={d.name: d for d in plan.drives},
         idle_drives=tuple(d for d in plan.drives if d.name not in busy),
+        whole=plan,
+        rings={r.id: r for r in plan.rings},
+        hosts={h.name: h for h in plan.hosts},
     )
 
 
@@ -117,6 +186,28 @@ def _chains(
             for step in path:
                 chain_of[step] = chain_of[key]
     return chain_of, tuple(names)
+
+
+def _labels(plan: CompiledPlan, chain_of: dict[BufferKey, int], names: tuple[str, ...]) -> tuple[str, ...]:
+    labels = list(names)
+    for agent in plan.agents:
+        if agent.role == "read":
+            for buffer in agent.buffers:
+                labels[chain_of[agent.name, buffer.name]] = selector_text(buffer.feed, buffer.as_of)
+    return tuple(labels)
+
+
+def _reached(stages: tuple[Stage, ...], chain_of: dict[BufferKey, int]) -> dict[int, tuple[tuple[str, ...], ...]]:
+    out: dict[int, list[tuple[str, ...]]] = {}
+    for stage in stages:
+        here: dict[int, dict[str, None]] = {}
+        for _, agents in stage.groups:
+            for agent in agents:
+                for buffer in agent.buffers:
+                    here.setdefault(chain_of[agent.name, buffer.name], {})[agent.drive] = None
+        for chain, drives in here.items():
+            out.setdefault(chain, []).append(tuple(drives))
+    return {chain: tuple(out[chain]) for chain in sorted(out)}
 
 
 def _stages(plan: CompiledPlan, groups: dict[str, Group]) -> tuple[Stage, ...]:

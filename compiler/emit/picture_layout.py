@@ -9,130 +9,50 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import dataclass, field
 
-from ...runtime.plan import Agent, Drive, Group
+from ...runtime.plan import Agent, Group
 from .picture import BufferKey, Coupling, Picture, Stage
+from .picture_boxes import Box, Column, Layout, PlacedAgent, PlacedGroup, settled
+from .picture_hosts import (
+    Where,
+    gap_between_agents,
+    gap_between_sources,
+    place_agent_hosts,
+    place_source_hosts,
+    room_above,
+    room_below,
+    source_width,
+    stage_width,
+    together,
+    where_frames_are,
+)
 from .picture_sizes import (
-    BETWEEN_AGENTS,
     BETWEEN_GROUPS,
     BETWEEN_SOURCES,
     DROP,
     HEAD,
+    HOST_PAD,
     LANE_PITCH,
     LANES_MOST,
     PAD,
     ROW,
     SOURCE,
-    TAPE,
     TITLE,
+    WRAP,
     agent_height,
     agent_width,
+    card_width,
     drive_notes,
+    leaf_height,
+    leaf_width,
+    part_lines,
     source_notes,
+    tape_height,
     target_notes,
     title_width,
     two_lines_width,
     unit_height,
 )
-
-Point = tuple[float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A rectangle by its top left corner."""
-
-    x: float
-    y: float
-    w: float
-    h: float
-
-    @property
-    def centre(self) -> Point:
-        """Its middle."""
-        return self.x + self.w / 2, self.y + self.h / 2
-
-    @property
-    def right(self) -> float:
-        """The x of its right side."""
-        return self.x + self.w
-
-    @property
-    def bottom(self) -> float:
-        """The y of its lower side."""
-        return self.y + self.h
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedAgent:
-    """An agent's box, its tape's box, and by buffer: the middle of its row and the x of its strand to the tape."""
-
-    agent: Agent
-    box: Box
-    tape: Box
-    rows: dict[str, float]
-    strands: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class PlacedGroup:
-    """A group's frame."""
-
-    group: Group
-    box: Box
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """The left and right side of one column of boxes, between which no line may run."""
-
-    left: float
-    right: float
-
-
-@dataclass(slots=True)
-class Layout:
-    """All places. ``columns`` are sources, stages and targets from left to right; the stages begin at ``first``."""
-
-    sources: dict[str, Box] = field(default_factory=dict)
-    groups: list[PlacedGroup] = field(default_factory=list)
-    agents: dict[str, PlacedAgent] = field(default_factory=dict)
-    targets: dict[str, Box] = field(default_factory=dict)
-    idle: list[tuple[Drive, Box]] = field(default_factory=list)
-    column_of: dict[str, int] = field(default_factory=dict)
-    columns: list[Column] = field(default_factory=list)
-    first: int = 0
-
-    @property
-    def bottom(self) -> float:
-        """The y below which nothing stands."""
-        boxes = [
-            *self.sources.values(),
-            *self.targets.values(),
-            *(g.box for g in self.groups),
-            *(b for _, b in self.idle),
-        ]
-        return max((b.bottom for b in boxes), default=0.0)
-
-
-def settled(wishes: list[float], heights: list[float], gaps: list[float]) -> list[float]:
-    """Tops as near to *wishes* as an order without overlaps allows (least squares, pool adjacent violators).
-
-    ``gaps[i]`` lies between box i and box i + 1.
-    """
-    offsets = [0.0]
-    for height, gap in zip(heights[:-1], gaps, strict=True):
-        offsets.append(offsets[-1] + height + gap)
-    pools: list[tuple[float, int]] = []
-    for wish, offset in zip(wishes, offsets, strict=False):
-        mean, count = wish - offset, 1
-        while pools and pools[-1][0] > mean:
-            other, others = pools.pop()
-            mean, count = (mean * count + other * others) / (count + others), count + others
-        pools.append((mean, count))
-    levels = [mean for mean, count in pools for _ in range(count)]
-    return [level + offset for level, offset in zip(levels, offsets, strict=False)]
 
 
 def layout_of(picture: Picture) -> Layout:
@@ -142,12 +62,13 @@ def layout_of(picture: Picture) -> Layout:
     for coupling in picture.couplings:
         feeds_of.setdefault(coupling.into[0], []).append(coupling)
     tops: dict[str, float] = {}
-    columns = [_ordered(stage, tops, feeds_of) for stage in picture.stages]
-    _align(columns, tops)
+    where = where_frames_are(picture.stages)
+    columns = [_ordered(picture, stage, tops, feeds_of, where) for stage in picture.stages]
+    _align(picture, columns, tops, where)
     rows = {
-        (agent.name, buffer.name): tops[agent.name] + HEAD + ROW * (number + 0.5)
+        (agent.name, name): tops[agent.name] + below
         for agent in picture.plan.agents
-        for number, buffer in enumerate(agent.buffers)
+        for name, below in _rows(picture, agent).items()
     }
     steepest = _steepest(picture, columns, rows)
     x = _place_sources(picture, out, rows)
@@ -155,14 +76,25 @@ def layout_of(picture: Picture) -> Layout:
     for number, column in enumerate(columns):
         if x > 0.0:
             x += _gap(steepest[number])
-        x = _place_stage(picture, out, column, x, tops)
+        x = _place_stage(picture, out, column, x=x, tops=tops, where=where)
     _even(out)
+    place_agent_hosts(out, where)
     _place_targets(picture, out, rows, x + _gap(0.0))
     _place_idle(picture, out)
     return out
 
 
-def _align(columns: list[list[tuple[Group, tuple[Agent, ...]]]], tops: dict[str, float]) -> None:
+def _rows(picture: Picture, agent: Agent) -> dict[str, float]:
+    """By buffer, how far below the agent's top the middle of its row is; a card has one row in its middle."""
+    if ("agent", agent.name) in picture.cards:
+        middle = agent_height(picture, agent) / 2
+        return dict.fromkeys((b.name for b in agent.buffers), middle)
+    return {b.name: HEAD + ROW * (number + 0.5) for number, b in enumerate(agent.buffers)}
+
+
+def _align(
+    picture: Picture, columns: list[list[tuple[Group, tuple[Agent, ...]]]], tops: dict[str, float], where: Where
+) -> None:
     """Where every stage is one group of equally many agents, set the first, the second, … of each on one line."""
     if any(len(column) != 1 for column in columns):
         return
@@ -170,10 +102,13 @@ def _align(columns: list[list[tuple[Group, tuple[Agent, ...]]]], tops: dict[str,
     if len({len(agents) for agents in ranks}) != 1:
         return
     top = 0.0
-    for rank in zip(*ranks, strict=True):
-        for agent in rank:
+    lines = list(zip(*ranks, strict=True))
+    for line, below in itertools.zip_longest(lines, lines[1:]):
+        for agent in line:
             tops[agent.name] = top
-        top += max(unit_height(a) for a in rank) + BETWEEN_AGENTS
+        if below is not None:
+            gap = max(gap_between_agents(a, b, where) for a, b in zip(line, below, strict=True))
+            top += max(unit_height(picture, a) for a in line) + gap
 
 
 def _gap(steepest: float) -> float:
@@ -201,7 +136,7 @@ def _steepest(
 
 
 def _ordered(
-    stage: Stage, tops: dict[str, float], feeds_of: dict[str, list[Coupling]]
+    picture: Picture, stage: Stage, tops: dict[str, float], feeds_of: dict[str, list[Coupling]], where: Where
 ) -> list[tuple[Group, tuple[Agent, ...]]]:
     """Order the agents of *stage* by the height of what feeds them, and find their tops."""
     wishes: dict[str, float] = {}
@@ -213,25 +148,28 @@ def _ordered(
                 wishes[agent.name] = sum(heights) / len(heights)
     last = max(wishes.values(), default=0.0)
 
-    def height_of(agents: tuple[Agent, ...]) -> float:
-        return sum(wishes.get(a.name, last) for a in agents) / len(agents)
+    def wish_of(agent: Agent) -> float:
+        return wishes.get(agent.name, last)
 
-    ordered = sorted(
-        ((g, tuple(sorted(agents, key=lambda a: wishes.get(a.name, last)))) for g, agents in stage.groups if agents),
-        key=lambda item: height_of(item[1]),
-    )
-    flat = [(g, a) for g, agents in ordered for a in agents]
+    def height_of(item: tuple[Group, tuple[Agent, ...]]) -> float:
+        return sum(map(wish_of, item[1])) / len(item[1])
+
+    groups = [(g, tuple(sorted(agents, key=wish_of))) for g, agents in stage.groups if agents]
+    if where == "around":
+        ordered = together(groups, lambda item: item[1][0].host, height_of)
+    else:
+        groups = [(g, tuple(together(agents, lambda a: a.host, wish_of))) for g, agents in groups]
+        ordered = sorted(groups, key=height_of)
+    flat = [a for _, agents in ordered for a in agents]
     if not flat:
         return ordered
-    heights = [unit_height(a) for _, a in flat]
-    gaps = [
-        BETWEEN_AGENTS if g is h else PAD + BETWEEN_GROUPS + TITLE + PAD for (g, _), (h, _) in itertools.pairwise(flat)
-    ]
+    sizes = [unit_height(picture, a) for a in flat]
+    gaps = [gap_between_agents(a, b, where) for a, b in itertools.pairwise(flat)]
     goal, start = [], 0.0
-    for (_, agent), height, gap in zip(flat, heights, [*gaps, 0.0], strict=True):
+    for agent, height, gap in zip(flat, sizes, [*gaps, 0.0], strict=True):
         goal.append(wishes.get(agent.name, start))
         start = goal[-1] + height + gap
-    for (_, agent), y in zip(flat, settled(goal, heights, gaps), strict=True):
+    for agent, y in zip(flat, settled(goal, sizes, gaps), strict=True):
         tops[agent.name] = y
     return ordered
 
@@ -246,44 +184,67 @@ def _place_sources(picture: Picture, out: Layout, rows: dict[BufferKey, float]) 
             fed.setdefault(coupling.source, []).append(rows[coupling.into])
     last = max(rows.values(), default=0.0) + SOURCE
     wishes = {name: sum(fed[name]) / len(fed[name]) if name in fed else last for name in picture.sources}
+    hosts = {name: source.host for name, source in picture.sources.items()}
     names = sorted(picture.sources, key=lambda name: (name not in fed, wishes[name]))
-    width = max(120.0, *(two_lines_width(n, source_notes(s)) for n, s in picture.sources.items()))
-    heights = [SOURCE] * len(names)
-    tops = settled([wishes[n] - SOURCE / 2 for n in names], heights, [BETWEEN_SOURCES] * (len(names) - 1))
-    for name, top in zip(names, tops, strict=True):
-        out.sources[name] = Box(0.0, top, width, SOURCE)
-    out.columns.append(Column(0.0, width))
-    return width
+    if any(hosts.values()):
+        names = together(names, lambda name: hosts[name], lambda name: wishes[name])
+    width = max(
+        120.0,
+        source_width(picture),
+        *(leaf_width(picture, ("source", n), source_notes(s, framed=True)) for n, s in picture.sources.items()),
+    )
+    heights = [leaf_height(picture, ("source", n)) for n in names]
+    goal = [wishes[n] - height / 2 for n, height in zip(names, heights, strict=True)]
+    gaps = [gap_between_sources(hosts[a], hosts[b]) for a, b in itertools.pairwise(names)]
+    for name, top, height in zip(names, settled(goal, heights, gaps), heights, strict=True):
+        out.sources[name] = Box(0.0, top, width, height)
+    place_source_hosts(picture, out)
+    pad = HOST_PAD if out.hosts else 0.0
+    out.columns.append(Column(-pad, width + pad))
+    return width + pad
 
 
 def _place_stage(
-    picture: Picture, out: Layout, column: list[tuple[Group, tuple[Agent, ...]]], x: float, tops: dict[str, float]
+    picture: Picture,
+    out: Layout,
+    column: list[tuple[Group, tuple[Agent, ...]]],
+    *,
+    x: float,
+    tops: dict[str, float],
+    where: Where,
 ) -> float:
     """Boxes, tapes and frames of one stage, its left side at *x*. Returns its right side."""
     members = [a for _, agents in column for a in agents]
-    width = max((agent_width(a, picture.drives.get(a.drive)) for a in members), default=140.0)
-    width = float(math.ceil(max([width, *(title_width(g) for g, _ in column)])))
+    outside = HOST_PAD if where == "around" and any(a.host for a in members) else 0.0
+    x += outside
+    width = max((agent_width(picture, a, framed=True) for a in members), default=140.0)
+    width = max([width, stage_width(picture, members), *(title_width(picture, g) for g, _ in column)])
+    width = float(math.ceil(width))
     for group, agents in column:
         for agent in agents:
             out.column_of[agent.name] = len(out.columns)
-            out.agents[agent.name] = _placed(agent, x + PAD, tops[agent.name], width)
-        placed = [out.agents[a.name] for a in agents]
-        top = placed[0].box.y - TITLE - PAD / 2
-        bottom = placed[-1].tape.bottom + PAD
+            out.agents[agent.name] = _placed(picture, agent, x + PAD, tops[agent.name], width)
+        first, last = out.agents[agents[0].name], out.agents[agents[-1].name]
+        top = first.box.y - TITLE - PAD / 2 - room_above(first.agent, where)
+        bottom = (last.tape or last.box).bottom + PAD + room_below(last.agent, where)
         out.groups.append(PlacedGroup(group, Box(x, top, width + 2 * PAD, bottom - top)))
-    out.columns.append(Column(x, x + width + 2 * PAD))
-    return x + width + 2 * PAD
+    right = x + width + 2 * PAD + outside
+    out.columns.append(Column(x - outside, right))
+    return right
 
 
-def _placed(agent: Agent, x: float, top: float, width: float) -> PlacedAgent:
-    box = Box(x, top, width, agent_height(agent))
+def _placed(picture: Picture, agent: Agent, x: float, top: float, width: float) -> PlacedAgent:
+    box = Box(x, top, width, agent_height(picture, agent))
+    rows = {name: top + below for name, below in _rows(picture, agent).items()}
+    if ("agent", agent.name) in picture.cards:
+        return PlacedAgent(agent=agent, box=box, tape=None, rows=rows, strands={})
     many = len(agent.buffers)
     pitch = min(LANE_PITCH, LANES_MOST / max(1, many - 1))
     return PlacedAgent(
         agent=agent,
         box=box,
-        tape=Box(x, box.bottom + DROP, width, TAPE),
-        rows={b.name: top + HEAD + ROW * (i + 0.5) for i, b in enumerate(agent.buffers)},
+        tape=Box(x, box.bottom + DROP, width, tape_height(picture, agent.drive)),
+        rows=rows,
         strands={b.name: box.right - 14.0 - pitch * (many - 1 - i) for i, b in enumerate(agent.buffers)},
     )
 
@@ -309,22 +270,21 @@ def _place_targets(picture: Picture, out: Layout, rows: dict[BufferKey, float], 
     if not targets:
         return
     end = len(out.columns) - 1
-    width = max(120.0, *(two_lines_width(t.name, target_notes(t)) for t in targets))
+    keys = {t.name: ("target", t.name) for t in targets}
+    width = max(120.0, *(leaf_width(picture, keys[t.name], target_notes(t)) for t in targets))
+    heights = {t.name: leaf_height(picture, keys[t.name]) for t in targets}
     near = [t for t in targets if (f := picture.target_feeds.get(t.name)) is not None and out.column_of[f[0]] == end]
     near.sort(key=lambda t: rows[picture.target_feeds[t.name]])
-    wishes = [rows[picture.target_feeds[t.name]] - SOURCE / 2 for t in near]
+    wishes = [rows[picture.target_feeds[t.name]] - heights[t.name] / 2 for t in near]
     low = out.bottom
-    for target, top in (
-        zip(near, settled(wishes, [SOURCE] * len(near), [BETWEEN_SOURCES] * (len(near) - 1)), strict=True)
-        if near
-        else ()
-    ):
-        out.targets[target.name] = Box(x, top, width, SOURCE)
-        low = max(low, top + SOURCE)
+    tops = settled(wishes, [heights[t.name] for t in near], [BETWEEN_SOURCES] * (len(near) - 1)) if near else []
+    for target, top in zip(near, tops, strict=True):
+        out.targets[target.name] = Box(x, top, width, heights[target.name])
+        low = max(low, top + heights[target.name])
     for target in targets:
         if target.name not in out.targets:
-            out.targets[target.name] = Box(x, low + BETWEEN_SOURCES, width, SOURCE)
-            low += BETWEEN_SOURCES + SOURCE
+            out.targets[target.name] = Box(x, low + BETWEEN_SOURCES, width, heights[target.name])
+            low += BETWEEN_SOURCES + heights[target.name]
     out.columns.append(Column(x, x + width))
 
 
@@ -332,13 +292,21 @@ def _place_idle(picture: Picture, out: Layout) -> None:
     """Drives that no agent uses, in rows below everything."""
     if not picture.idle_drives:
         return
-    widths = [max(140.0, two_lines_width(d.name, drive_notes(d) + " · unused")) for d in picture.idle_drives]
-    width = max(widths)
+    width = max(140.0, *(_idle_width(picture, d.name, drive_notes(d) + " · unused") for d in picture.idle_drives))
     start = out.columns[out.first].left if out.first < len(out.columns) else 0.0
     span = max(out.columns[-1].right if out.columns else 0.0, start + 4 * (width + PAD))
-    x, y = start, out.bottom + BETWEEN_GROUPS
+    x, y, low = start, out.bottom + BETWEEN_GROUPS, 0.0
     for drive in picture.idle_drives:
+        height = tape_height(picture, drive.name)
         if x > start and x + width > span:
-            x, y = start, y + TAPE + PAD
-        out.idle.append((drive, Box(x, y, width, TAPE)))
-        x += width + PAD
+            x, y, low = start, y + low + PAD, 0.0
+        out.idle.append((drive, Box(x, y, width, height)))
+        x, low = x + width + PAD, max(low, height)
+
+
+def _idle_width(picture: Picture, name: str, notes: str) -> float:
+    card = picture.cards.get(("drive", name))
+    if card is not None:
+        return card_width(card)
+    remarked = WRAP + 24 if part_lines(picture, ("drive", name)) else 0.0
+    return max(two_lines_width(name, notes), remarked)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Final
 
 #: Code points of a name that a box shows, and of one that a tooltip shows.
@@ -16,6 +17,7 @@ TOOLTIP_SHOWN: Final = 600
 
 _NARROW: Final = frozenset("ijlI.,:;'|!()[]{} ·`frt-")
 _WIDE: Final = frozenset("mwMW@%—…→←")
+_NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
 _SELECTOR: Final = re.compile(r"(latest|all|chain|object)\((.*)\)", re.DOTALL)
 
 
@@ -49,6 +51,42 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
         else:
             ems += 0.70 if c.isupper() else 0.625
     return ems * size * (1.12 if bold else 1.0)
+
+
+def wrapped(text: str, size: float, width: float, *, first: float | None = None) -> list[str]:
+    """*text* in lines of at most *width* points, the first of at most *first*; broken at blanks where there are any."""
+    lines: list[str] = []
+    line, room = "", width if first is None else first
+    for word in text.split(" "):
+        rest = word
+        joined = f"{line} {rest}" if line else rest
+        if width_of(joined, size) <= room:
+            line = joined
+            continue
+        if line:
+            lines.append(line)
+            line, room = "", width
+        while width_of(rest, size) > room:
+            fits = max(1, next((i for i in range(len(rest), 0, -1) if width_of(rest[:i], size) <= room), 1))
+            lines.append(rest[:fits])
+            rest, room = rest[fits:], width
+        line = rest
+    return [*lines, line] if line else lines
+
+
+def runs(names: Iterable[str]) -> list[str]:
+    """*names* in their order, with those that only count on written as a run: ``A1 … A100``."""
+    out: list[tuple[str, str]] = []
+    previous: tuple[str, int, int] | None = None
+    for name in names:
+        found = _NUMBERED.fullmatch(name)
+        key = (found[1], len(found[2]) if found[2][0] == "0" else 0, int(found[2])) if found is not None else None
+        if key is not None and previous is not None and key == (previous[0], previous[1], previous[2] + 1):
+            out[-1] = (out[-1][0], name)
+        else:
+            out.append((name, name))
+        previous = key
+    return [a if a == b else f"{a} … {b}" for a, b in out]
 
 
 def selector_text(feed: str, as_of: str | None) -> str:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from .picture import BufferKey, Picture
-from .picture_layout import Layout, Point
+from .picture import BufferKey, Picture, Tone
+from .picture_boxes import Layout, Point
 from .picture_sizes import LANE
 
 #: The length of an arrow's head: Graphviz draws 10 points × ``arrowsize``.
@@ -22,7 +22,10 @@ _CORNER: Final = 9.0
 
 @dataclass(frozen=True, slots=True)
 class Wire:
-    """One line, from a source or a buffer (``tail``) to a buffer (``head``) or a target; ``tip`` is the arrow's."""
+    """One line, from a source or a buffer (``tail``) to a buffer (``head``) or a target; ``tip`` is the arrow's.
+
+    ``count`` couplings are in it; ``tone`` is that of the coupling.
+    """
 
     chain: int
     points: tuple[Point, ...]
@@ -31,6 +34,8 @@ class Wire:
     tail: BufferKey | None = None
     head: BufferKey | None = None
     target: str | None = None
+    count: int = 1
+    tone: Tone | None = None
 
 
 def wires_of(picture: Picture, layout: Layout) -> tuple[Wire, ...]:
@@ -38,7 +43,6 @@ def wires_of(picture: Picture, layout: Layout) -> tuple[Wire, ...]:
     lanes = _Lanes(layout)
     out = []
     for c in picture.couplings:
-        chain = picture.chain_of_buffer[c.into]
         placed = layout.agents[c.into[0]]
         end = (placed.box.x, placed.rows[c.into[1]])
         into = layout.column_of[c.into[0]]
@@ -48,7 +52,9 @@ def wires_of(picture: Picture, layout: Layout) -> tuple[Wire, ...]:
         else:
             assert c.buffer is not None
             start, column = _exit(layout, c.buffer)
-        out.append(Wire(chain, lanes.path(start, column, end, into), end, c.source, c.buffer, c.into))
+        chain = c.chain if c.chain is not None else picture.chain_of_buffer[c.into]
+        points = lanes.path(start, column, end, into)
+        out.append(Wire(chain, points, end, c.source, c.buffer, c.into, count=c.count, tone=c.tone))
     for target in picture.plan.targets:
         feed = picture.target_feeds.get(target.name)
         if feed is None:
@@ -57,7 +63,19 @@ def wires_of(picture: Picture, layout: Layout) -> tuple[Wire, ...]:
         start, column = _exit(layout, feed)
         end = (box.x, box.centre[1])
         points = lanes.path(start, column, end, len(layout.columns) - 1, level=end[1])
-        out.append(Wire(picture.chain_of_buffer[feed], points, end, tail=feed, target=target.name))
+        key = ("target", target.name)
+        chain = picture.chain_of_buffer[feed]
+        out.append(
+            Wire(
+                chain,
+                points,
+                end,
+                tail=feed,
+                target=target.name,
+                count=picture.target_counts.get(target.name, 1),
+                tone=picture.tones.get(key) if picture.compared else None,
+            )
+        )
     return tuple(out)
 
 

@@ -1,107 +1,127 @@
-"""The legend of the picture: what the plan needs, and each chain with the drives it reaches and the ring it shares."""
+"""The legend of the picture: what the plan needs, what is to be said of it, and each chain with the drives it reaches
+and the ring it shares."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ...runtime.plan import Ring
-from .picture import Picture
+from .picture import Picture, Tone
 from .picture_sizes import NAME_SIZE, SMALL_SIZE
-from .picture_text import amount, selector_text, short, visible, width_of
+from .picture_text import amount, short, visible, width_of, wrapped
 
 #: Beyond this many chains the legend would be a second picture.
 CHAINS_MOST: Final = 16
 #: Drives of one stage that it names for a chain.
 NAMES_MOST: Final = 5
+#: Notes that it shows, and how wide they are at least set, in points.
+NOTES_MOST: Final = 24
+NOTES_WIDTH: Final = 620.0
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the legend: bold head, faint text; ``chain`` gives the stroke before it."""
+class LegendRow:
+    """A line of the legend: bold head, faint text; ``chain`` gives the stroke before it, ``tone`` the head's colour."""
 
     head: str
     text: str
     tooltip: str
     chain: int | None = None
+    tone: Tone | None = None
+    link: str = ""
+    indent: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Legend:
     """Its lines from the top; ``width`` in points."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[LegendRow, ...]
     width: float
 
 
-def legend_of(picture: Picture) -> Legend:
-    """The plan's line, then one line a chain where there are few."""
-    plan = picture.plan
-    rows = [Row(short(plan.plan, 40), _summary(picture), f"plan {plan.plan}, fingerprint {plan.fingerprint}")]
-    reached = _drives_reached(picture)
-    if 0 < len(reached) <= CHAINS_MOST:
-        rings = _rings_of_chains(picture)
-        feeds = {
-            picture.chain_of_buffer[a.name, b.name]: selector_text(b.feed, b.as_of)
-            for a in plan.agents
-            if a.role == "read"
-            for b in a.buffers
-        }
-        for chain, stages in reached.items():
-            head = short(picture.chain_names[chain])
-            if chain in feeds:
-                head += f" · {short(feeds[chain])}"
-            ends = [name for name, feed in picture.target_feeds.items() if picture.chain_of_buffer[feed] == chain]
-            target = f" and target {_shown(ends)}" if ends else ""
-            ring = ", ".join(f"ring {r.id} · {r.depth} × {amount(plan.record)}" for r in rings.get(chain, ())[:3])
-            text = " → ".join(_shown(names) for names in stages) + target + (f"   ({ring})" if ring else "")
-            buffers = ", ".join(b for r in rings.get(chain, ()) for b in r.buffers)
-            rows.append(Row(head, text, f"chain of {picture.chain_names[chain]} through {buffers}", chain))
-    width = max(
-        width_of(visible(r.head), NAME_SIZE + 2, bold=True) + width_of(visible(r.text), SMALL_SIZE + 1) + 60
+def legend_of(picture: Picture, width: float = NOTES_WIDTH) -> Legend:
+    """The plan's line, then the notes, set as wide as the picture is (*width*), then one line a chain where there are
+    few."""
+    plan = picture.whole
+    words = f"plan {plan.plan}" + (f", fingerprint {plan.fingerprint}" if plan.fingerprint else "")
+    rows = [LegendRow(short(plan.plan, 40), _summary(picture), words)]
+    rows += _notes(picture, max(width, NOTES_WIDTH))
+    if not picture.compared:
+        rows += _chains(picture)
+    most = max(
+        width_of(visible(r.head), NAME_SIZE + 2, bold=True) + width_of(visible(r.text), SMALL_SIZE + 1) + 60 + r.indent
         for r in rows
     )
-    return Legend(tuple(rows), width)
+    return Legend(tuple(rows), most)
+
+
+def _notes(picture: Picture, width: float) -> list[LegendRow]:
+    rows = []
+    for note in picture.notes[:NOTES_MOST]:
+        indent = width_of(note.head, NAME_SIZE - 2, bold=True) + 8.0 if note.head else 0.0
+        lines = wrapped(visible(note.text), SMALL_SIZE, width - indent) or [""]
+        for number, line in enumerate(lines):
+            rows.append(
+                LegendRow(
+                    "" if number else note.head,
+                    line,
+                    note.whole or note.text,
+                    tone=note.tone,
+                    link=note.link,
+                    indent=indent if number else 0.0,
+                )
+            )
+    left = len(picture.notes) - NOTES_MOST
+    if left > 0:
+        rows.append(LegendRow("", f"… and {left} more", f"{left} more"))
+    return rows
+
+
+def _chains(picture: Picture) -> list[LegendRow]:
+    drawn = {c for key, c in picture.chain_of_buffer.items() if ("agent", key[0]) not in picture.cards}
+    reached = {chain: stages for chain, stages in picture.reached.items() if chain in drawn}
+    if not 0 < len(reached) <= CHAINS_MOST:
+        return []
+    rings = _rings_of_chains(picture)
+    rows = []
+    for chain, stages in reached.items():
+        head = short(picture.chain_names[chain])
+        if picture.chain_labels[chain] != picture.chain_names[chain]:
+            head += f" · {short(picture.chain_labels[chain])}"
+        ends = [name for name, feed in picture.target_feeds.items() if picture.chain_of_buffer[feed] == chain]
+        target = f" and target {_shown(ends)}" if ends else ""
+        ring = ", ".join(f"ring {r.id} · {r.depth} × {amount(picture.whole.record)}" for r in rings.get(chain, ())[:3])
+        text = " → ".join(_shown(names) for names in stages) + target + (f"   ({ring})" if ring else "")
+        buffers = ", ".join(b for r in rings.get(chain, ()) for b in r.buffers)
+        rows.append(LegendRow(head, text, f"chain of {picture.chain_names[chain]} through {buffers}", chain))
+    return rows
 
 
 def _summary(picture: Picture) -> str:
-    plan = picture.plan
-    parts = [_count(len(plan.sources), "source")] if plan.sources else []
-    parts += [_count(len(plan.agents), "agent"), _count(len(plan.drives), "drive"), _count(len(plan.rings), "ring")]
+    plan = picture.whole
+    parts = [count(len(plan.sources), "source")] if plan.sources else []
+    parts += [count(len(plan.agents), "agent"), count(len(plan.drives), "drive"), count(len(plan.rings), "ring")]
     return " · ".join([*parts, f"records of {amount(plan.record)}", f"{amount(plan.memory)} of memory"])
 
 
-def _count(number: int, what: str) -> str:
+def count(number: int, what: str) -> str:
+    """``1 agent``, ``2 agents``."""
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _drives_reached(picture: Picture) -> dict[int, list[list[str]]]:
-    """By chain, the drives that it is read from or written to, stage by stage."""
-    out: dict[int, list[list[str]]] = {}
-    for stage in picture.stages:
-        here: dict[int, list[str]] = {}
-        for _, agents in stage.groups:
-            for agent in agents:
-                for buffer in agent.buffers:
-                    drives = here.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
-                    if agent.drive not in drives:
-                        drives.append(agent.drive)
-        for chain, drives in here.items():
-            out.setdefault(chain, []).append(drives)
-    return dict(sorted(out.items()))
-
-
-def _shown(names: list[str]) -> str:
+def _shown(names: Sequence[str]) -> str:
     more = ", …" if len(names) > NAMES_MOST else ""
     return ", ".join(short(name, 16) for name in names[:NAMES_MOST]) + more
 
 
 def _rings_of_chains(picture: Picture) -> dict[int, list[Ring]]:
-    rings = {r.id: r for r in picture.plan.rings}
     out: dict[int, list[Ring]] = {}
     for agent in picture.plan.agents:
         for buffer in agent.buffers:
-            ring = rings.get(buffer.ring)
+            ring = picture.rings.get(buffer.ring)
             found = out.setdefault(picture.chain_of_buffer[agent.name, buffer.name], [])
             if ring is not None and ring not in found:
                 found.append(ring)

@@ -1,13 +1,14 @@
-"""Compiled plans made by hand: Figures 2 and 5 of the patent, a builder for others, and plans of any shape."""
+"""Compiled plans made by hand: Figures 1, 2, 4 and 5 of the patent, a builder for others, and plans of any shape."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import strategies as st
 from tapechain.runtime.kinds import GroupKind
-from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Ring, Source, Target
+from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Group, Host, Ring, Source, Target
 
 #: (group, kind, of, ((agent, drive, ((buffer, feed), …)), …))
 GroupSketch = tuple[str, GroupKind, str | None, tuple[tuple[str, str, tuple[tuple[str, str], ...]], ...]]
@@ -147,6 +148,44 @@ def figure5() -> CompiledPlan:
     )
 
 
+def _three_stages(
+    name: str, first: GroupKind, more: GroupKind, groups: tuple[str, ...], folder: str, feeds: tuple[str, ...]
+) -> CompiledPlan:
+    """Two agents a stage, every buffer handed on: the first has the feeds but the last one or two, the second those."""
+    reads = first == "restore"
+    drives = ("R2", "R5", "R1", "R3", "R6", "R8") if reads else ("R1", "R2", "R5", "R8", "R3", "R6")
+    agents = (
+        ("A150", "A152", "A158", "A160", "A164", "A166") if reads else ("A124", "A126", "A138", "A140", "A144", "A146")
+    )
+    halves = (feeds[:2], feeds[2:])
+    stages: list[GroupSketch] = []
+    for number, group in enumerate(groups):
+        members = []
+        for half in (0, 1):
+            agent, before = agents[2 * number + half], agents[2 * number + half - 2]
+            buffers = tuple(
+                (f"B{i}", feed if number == 0 else f"{before}.B{i}") for i, feed in enumerate(halves[half], 1)
+            )
+            members.append((agent, drives[2 * number + half], buffers))
+        stages.append((group, first if number == 0 else more, groups[number - 1] if number else None, tuple(members)))
+    sources = () if reads else tuple(files(f, p) for f, p in zip(feeds, ("/home", "/srv", "/etc", "/opt"), strict=True))
+    made = tuple(Drive(d, "volumes", volumes=f"{folder}/{d}", host="S102") for d in drives)
+    plan = sketch(name, sources, made, tuple(stages))
+    return replace(plan, agents=tuple(replace(a, host="S102") for a in plan.agents))
+
+
+def figure1() -> CompiledPlan:
+    plan = _three_stages("figure1", "backup", "mirror", ("G122", "G134", "G136"), "media", ("D1", "D2", "D3", "D4"))
+    clients = {"D1": "C104", "D2": "C106", "D3": "C108", "D4": "C108"}
+    hosts = tuple(Host(n, "localhost") for n in ("C104", "C106", "C108", "S102"))
+    return replace(plan, sources=tuple(replace(s, host=clients[s.name]) for s in plan.sources), hosts=hosts)
+
+
+def figure4() -> CompiledPlan:
+    plan = _three_stages("figure4", "restore", "copy", ("G148", "G154", "G156"), "copies", ("D1", "D2", "D3"))
+    return replace(plan, hosts=(Host("S102", "localhost"),))
+
+
 def everyday() -> CompiledPlan:
     return sketch(
         "everyday",
@@ -166,7 +205,13 @@ def everyday() -> CompiledPlan:
     )
 
 
-PLANS: dict[str, Callable[[], CompiledPlan]] = {"figure2": figure2, "figure5": figure5, "everyday": everyday}
+PLANS: dict[str, Callable[[], CompiledPlan]] = {
+    "figure1": figure1,
+    "figure2": figure2,
+    "figure4": figure4,
+    "figure5": figure5,
+    "everyday": everyday,
+}
 
 #: Text that plans may hold as names and that pictures must not stumble over.
 HOSTILE = (
@@ -243,7 +288,21 @@ def compiled_plans(draw: st.DrawFn) -> CompiledPlan:
     every = [b for g in groups for b in buffers_of[g[0]]]
     feeds = draw(st.lists(st.sampled_from(every), max_size=3)) if restore else []
     targets = tuple(Target(name(), "files", files="out", feed=feed) for feed in feeds)
-    return sketch(name(), sources, tuple(drives), tuple(groups), targets)
+    plan = sketch(name(), sources, tuple(drives), tuple(groups), targets)
+    return _on_hosts(draw, plan, [name(), name()]) if draw(st.booleans()) else plan
+
+
+def _on_hosts(draw: st.DrawFn, plan: CompiledPlan, names: list[str]) -> CompiledPlan:
+    """Each source, drive and agent on one of two hosts or on none; sometimes each group whole on one."""
+    host = st.sampled_from([None, *names])
+    of_group = {g.name: draw(host) for g in plan.groups} if draw(st.booleans()) else None
+    return replace(
+        plan,
+        hosts=(Host(names[0], "10.0.0.1"), *((Host(names[1]),) if draw(st.booleans()) else ())),
+        sources=tuple(replace(s, host=draw(host)) for s in plan.sources),
+        drives=tuple(replace(d, host=draw(host)) for d in plan.drives),
+        agents=tuple(replace(a, host=draw(host) if of_group is None else of_group[a.group]) for a in plan.agents),
+    )
 
 
 _KINDS = st.sampled_from(["files", "stream", "command"])

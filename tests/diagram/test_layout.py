@@ -8,7 +8,8 @@ from diagram_plans import compiled_plans
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapechain.compiler.emit.picture import picture_of
-from tapechain.compiler.emit.picture_layout import Box, Layout, layout_of, settled
+from tapechain.compiler.emit.picture_boxes import Box, Layout, settled
+from tapechain.compiler.emit.picture_layout import layout_of
 from tapechain.compiler.emit.picture_sizes import TITLE
 from tapechain.compiler.emit.picture_wires import Wire, wires_of
 from tapechain.runtime.plan import CompiledPlan
@@ -41,6 +42,7 @@ def test_tapes_lie_under_their_agents_within_their_frames(plan: CompiledPlan) ->
     layout = layout_of(picture_of(plan))
     frames = {g.group.name: g.box for g in layout.groups}
     for placed in layout.agents.values():
+        assert placed.tape is not None
         assert (placed.tape.x, placed.tape.right) == (placed.box.x, placed.box.right)
         assert placed.tape.y > placed.box.bottom
         frame = frames[placed.agent.group]
@@ -62,6 +64,29 @@ def test_stages_go_from_left_to_right(plan: CompiledPlan) -> None:
             assert layout.agents[coupling.buffer[0]].box.right < layout.agents[coupling.into[0]].box.x
 
 
+@given(plan=compiled_plans())
+@settings(max_examples=80, deadline=None)
+def test_a_hosts_frame_is_around_what_is_on_it_and_nothing_else(plan: CompiledPlan) -> None:
+    layout = layout_of(picture_of(plan))
+    groups = {g.group.name: g.box for g in layout.groups}
+    framed: list[str] = []
+    for host in layout.hosts:
+        inside = [f"source {n}" for n in host.sources] + [f"agent {n}" for n in host.agents]
+        for group in host.groups:
+            assert within(groups[group], host.box)
+            inside += [f"agent {a.name}" for a in plan.agents if a.group == group]
+        for name, box in solid_boxes(layout).items():
+            if name in inside:
+                assert within(box, host.box)
+            elif name.removeprefix("tape of ") not in {n.removeprefix("agent ") for n in inside}:
+                assert not overlap(box, host.box), f"{name} in the frame of {host.host}"
+        framed += inside
+    hosts = {f"source {s.name}": s.host for s in plan.sources} | {f"agent {a.name}": a.host for a in plan.agents}
+    assert sorted(framed) == sorted(name for name, host in hosts.items() if host is not None)
+    for one, other in itertools.combinations(layout.hosts, 2):
+        assert not overlap(one.box, other.box)
+
+
 @given(boxes=st.lists(st.tuples(st.floats(-500, 500), st.floats(1, 90), st.floats(0, 40)), min_size=1, max_size=12))
 def test_settled_keeps_order_and_gaps_and_moves_nothing_that_has_room(
     boxes: list[tuple[float, float, float]],
@@ -78,9 +103,13 @@ def solid_boxes(layout: Layout) -> dict[str, Box]:
     boxes = {f"source {n}": b for n, b in layout.sources.items()}
     boxes |= {f"target {n}": b for n, b in layout.targets.items()}
     boxes |= {f"agent {n}": p.box for n, p in layout.agents.items()}
-    boxes |= {f"tape of {n}": p.tape for n, p in layout.agents.items()}
+    boxes |= {f"tape of {n}": p.tape for n, p in layout.agents.items() if p.tape is not None}
     boxes |= {f"idle {d.name}": b for d, b in layout.idle}
     return boxes
+
+
+def within(inner: Box, outer: Box) -> bool:
+    return outer.x < inner.x and inner.right < outer.right and outer.y < inner.y and inner.bottom < outer.bottom
 
 
 def overlap(a: Box, b: Box) -> bool:

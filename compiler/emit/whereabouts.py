@@ -1,0 +1,142 @@
+"""Where in a plan's text the parts of its picture are: a place for each part, and the parts at a place."""
+
+from __future__ import annotations
+
+import bisect
+import posixpath
+from dataclasses import dataclass, field
+
+from ...dsl.ast import Attribute
+from ...dsl.spans import Span
+from ..graph import Graph
+from ..model import Model, Node, Statement
+from ..places import LoopSpan, plain
+from .picture import PartKey
+
+#: Statements whose parts are drawn.
+_DRAWN = frozenset({"source", "drive", "target", "host", "group", "agent"})
+
+
+@dataclass(slots=True)
+class Whereabouts:
+    """``declared``: the place of each part's name. Look parts up with :meth:`at`."""
+
+    declared: dict[PartKey, Span] = field(default_factory=dict)
+    #: the parts whose names, values and attributes begin at a place, each with the iteration of its ``for``
+    exact: dict[Span, list[tuple[str, PartKey]]] = field(default_factory=dict)
+    #: whole attributes by file, to find what lies inside them
+    wide: dict[str, list[tuple[Span, str, PartKey]]] = field(default_factory=dict)
+
+    def at(self, span: Span, said: str = "") -> list[PartKey]:
+        """The parts that are at *span*. Of the iterations of a ``for``, those that the message *said* names."""
+        found = self.exact.get(plain(span))
+        if not found:
+            around = [entry for entry in self.wide.get(span.file, ()) if _inside(span, entry[0])]
+            nearest = max(((p.line, p.column) for p, _, _ in around), default=None)
+            found = [(i, key) for p, i, key in around if (p.line, p.column) == nearest]
+        iterations = {iteration for iteration, _ in found}
+        if len(iterations) > 1:
+            # compiler.places.report: "(in the iteration i = 3)", "(in the iteration i = 3, and 99 more)"
+            named = {i for i in iterations if f"(in the iteration {i})" in said or f"(in the iteration {i}, " in said}
+            if f", and {len(iterations) - 1} more)" not in said:
+                found = [(i, key) for i, key in found if i in named]
+        return list(dict.fromkeys(key for _, key in found))
+
+    def add(self, span: Span | None, key: PartKey) -> None:
+        """*key* is at *span*."""
+        if span is not None:
+            iteration = span.iteration if isinstance(span, LoopSpan) else ""
+            self.exact.setdefault(plain(span), []).append((iteration, key))
+
+    def add_wide(self, span: Span, key: PartKey) -> None:
+        """*key* is wherever is inside *span*."""
+        iteration = span.iteration if isinstance(span, LoopSpan) else ""
+        self.wide.setdefault(span.file, []).append((plain(span), iteration, key))
+
+
+def _inside(span: Span, place: Span) -> bool:
+    start, end = (place.line, place.column), (place.end_line, place.end_column)
+    return start <= (span.line, span.column) and (span.end_line, span.end_column) <= end
+
+
+def whereabouts_of(graph: Graph) -> Whereabouts:
+    """Every place of *graph*'s program that belongs to one part of its picture."""
+    model, out = graph.model, Whereabouts()
+    for entity in model.entities.values():
+        if entity.kind in _DRAWN:
+            key: PartKey = (entity.kind, entity.name)
+            out.declared[key] = entity.span
+            _add_statement(out, entity.statement, key)
+    for agent in model.all_agents:
+        key = ("agent", agent.name)
+        for place in (agent.span, agent.drive_span, agent.arrow_span):
+            out.add(place, key)
+    for group in model.groups:
+        for span in (group.span, group.kind_span, group.of_span):
+            out.add(span, ("group", group.name))
+    for coupling in model.couplings:
+        key = key_of(coupling.buffer)
+        out.declared.setdefault(key, coupling.buffer_span)
+        # `* <- AGENT` is one place for many buffers: their agent's.
+        whole: PartKey = ("agent", coupling.buffer.name) if coupling.form == "all" else key
+        out.add(coupling.span, whole)
+        out.add(coupling.buffer_span, whole)
+        if coupling.statement is not None:
+            _add_statement(out, coupling.statement, whole)
+        if coupling.feed.kind == "buffer":
+            out.declared.setdefault(key_of(coupling.feed), coupling.span)
+    _add_broken(out, model)
+    return out
+
+
+def _add_broken(out: Whereabouts, model: Model) -> None:
+    """A coupling whose feed is wrong is no coupling of the model: what lies behind its buffer's name, up to the next
+    coupling or the line's end, is its agent's."""
+    agents: dict[str, list[tuple[int, int, str, str]]] = {}
+    for agent in model.all_agents:
+        span = agent.span
+        iteration = span.iteration if isinstance(span, LoopSpan) else ""
+        agents.setdefault(span.file, []).append((span.line, span.column, iteration, agent.name))
+    for known in agents.values():
+        known.sort()
+    for statement in model.statements:
+        if statement.kind != "coupling":
+            continue
+        span = statement.span
+        iteration = span.iteration if isinstance(span, LoopSpan) else ""
+        before = agents.get(span.file, [])
+        at = bisect.bisect_right(before, (span.line, span.column, "\uffff", ""))
+        own = [a for a in before[max(0, at - _ITERATIONS_MOST) : at] if a[:2] == before[at - 1][:2]]
+        own = [a for a in own if not a[2] or iteration == a[2] or iteration.startswith(f"{a[2]}, ")]
+        if own:
+            rest = Span(span.file, span.line, span.column, span.line + 1, 1)
+            out.wide.setdefault(span.file, []).append((rest, iteration, ("agent", own[-1][3])))
+
+
+#: Agents that one statement in a ``for`` makes, and that are looked through for the one that a coupling is in.
+_ITERATIONS_MOST = 256
+
+
+def _add_statement(out: Whereabouts, statement: Statement, key: PartKey) -> None:
+    out.add(statement.span, key)
+    for attribute in statement.attributes:
+        _add_attribute(out, attribute, key)
+
+
+def _add_attribute(out: Whereabouts, attribute: Attribute, key: PartKey) -> None:
+    out.add(attribute.name.span, key)
+    out.add(attribute.value.span, key)
+    out.add_wide(attribute.span, key)
+
+
+def key_of(node: Node) -> PartKey:
+    """A node of the graph as a part of the picture."""
+    return ("buffer", node.name, node.buffer) if node.kind == "buffer" else (node.kind, node.name)
+
+
+def shown_file(file: str, main: str) -> str:
+    """*file* relative to the folder of the program's *main* file, so that no picture depends on where it was drawn."""
+    folder = posixpath.dirname(main)
+    if file == main or not folder:
+        return posixpath.basename(file) if file == main else file
+    return posixpath.relpath(file, folder) if file.startswith("/") == folder.startswith("/") else file
