@@ -29,3 +29,12 @@ def seconds_of_time(text: str) -> int:
         raise ValueError(f"not a time: {text!r}")
     moment = datetime.fromisoformat(text[:19]).replace(tzinfo=UTC)
     return (moment - _EPOCH) // timedelta(seconds=1)
+
+
+def text_of(seconds: float) -> str:
+    """Unix time as the media bear times; what lies outside the calendar is told as its first or last moment."""
+    try:
+        moment = _EPOCH + timedelta(milliseconds=max(0, round(seconds * 1000)))
+    except OverflowError:
+        return "9999-12-31T23:59:59.999Z"
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
