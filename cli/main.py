@@ -32,7 +32,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "volumes": ("volumes", "List the volumes that the catalog knows."),
     "sessions": ("sessions", "List the sessions that the catalog knows."),
     "catalog": ("catalog", "Rebuild the catalog from volumes alone."),
-    "volume": ("volume", "Look at one volume."),
+    "volume": ("volume", "Look at volumes, label the next one, recycle expired ones."),
     "diff": ("diff", "Say what changes between two plans."),
     "explain": ("explain", "Say what a diagnostic's code means."),
     "schema": ("schema", "Print the JSON Schema of the compiled plan and of reports."),

@@ -12,6 +12,8 @@ from .options import catalog_option, define_option, plan_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogObject
+    from ..runtime.catalog.store import Catalog
+    from ..runtime.plan import CompiledPlan
 
 
 @click.command(epilog="Examples:  tcc objects --plan night.tc   tcc objects --source night/home --json")
@@ -33,20 +35,34 @@ def objects_command(
     """List the objects that the catalog knows, newest first, and what became of each copy."""
     from .state import catalog_of_options
 
-    known, _ = catalog_of_options(plan_path, catalog, state, defines)
+    known, plan = catalog_of_options(plan_path, catalog, state, defines)
     with known:
         if source is None:
             objects = known.objects()
         else:
             from ..runtime.restore.select import resolve_source
 
-            plan, name = resolve_source(known, source)
-            objects = known.objects(plan=plan, source=name)
+            of_plan, name = resolve_source(known, source)
+            objects = known.objects(plan=of_plan, source=name)
+        expires = _expiries(known, plan)
     if as_json:
-        print_json([object_json(o) for o in objects])
+        print_json([object_json(o) | ({"expires": expires.get(o.id)} if expires is not None else {}) for o in objects])
     else:
-        _print(objects)
+        _print(objects, expires)
     return EXIT_OK
+
+
+def _expiries(known: Catalog, plan: CompiledPlan | None) -> dict[str, str] | None:
+    """Object → when the last of its copies may go, by the calendar; None where no pool of *plan* says anything."""
+    if plan is None or all(pool.retention is None and pool.sessions is None for pool in plan.pools):
+        return None
+    import time
+
+    from ..runtime.catalog.keeping import pools_of
+    from ..runtime.media.times import text_of
+
+    verdicts = known.expiry(pools_of([plan]), now=time.time()).objects
+    return {key: text_of(v.expires) for key, v in verdicts.items() if v.expires is not None}
 
 
 def object_json(item: CatalogObject) -> dict[str, Any]:
@@ -73,7 +89,7 @@ def object_json(item: CatalogObject) -> dict[str, Any]:
     }
 
 
-def _print(objects: list[CatalogObject]) -> None:
+def _print(objects: list[CatalogObject], expires: dict[str, str] | None) -> None:
     from .table import moment_text, print_table, size_text
 
     rows = [
@@ -84,8 +100,19 @@ def _print(objects: list[CatalogObject]) -> None:
             size_text(o.bytes),
             o.status + (f", {o.unread} files unread" if o.unread else ""),
             " ".join(c.drive if c.status == "stored" else f"{c.drive}({c.status})" for c in o.copies),
+            *([moment_text(expires.get(o.id))] if expires is not None else []),
             o.id,
         )
         for o in objects
     ]
-    print_table(("SOURCE", "STARTED", "KIND", "SIZE", "STATUS", "COPIES", "OBJECT"), rows, right=frozenset({3}))
+    head = (
+        "SOURCE",
+        "STARTED",
+        "KIND",
+        "SIZE",
+        "STATUS",
+        "COPIES",
+        *(["EXPIRES"] if expires is not None else []),
+        "OBJECT",
+    )
+    print_table(head, rows, right=frozenset({3}))

@@ -37,6 +37,15 @@ plan_option = click.option(
     "--plan", "plan_path", metavar="FILE", help="The plan whose state folder and catalog are meant."
 )
 
+#: ``plan_paths: tuple[str, ...]``: as ``plan_option``; of several the first says where the catalog is.
+plans_option = click.option(
+    "--plan",
+    "plan_paths",
+    metavar="FILE",
+    multiple=True,
+    help="The plan whose state folder, catalog and pools are meant; more of them add their pools.",
+)
+
 #: ``progress: str``: one of the modes of ``cli.progress``.
 progress_option = click.option(
     "--progress",

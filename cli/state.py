@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,6 +77,17 @@ def catalog_of_options(
 
         plan, folder = load_plan(plan_path, defines, warnings=False)
     return open_the_catalog(catalog, state, plan, folder), plan
+
+
+def catalog_and_plans(
+    plan_paths: Sequence[str], catalog: str | None, state: str | None, defines: Mapping[str, str]
+) -> tuple[Catalog, list[CompiledPlan]]:
+    """As :func:`catalog_of_options` with several plans, of which the first says where the catalog is."""
+    from .plans import load_plan
+
+    loaded = [load_plan(path, defines, warnings=False) for path in plan_paths]
+    plan, folder = loaded[0] if loaded else (None, None)
+    return open_the_catalog(catalog, state, plan, folder), [plan for plan, _ in loaded]
 
 
 def _user_state_folder() -> Path:

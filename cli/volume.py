@@ -1,4 +1,4 @@
-"""``tcc volume``: looking at one volume, with no catalog and no plan."""
+"""``tcc volume``: looking at one volume, with no catalog and no plan; labelling the next one; recycling by name."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault
 from .console import harmless, print_fault, print_json, print_result
+from .volume_label import label_command
+from .volume_recycle import recycle_command
 
 if TYPE_CHECKING:
     from ..runtime.media.index import Index, IndexedObject
@@ -18,16 +20,26 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   tcc volume show media/R1/R1-000001.tar
+  tcc volume label R1 --plan night.tc
+  tcc volume recycle R1-000001 --plan night.tc
+"""
+_SHOW = """\b
+Examples:
+  tcc volume show media/R1/R1-000001.tar
   tcc volume show media/R1/*.tar --json
 """
 
 
 @click.group("volume", epilog=EPILOG)
 def volume_command() -> None:
-    """Look at one volume."""
+    """Look at volumes, label the next one, recycle those that have expired."""
 
 
-@volume_command.command("show", epilog=EPILOG)
+volume_command.add_command(label_command)
+volume_command.add_command(recycle_command)
+
+
+@volume_command.command("show", epilog=_SHOW)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="A list with one object a volume.")
 def show_command(paths: tuple[Path, ...], as_json: bool) -> int:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime, timedelta
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +10,17 @@ import click
 
 from ..runtime.faults import EXIT_OK
 from .console import print_json
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import catalog_option, define_option, plans_option, state_option
 
 if TYPE_CHECKING:
+    from ..runtime.catalog.expiry import Verdict
     from ..runtime.catalog.queries import CatalogVolume
-    from ..runtime.plan import Pool
 
 
 @click.command(epilog="Examples:  tcc volumes --plan night.tc   tcc volumes --drive R1 --json")
 @click.option("--drive", metavar="DRIVE", help="Only volumes of this drive.")
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
-@plan_option
+@plans_option
 @catalog_option
 @state_option
 @define_option
@@ -29,26 +28,29 @@ def volumes_command(
     *,
     drive: str | None,
     as_json: bool,
-    plan_path: str | None,
+    plan_paths: tuple[str, ...],
     catalog: str | None,
     state: str | None,
     defines: dict[str, str],
 ) -> int:
     """List the volumes that the catalog knows, by drive and name.
 
-    STATUS is open (the drive's last one), full, or missing (not where it was seen last). When a volume expires is known
-    only with --plan, since its pool's retention is the plan's to say.
+    STATUS is open, full (an object goes on on the next volume), expired (it may be recycled), or missing (not where it
+    was seen last). When a volume expires is known only with --plan, since its pool's retention is the plan's to say;
+    "(kept)" behind the date: something on it is kept beyond it (`tcc volume recycle --dry-run` says what).
     """
-    from .state import catalog_of_options
+    from ..runtime.catalog.keeping import pools_of
+    from .state import catalog_and_plans
 
-    known, plan = catalog_of_options(plan_path, catalog, state, defines)
+    known, plans = catalog_and_plans(plan_paths, catalog, state, defines)
+    now = time.time()
     with known:
         volumes = [v for v in known.volumes() if drive in (None, v.drive)]
-    pools = {p.name: p for p in plan.pools} if plan is not None else {}
+        verdicts = known.expiry(pools_of(plans), now=now).volumes if plans else {}
     if as_json:
-        print_json([volume_json(v, pools) for v in volumes])
+        print_json([volume_json(v, verdicts.get(v.id)) for v in volumes])
         return EXIT_OK
-    from .table import moment_text, print_table, size_text
+    from .table import print_table, size_text
 
     rows = [
         (
@@ -58,8 +60,8 @@ def volumes_command(
             size_text(v.bytes),
             str(v.objects),
             str(v.sessions),
-            moment_text(expires(v, pools)),
-            status(v),
+            _expires_text(verdicts.get(v.id), now),
+            status(v, verdicts.get(v.id)),
             v.location or "-",
             v.id,
         )
@@ -73,7 +75,7 @@ def volumes_command(
     return EXIT_OK
 
 
-def volume_json(volume: CatalogVolume, pools: Mapping[str, Pool]) -> dict[str, Any]:
+def volume_json(volume: CatalogVolume, verdict: Verdict | None) -> dict[str, Any]:
     """One volume as ``tcc volumes --json`` shows it (cli.md)."""
     return {
         "name": volume.name,
@@ -84,27 +86,33 @@ def volume_json(volume: CatalogVolume, pools: Mapping[str, Pool]) -> dict[str, A
         "bytes": volume.bytes,
         "objects": volume.objects,
         "sessions": volume.sessions,
-        "expires": expires(volume, pools),
-        "status": status(volume),
+        "expires": expires(verdict),
+        "status": status(volume, verdict),
     }
 
 
-def status(volume: CatalogVolume) -> str:
-    """``open``, ``full`` (an object goes on on the next volume), or ``missing`` (not where it was seen last)."""
+def status(volume: CatalogVolume, verdict: Verdict | None) -> str:
+    """``missing`` (not where it was seen last), ``expired``, ``full`` (an object goes on on the next one), ``open``."""
     try:
         there = volume.location is not None and Path(volume.location).is_file()
     except (OSError, ValueError):
         there = False
-    return "missing" if not there else "full" if volume.full else "open"
+    if not there:
+        return "missing"
+    if verdict is not None and verdict.expired:
+        return "expired"
+    return "full" if volume.full else "open"
 
 
-def expires(volume: CatalogVolume, pools: Mapping[str, Pool]) -> str | None:
-    """When the retention of the volume's pool ends, counted from its newest session; None: never, or not known."""
-    pool = pools.get(volume.pool or "")
-    if pool is None or pool.retention is None or pool.sessions is not None or volume.last_ended is None:
-        return None
-    try:
-        end = datetime.fromisoformat(volume.last_ended) + timedelta(seconds=pool.retention)
-    except (ValueError, OverflowError):
-        return None
-    return end.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+def expires(verdict: Verdict | None) -> str | None:
+    """When retention ends for all that it holds, by the calendar; None: never, or not known."""
+    from ..runtime.media.times import text_of
+
+    return None if verdict is None or verdict.expires is None else text_of(verdict.expires)
+
+
+def _expires_text(verdict: Verdict | None, now: float) -> str:
+    from .table import moment_text
+
+    kept = verdict is not None and verdict.expires is not None and verdict.expires <= now and not verdict.expired
+    return moment_text(expires(verdict)) + (" (kept)" if kept else "")

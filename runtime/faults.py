@@ -88,6 +88,10 @@ class MediaFault(Fault):
     """What lies on a medium is not what it must be: a label that lies, a damaged record, a torn tail."""
 
 
+class KeptFault(Fault):
+    """A volume is not to be recycled: something on it is still kept, or nobody knows what it holds."""
+
+
 class CatalogFault(Fault):
     """The catalog cannot be opened, read or written."""
 

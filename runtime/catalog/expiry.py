@@ -10,13 +10,15 @@ The rules (docs/volumes.md gives the reasons):
 4. Time stands still for a source that is not backed up: an object ages up to :data:`GRACE_SECONDS` beyond the newest
    whole object of its source in the pool, and a leap between two of them is believed up to the same length. So neither
    a job that fails unseen nor a clock that leaps makes everything expire.
-5. A session is never older than one with a lower number; a time that has not come yet is not believed.
+5. A session is never older than one with a lower number. A time that has not come yet says nothing of other sessions;
+   but what bears it is kept for it.
 6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least.
 """
 
 from __future__ import annotations
 
 import bisect
+import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,9 @@ class KnownSession:
     id: str
     number: int
     ended: float | None
+
+
+_UNKNOWN = KnownSession("", -1, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,9 @@ class _Stay:
 
     object: KnownObject
     number: int
+    #: as far as one can believe it, and as its session says itself
     ended: float
+    said: float
     expires: float = math.inf
     why: str = ""
 
@@ -131,11 +138,11 @@ def expiry(
 ) -> Expiry:
     """Judge every volume and object. *pools*: (plan, pool) → its numbers. *now*: the clock, Unix seconds.
 
-    *given_up*: (plan, source) of which rules 2 and 4 are not to keep anything any more; their age counts all the same.
+    *given_up*: (plan, source) that rules 2, 4 and 5 are not to keep any more; their age counts all the same.
     """
     world = _world(sessions, objects, volumes, now)
     for (_, pool), stay in world.stays.items():
-        _judge(stay, pool, world, pools, now, (stay.object.plan, stay.object.source) in given_up)
+        _judge(world, stay, pool, pools, now=now, given_up=(stay.object.plan, stay.object.source) in given_up)
     _keep_parents(world)
     verdicts = {
         volume.id: _together([world.stays[o, volume.pool] for o in volume.objects if (o, volume.pool) in world.stays])
@@ -168,7 +175,7 @@ def believed_times(sessions: Iterable[KnownSession], now: float) -> dict[str, fl
 def own_time(times: Sequence[float], now: float) -> float:
     """Up to when a source's objects age (rule 4), from the times of its whole objects, in order."""
     reached = times[0]
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in itertools.pairwise(times):
         reached = max(reached, min(earlier + GRACE_SECONDS, later))
     return min(now, reached + GRACE_SECONDS)
 
@@ -178,7 +185,7 @@ def _world(
 ) -> _World:
     held = list(sessions)
     ended = believed_times(held, now)
-    numbers = {s.id: s.number for s in held}
+    said = {s.id: s for s in held}
     known = {o.id: o for o in objects}
     world = _World()
     gathered: dict[tuple[str | None, str, str], list[_Stay]] = {}
@@ -190,7 +197,9 @@ def _world(
                 continue
             # An object of which only its records are known is of nobody: it is kept.
             item = known.get(object_id) or KnownObject(object_id, "", "", "", False, None)
-            stay = _Stay(item, numbers.get(item.session_id, -1), ended.get(item.session_id, math.inf))
+            own = said.get(item.session_id, _UNKNOWN)
+            at = ended.get(item.session_id, math.inf)
+            stay = _Stay(item, own.number, at, at if own.ended is None else max(at, own.ended))
             world.stays[key] = stay
             world.pools_of.setdefault(object_id, []).append(volume.pool)
             gathered.setdefault((volume.pool, item.plan, item.source), []).append(stay)
@@ -199,10 +208,11 @@ def _world(
 
 
 def _judge(
+    world: _World,
     stay: _Stay,
     pool: str | None,
-    world: _World,
     pools: Mapping[tuple[str, str], Pool],
+    *,
     now: float,
     given_up: bool,
 ) -> None:
@@ -224,12 +234,12 @@ def _judge(
         if rule.retention is None and rule.sessions is None:
             stay.expires, stay.why = math.inf, f'the pool "{pool}" keeps for ever'
             return
-        expires, why = _by_rule(stay, rule, series, now, given_up)
+        expires, why = _by_rule(stay, rule, series, now=now, given_up=given_up)
         stay.expires = max(expires, stay.expires)
         stay.why = stay.why or why
 
 
-def _by_rule(stay: _Stay, rule: Pool, series: _Series, now: float, given_up: bool) -> tuple[float, str]:
+def _by_rule(stay: _Stay, rule: Pool, series: _Series, *, now: float, given_up: bool) -> tuple[float, str]:
     """When one rule lets the object go by the calendar (infinite: not yet known), and what keeps it now."""
     item = stay.object
     what = f"{item.plan}/{item.source} of {text_of(stay.ended)}"
@@ -243,7 +253,7 @@ def _by_rule(stay: _Stay, rule: Pool, series: _Series, now: float, given_up: boo
         # The end of the session that made it one too many.
         behind = len(series.numbers) - newer + rule.sessions - 1
         return (math.inf if among else series.times[behind] if rule.sessions else stay.ended), kept
-    expires = stay.ended + rule.retention
+    expires = (stay.ended if given_up else stay.said) + rule.retention
     if expires > now:
         return expires, kept or f"{what} is kept until {text_of(expires)}"
     if expires > series.reached and not given_up:
@@ -266,7 +276,7 @@ def _keep_parents(world: _World) -> None:
             if child.object.whole and parent is not None and not parent.why:
                 parent.why = _needed(parent, child)
                 waiting.append((parent.object.id, pool))
-        for (_, pool), child in stays.items():
+        for child in list(stays.values()):
             above = child.object.parent
             if not child.why or not child.object.whole or above not in world.pools_of:
                 continue

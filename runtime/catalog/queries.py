@@ -90,9 +90,14 @@ class CatalogSession:
 
 
 def read_objects(
-    connection: Connection, *, source: str | None, plan: str | None, object_id: str | None
+    connection: Connection,
+    *,
+    source: str | None = None,
+    plan: str | None = None,
+    object_id: str | None = None,
+    volume_id: str | None = None,
 ) -> list[CatalogObject]:
-    """The objects that fit, with their copies and segments; newest first."""
+    """The objects that fit, with their copies and segments; newest first. *volume_id*: with records on that volume."""
     o, s = schema.objects, schema.sessions
     conditions = []
     if source is not None:
@@ -101,6 +106,10 @@ def read_objects(
         conditions.append(s.c.plan == plan)
     if object_id is not None:
         conditions.append(o.c.id == object_id)
+    if volume_id is not None:
+        e = schema.entries
+        there = sa.select(e.c.object_id).where((e.c.volume_id == volume_id) & (e.c.records > 0))
+        conditions.append(o.c.id.in_(there))
     chosen = sa.select(o.c.id).join(s, s.c.id == o.c.session_id).where(*conditions)
     rows = connection.execute(
         sa.select(o, s.c.plan, s.c.number, s.c.started)

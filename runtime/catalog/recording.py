@@ -44,7 +44,7 @@ def record(link: Link, facts: IndexFacts) -> None:
         "UPDATE sessions SET seconds = (SELECT max(seconds) FROM indexes WHERE session_id = :id) WHERE id = :id",
         {"id": here["session_id"]},
     )
-    _settle(link, sorted(gone | {e["object_id"] for e in facts.entries}))
+    settle(link, sorted(gone | {e["object_id"] for e in facts.entries}))
 
 
 def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> int:
@@ -111,7 +111,7 @@ def _record_volume(link: Link, volume: Row) -> None:
         update(link, "volumes", {k: v for k, v in volume.items() if k != "id"}, "id = :id", {"id": volume["id"]})
 
 
-def _settle(link: Link, object_ids: Sequence[str]) -> None:
+def settle(link: Link, object_ids: Sequence[str]) -> None:
     """Remake the rows of ``objects`` and ``copies`` of these objects from all that the indexes say of them."""
     for condition, ids in among("object_id", object_ids):
         parts = _grouped(

@@ -14,6 +14,9 @@ from typing import Any
 from ..model import CopyStatus, ObjectStatus
 from .facts import Row
 
+#: The state of a copy whose volume was recycled when its retention had ended. Only the catalog remembers it.
+RECYCLED = "recycled"
+
 
 def in_order(parts: Iterable[Row]) -> list[Row]:
     """The parts of one copy in the order in which they are read; parts without a record last."""
@@ -76,10 +79,12 @@ def settle_object(parts: Sequence[Row], known: Row | None, reported: Sequence[Ro
         if drive in groups:
             group = in_order(groups[drive])
             status, agent = copy_status(group), max(groups[drive], key=lambda p: p["number"])["agent"]
+            if status != "stored" and old is not None and old["status"] == RECYCLED:
+                status = RECYCLED  # what is left of it on a volume that is still kept
             best = max(best, held(group))
         else:
             # "failed" is what a drive means that holds nothing of an object it was to hold.
-            keeps = old is not None and drive not in meant
+            keeps = old is not None and (drive not in meant or old["status"] == RECYCLED)
             status, agent = (old["status"] if old and keeps else "failed"), old["agent"] if old else ""
         copies[drive] = {
             "object_id": witness["object_id"],
@@ -126,7 +131,7 @@ def session_status(state: str, reported: str | None, objects: Sequence[Row], cop
     if not any(o["status"] == "whole" for o in objects):
         return "failed"
     well = all(o["status"] == "whole" and o["unread"] == 0 for o in objects)
-    return "ok" if well and all(c["status"] in {"stored", "discarded"} for c in copies) else "degraded"
+    return "ok" if well and all(c["status"] in {"stored", "discarded", RECYCLED} for c in copies) else "degraded"
 
 
 def _texts(text: str) -> list[str]:

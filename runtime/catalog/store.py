@@ -10,7 +10,7 @@ Changes go through ``link``, questions through SQLAlchemy (``queries``), which i
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from ..drives.base import IndexedVolume
+    from ..plan import Pool
     from .database import Database
+    from .expiry import Expiry
     from .queries import CatalogObject, CatalogSession, CatalogVolume
 
 
@@ -117,7 +119,23 @@ class Catalog:
         with self._links.writing() as link:
             recording.finish(link, report, session, kinds or {})
 
+    def forget_volume(self, volume_id: str) -> None:
+        """Take a volume that is recycled, and what only it held, out of the catalog. Raises CatalogFault."""
+        from .keeping import forget
+
+        with self._links.writing() as link:
+            forget(link, volume_id)
+
     # ------------------------------------------------------------ questions
+
+    def expiry(
+        self, pools: Mapping[tuple[str, str], Pool], *, now: float, given_up: Collection[tuple[str, str]] = ()
+    ) -> Expiry:
+        """When each volume and object may go (see :mod:`~.expiry`). Raises CatalogFault."""
+        from .keeping import judge
+
+        with self._links.reading() as link:
+            return judge(link, pools, now, given_up)
 
     def objects(
         self, *, source: str | None = None, plan: str | None = None, object_id: str | None = None
@@ -127,6 +145,13 @@ class Catalog:
 
         with self._asking() as connection:
             return read_objects(connection, source=source, plan=plan, object_id=object_id)
+
+    def objects_on(self, volume_id: str) -> list[CatalogObject]:
+        """The objects of which the volume holds records, with all their copies; newest first. Raises CatalogFault."""
+        from .queries import read_objects
+
+        with self._asking() as connection:
+            return read_objects(connection, volume_id=volume_id)
 
     def volumes(self) -> list[CatalogVolume]:
         """All volumes, by drive and name. Raises CatalogFault."""

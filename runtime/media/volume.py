@@ -116,6 +116,11 @@ class VolumeReader:
             os.close(self._fd)
             self._fd = -1
 
+    def is_file(self, status: os.stat_result) -> bool:
+        """Whether *status* is that of the open file, and not of another under its name."""
+        own = os.fstat(self._fd)
+        return (own.st_dev, own.st_ino) == (status.st_dev, status.st_ino)
+
     # ------------------------------------------------------------ records
 
     def read(self, position: int, into: memoryview) -> RecordHeader:

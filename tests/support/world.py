@@ -69,20 +69,33 @@ class World:
         finish: bool = True,
         record: bool = True,
         interleave: bool = True,
+        pool: str | None = None,
+        parents: Mapping[str, str] | None = None,
     ) -> dict[str, str]:
-        """One session: every item to its drives, records of all items in turn. Returns source → object id."""
+        """One session: every item to its drives, records of all items in turn. Returns source → object id.
+
+        *parents*: source → the object that this session's incremental of it follows.
+        """
         things = {n: i if isinstance(i, Item) else Item(i) for n, i in items.items()}
         with self.catalog(create=True) as catalog:
             session = catalog.begin_session(plan, f"fp-{plan}", self.started())
             facts = {
-                name: ObjectFacts(new_id(), name, item.kind, session, drives=tuple(item.drives or drives))  # type: ignore[arg-type]
+                name: ObjectFacts(
+                    new_id(),
+                    name,
+                    item.kind,  # type: ignore[arg-type]
+                    session,
+                    level="incremental" if name in (parents or {}) else "full",
+                    parent=(parents or {}).get(name),
+                    drives=tuple(item.drives or drives),
+                )
                 for name, item in things.items()
             }
             results: dict[str, list[CopyReport]] = {name: [] for name in things}
             for drive in drives:
                 mine = {n: i for n, i in things.items() if drive in (i.drives or drives)}
                 for result in self._write(
-                    catalog if record else None, drive, mine, facts, session, capacity, interleave
+                    catalog if record else None, drive, mine, facts, session, capacity, interleave, pool
                 ):
                     name = next(n for n in mine if facts[n].id == result.object_id)
                     results[name].append(
@@ -139,13 +152,14 @@ class World:
         session: Session,
         capacity: int | None,
         interleave: bool,
+        pool: str | None,
     ):
         def confirmed(indexed: IndexedVolume) -> None:
             self.indexed.append(indexed)
             if catalog is not None:
                 catalog.record_volume(indexed)
 
-        writer = VolumesDrive(drive, self.magazine(drive), capacity=capacity, on_index=confirmed)
+        writer = VolumesDrive(drive, self.magazine(drive), capacity=capacity, pool=pool, on_index=confirmed)
         self.magazine(drive).mkdir(parents=True, exist_ok=True)
         writer.mount(session, agent=f"A-{drive}", plan_record=RECORD)
         slot = bytearray(RECORD)

@@ -1,0 +1,59 @@
+"""``tcc volume label``: label a drive's next volume ahead of use."""
+
+from __future__ import annotations
+
+import click
+
+from ..runtime.faults import EXIT_OK, UsageFault
+from .console import harmless, print_result, say
+from .options import define_option
+
+
+@click.command(
+    "label",
+    epilog="Examples:  tcc volume label R1 --plan night.tc   tcc volume label disk vault --plan night.tc",
+)
+@click.argument("drives", metavar="DRIVE...", nargs=-1, required=True)
+@click.option("--plan", "plan_path", metavar="FILE", required=True, help="The plan that the drives are of.")
+@define_option
+def label_command(*, drives: tuple[str, ...], plan_path: str, defines: dict[str, str]) -> int:
+    """Label the next volume of each DRIVE: the next session begins on it, and the volume before it stays as it is.
+
+    Run it each week, say, and a week's sessions share a volume, which can expire, be recycled, or be taken away as a
+    whole. Nothing that exists is written; where the next volume is empty already, nothing is done.
+    """
+    from ..runtime.drives.blank import last_volume, make_blank
+    from ..runtime.drives.magazine import Magazine
+    from .plans import load_plan
+
+    plan, base = load_plan(plan_path, defines, warnings=False)
+    known = {drive.name: drive for drive in plan.drives}
+    pools = {pool.name: pool for pool in plan.pools}
+    writers = {agent.drive: agent.name for agent in plan.agents if agent.role == "write"}
+    for name in drives:
+        drive = known.get(name)
+        if drive is None or drive.volumes is None:
+            what = "no drive" if drive is None else "no drive with volumes, but one of kind " + drive.kind
+            raise UsageFault(f"{name} is {what} of {plan_path}", todo=f"its drives: {', '.join(known) or 'none'}")
+        pool = pools.get(drive.pool or "")
+        magazine = Magazine(base / drive.volumes, name)
+        magazine.open()
+        try:
+            last = last_volume(magazine)
+            if last is not None and last[3] and last[1].pool == drive.pool:
+                say(f"note: {last[0]} is empty already: the next session of drive {name} begins there")
+                continue
+            path = make_blank(
+                magazine,
+                agent=writers.get(name, ""),
+                pool=drive.pool,
+                record=plan.record,
+                capacity=drive.capacity if drive.capacity is not None or pool is None else pool.capacity,
+                plan=plan.plan,
+                fingerprint=plan.fingerprint,
+                number=last[2] if last is not None else 0,
+            )
+        finally:
+            magazine.close()
+        print_result(harmless(f"{path.stem}  {path}"))
+    return EXIT_OK

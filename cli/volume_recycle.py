@@ -1,0 +1,125 @@
+"""``tcc volume recycle``: give up what a volume holds, by name, when its retention has ended."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault, UsageFault
+from .console import harmless, print_fault, print_result, say
+from .options import catalog_option, define_option, plans_option, state_option
+
+if TYPE_CHECKING:
+    from ..runtime.recycle import Judged
+
+EPILOG = """\b
+Examples:
+  tcc volume recycle R1-000001 --plan night.tc --dry-run     say whether it may go, and what is lost
+  tcc volume recycle R1-000001 --plan night.tc               asks for the volume's name once more
+  tcc volume recycle R1-000001 R1-000002 --plan night.tc --yes
+"""
+
+
+@click.command("recycle", epilog=EPILOG)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option("--yes", is_flag=True, help="Ask nothing.")
+@click.option("--dry-run", is_flag=True, help="Say whether it may be recycled and what is lost; recycle nothing.")
+@click.option(
+    "--give-up",
+    "given_up",
+    metavar="PLAN/SOURCE",
+    multiple=True,
+    help="A source that is no more: its newest objects are not kept beyond their retention.",
+)
+@plans_option
+@catalog_option
+@state_option
+@define_option
+def recycle_command(
+    *,
+    names: tuple[str, ...],
+    yes: bool,
+    dry_run: bool,
+    given_up: tuple[str, ...],
+    plan_paths: tuple[str, ...],
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+) -> int:
+    """Give up what the volume NAME (a name, a UUID, or a path) holds: its file goes, the catalog forgets its copies.
+
+    Only where the pool's retention has ended for everything on it, as the volume itself and the plans that wrote on it
+    say; what is not known is kept. Refuses while a run holds the drive. Ends with 1 where a volume is refused.
+    """
+    from ..runtime.catalog.keeping import pools_of
+    from ..runtime.recycle import judge, recycle
+    from .state import catalog_and_plans
+
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise UsageFault(
+            "nobody is there to confirm", safe="nothing was changed", todo="say --yes, or run it on a terminal"
+        )
+    known, plans = catalog_and_plans(plan_paths, catalog, state, defines)
+    code = EXIT_OK
+    with known:
+        pools = pools_of(plans)
+        sources = _sources(known.source_names(), given_up)
+        for name in dict.fromkeys(names):
+            try:
+                judged = judge(known, name, pools, given_up=sources)
+                _tell(judged)
+                if dry_run:
+                    continue
+                if not yes and not _confirmed(judged.volume.name):
+                    say(f"{judged.volume.name} is kept: its name was not typed")
+                    code = EXIT_FAILED
+                    continue
+                done = recycle(known, judged.volume.id, pools, given_up=sources)
+            except Fault as fault:
+                print_fault(fault)
+                code = max(code, fault.exit_code)
+                continue
+            print_result(harmless(f"{judged.volume.name} is recycled: {_freed(done.freed_bytes)}"))
+            if done.blank is not None:
+                say(f"note: the next session begins on the empty volume {done.blank.stem}")
+    return code
+
+
+def _sources(known: list[tuple[str, str]], given: tuple[str, ...]) -> set[tuple[str, str]]:
+    names = {f"{plan}/{source}": (plan, source) for plan, source in known}
+    for text in given:
+        if text not in names:
+            raise UsageFault(
+                f"the catalog knows no source {text}", safe="nothing was changed", todo="write it as PLAN/SOURCE"
+            )
+    return {names[text] for text in given}
+
+
+def _freed(size: int) -> str:
+    from .table import size_text
+
+    return f"{size_text(size)} are free" if size else "its file was not there; the catalog has forgotten it"
+
+
+def _tell(judged: Judged) -> None:
+    """What is given up, before anybody says yes."""
+    volume = judged.volume
+    place = volume.location if judged.there else f"not at {volume.location}" if volume.location else "no place known"
+    say(f"{volume.name} has expired: {judged.objects} object(s) of {volume.sessions} session(s), {place}")
+    for item in judged.gone[:_NAMED_MAX]:
+        say(f"  no copy is left of {item.plan}/{item.source} of {item.started} ({item.id})")
+    if len(judged.gone) > _NAMED_MAX:
+        say(f"  nor of {len(judged.gone) - _NAMED_MAX} objects more")
+    for plan, source in judged.sources:
+        say(f"warning: NOTHING whole is left of {plan}/{source} then", style="1;33")
+
+
+_NAMED_MAX = 20
+
+
+def _confirmed(name: str) -> bool:
+    sys.stderr.write(f"Type {harmless(name)} to recycle it: ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip() == name

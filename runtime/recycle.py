@@ -1,0 +1,267 @@
+"""Recycling a volume: what it holds is given up, by name, when its retention has ended, and its room is free again.
+
+The order is what makes it safe at every moment (docs/volumes.md): the magazine is locked; the volume itself is read and
+what it holds told to the catalog; all of it is judged; where the volume has the highest number an empty one is
+labelled behind it, so that no name is given twice and session numbers go on; the catalog forgets the volume; its file
+is removed. Killed between any two of these, the catalog knows at most less than there is, and the next run tells it
+again.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from .catalog.queries import CatalogObject, CatalogVolume
+from .catalog.store import Catalog
+from .drives.base import IndexedVolume
+from .drives.blank import last_volume, make_blank
+from .drives.magazine import Magazine, fault_of
+from .faults import DriveFault, KeptFault, MediaFault, Place, UsageFault
+from .media.volume import VolumeReader, open_volume
+from .plan import Pool
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A volume that may be recycled. ``there``: its file is; else only the catalog has anything to forget.
+
+    ``gone``: whole objects of which no other copy is left; ``sources``: (plan, source) of which nothing whole is left.
+    """
+
+    volume: CatalogVolume
+    there: bool
+    objects: int
+    gone: tuple[CatalogObject, ...]
+    sources: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recycled:
+    """What was done. ``blank``: the empty volume that was labelled behind it, where it had the highest number."""
+
+    judged: Judged
+    freed_bytes: int
+    blank: Path | None
+
+
+def find_volume(catalog: Catalog, name: str) -> CatalogVolume:
+    """The volume that *name* (its name, UUID, or its file's path) is to the catalog. Raises UsageFault."""
+    volumes = catalog.volumes()
+    path = Path(name)
+    place = str(path.parent.resolve() / path.name) if name.endswith(".tar") else None
+    found = [v for v in volumes if name in {v.id, v.name} or (place is not None and v.location == place)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        several = ", ".join(f"{v.id} ({v.location or 'no place known'})" for v in found)
+        raise UsageFault(f"several volumes are called {name}: {several}", todo="name one by its UUID")
+    raise UsageFault(
+        f"the catalog {catalog.name} knows no volume {name}",
+        safe="nothing was changed",
+        todo="`tcc volumes` lists what it knows; a run of the volume's plan tells it what it lacks",
+    )
+
+
+def judge(
+    catalog: Catalog,
+    name: str,
+    pools: Mapping[tuple[str, str], Pool],
+    *,
+    given_up: Collection[tuple[str, str]] = (),
+    now: float | None = None,
+) -> Judged:
+    """Whether the volume may be recycled, proved from the volume itself. Nothing is changed but what the catalog knows.
+
+    Raises KeptFault where anything on it is to be kept or not known, MediaFault where it is not what it must be,
+    DriveBusyFault where a run holds its drive, UsageFault and CatalogFault.
+    """
+    volume = find_volume(catalog, name)
+    with _held(volume) as magazine:
+        return _judge(catalog, volume, magazine, pools, given_up=given_up, now=now)
+
+
+def recycle(
+    catalog: Catalog,
+    name: str,
+    pools: Mapping[tuple[str, str], Pool],
+    *,
+    given_up: Collection[tuple[str, str]] = (),
+    now: float | None = None,
+) -> Recycled:
+    """Judge the volume once more, and recycle it. Raises as :func:`judge` does, and DriveFault."""
+    volume = find_volume(catalog, name)
+    with _held(volume) as magazine:
+        judged = _judge(catalog, volume, magazine, pools, given_up=given_up, now=now)
+        if magazine is None or not judged.there:
+            catalog.forget_volume(volume.id)
+            return Recycled(judged, 0, None)
+        path = magazine.path / f"{volume.name}.tar"
+        with _opened(volume, path) as reader:
+            blank = _blank_behind(magazine, path, reader)
+            found = _contents(reader, path)
+            catalog.forget_volume(volume.id)
+            try:
+                _remove(magazine, path, reader)
+            except BaseException:
+                catalog.record_volumes(found)
+                raise
+            return Recycled(judged, reader.size, blank)
+
+
+@contextmanager
+def _held(volume: CatalogVolume) -> Iterator[Magazine | None]:
+    """The volume's magazine, open and locked; None where no place of the volume is known."""
+    if volume.location is None:
+        yield None
+        return
+    folder = Path(volume.location).parent
+    place = Place(drive=volume.drive, volume=volume.name)
+    if not folder.is_dir():
+        raise DriveFault(
+            f"its folder {folder} is not there",
+            place=place,
+            safe="nothing was changed",
+            todo="bring the medium back to its place; where the volume lies elsewhere, `tcc catalog rebuild` finds it",
+        )
+    magazine = Magazine(folder, volume.drive)
+    magazine.open()
+    try:
+        yield magazine
+    finally:
+        magazine.close()
+
+
+def _judge(
+    catalog: Catalog,
+    volume: CatalogVolume,
+    magazine: Magazine | None,
+    pools: Mapping[tuple[str, str], Pool],
+    *,
+    given_up: Collection[tuple[str, str]],
+    now: float | None,
+) -> Judged:
+    place = Place(drive=volume.drive, volume=volume.name)
+    there = False
+    if magazine is not None:
+        path = magazine.path / f"{volume.name}.tar"
+        there = path.is_symlink() or path.exists()
+        if there:
+            with _opened(volume, path) as reader:
+                catalog.record_volumes(_contents(reader, path))
+    clock = time.time() if now is None else now
+    verdict = catalog.expiry(pools, now=clock, given_up=given_up).volumes.get(volume.id)
+    if verdict is not None and not verdict.expired:
+        raise KeptFault(
+            f"it is kept: {'; '.join(verdict.reasons)}",
+            place=place,
+            safe="nothing was changed",
+            todo=_todo(verdict.reasons),
+        )
+    objects = catalog.objects_on(volume.id)
+    gone = tuple(o for o in objects if o.status == "whole" and not _elsewhere(o, volume.id))
+    lost = {o.id for o in gone}
+    sources = sorted({(o.plan, o.source) for o in gone})
+    left = [
+        (plan, source)
+        for plan, source in sources
+        if not any(
+            o.status == "whole" and o.id not in lost and any(c.segments for c in o.copies)
+            for o in catalog.objects(plan=plan, source=source)
+        )
+    ]
+    return Judged(volume, there, len(objects), gone, tuple(left))
+
+
+def _todo(reasons: tuple[str, ...]) -> str:
+    text = " ".join(reasons)
+    if "is not known here" in text:
+        return "name every plan that wrote on it: --plan FILE, as often as needed"
+    if "time stands still" in text or "newest" in text:
+        return "back the source up again; or, where it is no more, give it up by name: --give-up PLAN/SOURCE"
+    if "for ever" in text:
+        return "say in the plan how long its pool keeps: `retention`, `sessions`"
+    return "wait until it has expired (`tcc volumes --plan FILE`)"
+
+
+def _elsewhere(item: CatalogObject, volume_id: str) -> bool:
+    """Whether all records of the object lie on other volumes, too, as far as the catalog knows."""
+    covered = 0
+    for segment in sorted((s for c in item.copies for s in c.segments), key=lambda s: s.first_sequence):
+        if segment.volume_id != volume_id and segment.first_sequence <= covered:
+            covered = max(covered, segment.first_sequence + segment.records)
+    return covered >= item.records
+
+
+@contextmanager
+def _opened(volume: CatalogVolume, path: Path) -> Iterator[VolumeReader]:
+    """The volume's file, opened and proved to be that volume, not write-protected, and readable as a whole."""
+    place = Place(drive=volume.drive, volume=volume.name)
+    with open_volume(path) as reader:
+        if reader.label.volume != volume.id:
+            raise KeptFault(
+                f"{path} is volume {reader.label.volume}, where the catalog has {volume.id}",
+                place=place,
+                safe="nothing was changed",
+                todo="run its plan, or rebuild the catalog, so that the catalog knows what lies there",
+            )
+        if not path.lstat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+            raise KeptFault(
+                "its file is write-protected",
+                place=place,
+                safe="nothing was changed",
+                todo=f"if it may go all the same: chmod u+w {path}",
+            )
+        yield reader
+
+
+def _contents(reader: VolumeReader, path: Path) -> list[IndexedVolume]:
+    """All that lies on the volume. Raises KeptFault where a stretch cannot be read: nobody knows its objects."""
+    contents = reader.indexes()
+    damage = next((d for d in contents.damages if not d.torn), None)
+    if damage is not None:
+        raise KeptFault(
+            f"a part of it cannot be read, so that nobody knows what it holds: {damage}",
+            place=Place(drive=reader.label.drive, volume=reader.label.name),
+            safe="nothing was changed",
+            todo="look at it with `tcc volume show`; a file that you remove by hand is forgotten by this command later",
+        )
+    return [IndexedVolume(reader.label, index, path, reader.size) for index in contents.sessions]
+
+
+def _blank_behind(magazine: Magazine, path: Path, reader: VolumeReader) -> Path | None:
+    """Label an empty volume with the next number where the volume at *path* has the highest one."""
+    last = last_volume(magazine)
+    if last is None or last[0] != path:
+        return None
+    label = reader.label
+    return make_blank(
+        magazine,
+        agent=label.agent,
+        pool=label.pool,
+        record=label.record,
+        capacity=label.capacity,
+        plan=label.session.plan,
+        fingerprint=label.session.fingerprint,
+        number=last[2],
+    )
+
+
+def _remove(magazine: Magazine, path: Path, reader: VolumeReader) -> None:
+    """Remove the file that *reader* has open, and no other; gone on the medium when this returns."""
+    place = Place(drive=magazine.drive, volume=path.stem)
+    try:
+        found = os.stat(path.name, dir_fd=magazine.fd, follow_symlinks=False)
+        if not reader.is_file(found):
+            raise MediaFault(f"{path} was replaced meanwhile", place=place, safe="the file was not touched")
+        os.unlink(path.name, dir_fd=magazine.fd)
+        os.fsync(magazine.fd)
+    except OSError as error:
+        raise fault_of(
+            error, f"{path} cannot be removed", place, safe="the volume, which the catalog knows again"
+        ) from None

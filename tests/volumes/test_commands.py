@@ -1,0 +1,159 @@
+"""``tcc volumes``, ``tcc objects``, ``tcc volume label`` and ``recycle`` as an administrator uses them."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLAN = """
+plan night {{ record = 64KiB  state = "state" }}
+source home {{ command = ["head", "-c", "150000", "/dev/zero"] }}
+pool short {{ {pool} }}
+drive R1 {{ volumes = "media/R1"  pool = short  capacity = 200KiB }}
+drive R2 {{ volumes = "media/R2" }}
+backup group g {{ agent A -> R1 {{ B1 <- home }} }}
+mirror group h of g {{ agent B -> R2 {{ * <- A }} }}
+"""
+
+Tcc = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def tcc(tmp_path: Path) -> Tcc:
+    def call(*arguments: str, code: int = 0, text: str | None = None) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["tcc", *arguments], cwd=tmp_path, capture_output=True, text=True, input=text, timeout=60,
+            env={**os.environ, "TCC_STATE": str(tmp_path / "state")},
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        return done
+
+    return call
+
+
+def plan(folder: Path, pool: str = "retention = 1d  sessions = 2") -> None:
+    (folder / "night.tc").write_text(PLAN.format(pool=pool))
+
+
+def volumes(tcc: Tcc, *more: str) -> dict[str, dict[str, Any]]:
+    listed = json.loads(tcc("volumes", "--json", *(more or ("--plan", "night.tc"))).stdout)
+    return {v["name"]: v for v in listed}
+
+
+def test_expires_and_status(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path, "retention = 1d")
+    tcc("run", "night.tc")
+    listed = volumes(tcc)
+    started = json.loads(tcc("sessions", "--json", "--plan", "night.tc").stdout)[0]["started"]
+    assert listed["R1-000001"]["expires"] > started
+    assert listed["R1-000001"]["expires"][:10] != started[:10]
+    assert listed["R1-000001"]["status"] == "open"
+    assert listed["R2-000001"]["expires"] is None
+    assert [v["expires"] for v in volumes(tcc, "--state", "state").values()] == [None, None]
+    assert "EXPIRES" in tcc("objects", "--plan", "night.tc").stdout
+    assert "EXPIRES" not in tcc("objects", "--state", "state").stdout
+
+
+def test_recycle_by_name_with_yes(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path, "sessions = 1")
+    for _ in range(3):
+        tcc("run", "night.tc")
+    listed = volumes(tcc)
+    assert [v["status"] for v in listed.values()] == ["expired", "expired", "open", "open"]
+    before = (tmp_path / "media/R1/R1-000001.tar").read_bytes()
+
+    refused = tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", code=2, text="R1-000001\n")
+    assert "--yes" in refused.stderr
+    dry = tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--dry-run")
+    assert "R1-000001 has expired: 1 object(s)" in dry.stderr
+    assert (tmp_path / "media/R1/R1-000001.tar").read_bytes() == before
+
+    done = tcc("volume", "recycle", "R1-000001", "R1-000003", "R2-000001", "--plan", "night.tc", "--yes", code=1)
+    assert done.stdout.startswith("R1-000001 is recycled: ")
+    assert done.stderr.count("it is kept:") == 2
+    assert sorted(p.name for p in (tmp_path / "media/R1").iterdir()) == ["R1-000002.tar", "R1-000003.tar"]
+    assert sorted(volumes(tcc)) == ["R1-000002", "R1-000003", "R2-000001"]
+    assert tcc("verify", "--plan", "night.tc").returncode == 0
+    first = json.loads(tcc("objects", "--json", "--plan", "night.tc").stdout)[-1]
+    assert {c["drive"]: c["status"] for c in first["copies"]} == {"R1": "recycled", "R2": "stored"}
+
+
+@pytest.mark.parametrize("typed", ["R1-000001", "yes", ""])
+def test_recycle_asks_for_the_name_on_a_terminal(tcc: Tcc, tmp_path: Path, typed: str) -> None:
+    plan(tmp_path, "sessions = 1")
+    for _ in range(2):
+        tcc("run", "night.tc")
+    master, slave = pty.openpty()
+    try:
+        os.write(master, typed.encode() + b"\n")
+        done = subprocess.run(
+            ["tcc", "volume", "recycle", "R1-000001", "--plan", "night.tc"],
+            cwd=tmp_path, stdin=slave, capture_output=True, text=True, timeout=60,
+            env={**os.environ, "TCC_STATE": str(tmp_path / "state")},
+        )  # fmt: skip
+    finally:
+        os.close(master)
+        os.close(slave)
+    gone = typed == "R1-000001"
+    assert done.returncode == (0 if gone else 1), done.stderr
+    assert "Type R1-000001" in done.stderr
+    assert (tmp_path / "media/R1/R1-000001.tar").exists() != gone
+
+
+def test_the_last_of_a_source_is_told_before_it_goes(tcc: Tcc, tmp_path: Path) -> None:
+    (tmp_path / "night.tc").write_text(
+        'plan night { record = 64KiB }\nsource home { command = ["echo", "x"] }\npool p { sessions = 1 }\n'
+        'drive R1 { volumes = "m"  pool = p }\nbackup group g { agent A -> R1 { B1 <- home } }\n'
+    )
+    tcc("run", "night.tc")
+    assert "night/home" in tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", code=1).stderr
+    give = ("--give-up", "night/home")
+    done = tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", *give)
+    assert "NOTHING whole is left of night/home" in done.stderr
+    assert [p.name for p in (tmp_path / "m").iterdir()] == ["R1-000002.tar"]
+    tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", "--give-up", "home", code=2)
+
+
+def test_label_makes_the_next_session_begin_on_a_new_volume(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path)
+    labelled = tcc("volume", "label", "R2", "--plan", "night.tc")
+    assert labelled.stdout.split() == ["R2-000001", str(tmp_path / "media/R2/R2-000001.tar")]
+    tcc("run", "night.tc")
+    before = (tmp_path / "media/R2/R2-000001.tar").read_bytes()
+    assert tcc("volume", "label", "R2", "--plan", "night.tc").stdout.split()[0] == "R2-000002"
+    again = tcc("volume", "label", "R2", "--plan", "night.tc")
+    assert again.stdout == ""
+    assert "R2-000002.tar is empty already" in again.stderr
+    tcc("run", "night.tc")
+    assert (tmp_path / "media/R2/R2-000001.tar").read_bytes() == before
+    assert {n: v["sessions"] for n, v in volumes(tcc).items() if v["drive"] == "R2"} == {"R2-000001": 1, "R2-000002": 1}
+    tcc("verify", "--plan", "night.tc")
+    shown = json.loads(tcc("volume", "show", "--json", "media/R2/R2-000002.tar").stdout)
+    assert shown[0]["agent"] == "B"
+
+
+def test_label_never_writes_over_anything(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path)
+    (tmp_path / "media/R1").mkdir(parents=True)
+    (tmp_path / "media/R1/R1-000001.tar").write_bytes(b"mine")
+    refused = tcc("volume", "label", "R1", "--plan", "night.tc", code=1)
+    assert "too small to be a volume" in refused.stderr
+    assert [p.read_bytes() for p in (tmp_path / "media/R1").iterdir()] == [b"mine"]
+    assert "its drives: R1, R2" in tcc("volume", "label", "R3", "--plan", "night.tc", code=2).stderr
+
+
+def test_names_of_a_medium_cannot_speak_to_the_terminal(world: Any, tcc: Tcc) -> None:
+    world.run({"home\x1b[31m": b"1"}, ["R1"], pool="p\x1b[2J", plan="night\x1b[1m")
+    done = subprocess.run(
+        [sys.executable, "-m", "tapechain", "volume", "recycle", "R1-000001", "--yes", "--catalog",
+         f"sqlite:///{world.catalog_path}"], capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert "\\x1b[2J" in done.stderr
