@@ -65,3 +65,12 @@ state_option = click.option(
 
 #: ``catalog: str | None``: the catalog's URL.
 catalog_option = click.option("--catalog", "catalog", metavar="URL", help="Catalog database, sqlite:///FILE say.")
+
+#: ``identity: tuple[str, ...]``: files of age identities.
+identity_option = click.option(
+    "--identity",
+    "identity",
+    metavar="FILE",
+    multiple=True,
+    help="A file of age identities, or an ssh private key, for encrypted objects (repeatable; also TCC_IDENTITY).",
+)

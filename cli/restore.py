@@ -11,7 +11,7 @@ from ..runtime.faults import EXIT_OK, CatalogFault
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
-from .options import catalog_option, define_option, plan_option, progress_option, state_option
+from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
@@ -42,6 +42,7 @@ _PROBLEMS_SHOWN = 20
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be read, and from which volumes.")
 @click.option("--overwrite", is_flag=True, help="Restore into a folder that is not empty.")
+@identity_option
 @progress_option
 @plan_option
 @catalog_option
@@ -56,6 +57,7 @@ def restore_command(
     volumes: tuple[str, ...],
     dry_run: bool,
     overwrite: bool,
+    identity: tuple[str, ...],
     progress: str,
     plan_path: str | None,
     catalog: str | None,
@@ -67,10 +69,12 @@ def restore_command(
     A files source's members go to DIR, below the path that they had; a stream's or command's data to DIR/SOURCE.
     Records that are damaged in one copy are taken from another.
     """
+    from ..runtime.codec.identities import load
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
     from ..runtime.restore.shelf import Shelf
 
+    identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
     with open_for_reading(given, plan_path, catalog, state, defines) as known:
         shelf = Shelf(known.volumes(), given)
@@ -94,7 +98,7 @@ def restore_command(
                 if moved is not None:
                     moved(done)
 
-            result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=step)
+            result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=step, identities=identities)
     except Stopped as stop:
         say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
         return 128 + stop.number
@@ -131,7 +135,10 @@ def open_for_reading(
 def _show(reading: Reading, to: Path) -> None:
     item = reading.object
     print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, session {item.number} of {item.started}"))
-    print_result(f"bytes    {item.bytes} in {item.records} records")
+    how = [f"compressed with {item.compress}"] * bool(item.compress) + [f"encrypted with {item.encrypt}"] * bool(
+        item.encrypt
+    )
+    print_result(f"bytes    {item.bytes} in {item.records} records" + "".join(f", {word}" for word in how))
     target = to if item.kind == "files" else to / encode_name(item.source)
     print_result(harmless(f"to       {target}"))
     for role, volumes in (("volume", reading.volumes), ("spare", reading.spare)):
