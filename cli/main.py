@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "objects": ("objects", "List the objects that the catalog knows."),
     "volumes": ("volumes", "List the volumes that the catalog knows."),
     "sessions": ("sessions", "List the sessions that the catalog knows."),
+    "draft": ("draft", "Write a copy or restore plan from what the catalog knows."),
     "catalog": ("catalog", "Rebuild the catalog from volumes alone."),
     "volume": ("volume", "Look at volumes, label the next one, recycle expired ones."),
     "diff": ("diff", "Say what changes between two plans."),

@@ -27,7 +27,7 @@ def state_folder(option: str | None, plan: CompiledPlan | None = None, plan_fold
         return Path(given).absolute()
     if plan is not None and plan.state:
         return ((plan_folder or Path()) / plan.state).absolute()
-    return _user_state_folder()
+    return default_state_folder()
 
 
 def catalog_place(
@@ -90,7 +90,7 @@ def catalog_and_plans(
     return open_the_catalog(catalog, state, plan, folder), [plan for plan, _ in loaded]
 
 
-def _user_state_folder() -> Path:
+def default_state_folder() -> Path:
     """The platform's folder for state of a user's programs (XDG base directories; Application Support on macOS)."""
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "tapechain"

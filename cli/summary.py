@@ -129,7 +129,7 @@ def _todo(report: RunReport, faulty: Collection[str]) -> Iterator[str]:
     unread = sorted(o.source for o in report.objects if o.unread)
     cut = sorted(o.source for o in report.objects if o.status == "cut-off")
     if missing:
-        yield f"  do: mend {', '.join(missing)}, then run the plan again; what is stored above is safe"
+        yield f"  do: mend {', '.join(missing)}, then `tcc draft catch-up` brings what it lacks from the other copies"
     if failed:
         yield f"  do: see why {', '.join(failed)} failed; what earlier sessions stored is untouched"
     if unread:

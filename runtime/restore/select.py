@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -24,7 +25,11 @@ def resolve_source(catalog: Catalog, text: str) -> tuple[str, str]:
 
     Raises UsageFault when the catalog has no such source, or several plans have it.
     """
-    names = catalog.source_names()
+    return one_source(catalog.source_names(), text, catalog.name)
+
+
+def one_source(names: Sequence[tuple[str, str]], text: str, where: str) -> tuple[str, str]:
+    """The one of *names*, (plan, source), that *text* names; *where*: what holds them. Raises UsageFault."""
     full = [(plan, source) for plan, source in names if f"{plan}/{source}" == text]
     short = [(plan, source) for plan, source in names if source == text]
     found = full or short
@@ -38,7 +43,7 @@ def resolve_source(catalog: Catalog, text: str) -> tuple[str, str]:
     known = sorted({source for _, source in names} | {f"{plan}/{source}" for plan, source in names})
     near = difflib.get_close_matches(text, known, n=1)
     raise UsageFault(
-        f"the catalog {catalog.name} knows no source {text}",
+        f"the catalog {where} knows no source {text}",
         todo=f"did you mean {near[0]}?" if near else "`tcc objects` lists what it knows",
     )
 

@@ -1,0 +1,204 @@
+"""From an open catalog to what drafts are made from, and from a draft to a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..compiler.draft.drafts import Drafted, Holdings
+from ..compiler.draft.holdings import Held, HeldCopy, HeldDrive
+from ..compiler.draft.text import Draft, Output, string_text, write
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
+from .console import say
+from .writing import write_whole
+
+if TYPE_CHECKING:
+    from ..runtime.catalog.queries import CatalogObject
+    from ..runtime.catalog.store import Catalog
+    from ..runtime.plan import CompiledPlan, Drive
+
+#: A copy that was to be there and is not.
+_LACKING = frozenset({"failed", "cut-off"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sighted:
+    """What a draft is made from, and how it finds the same catalog again. ``base``: the plan's folder."""
+
+    holdings: Holdings
+    settings: tuple[tuple[str, str], ...]
+    plan: CompiledPlan | None
+    catalog: str
+
+
+def sight(plan_path: str | None, catalog: str | None, state: str | None, defines: Mapping[str, str]) -> Sighted:
+    """Open the catalog that these options mean, and see what is there. Raises CatalogFault, UsageFault."""
+    from ..runtime.catalog.keeping import pools_of
+    from .plans import load_plan
+    from .state import catalog_place, default_state_folder, open_the_catalog, state_folder
+
+    plan, base = load_plan(plan_path, defines, warnings=False) if plan_path is not None else (None, Path())
+    folder = state_folder(state, plan, base)
+    place = catalog_place(catalog, folder, plan, base)
+    settings = [] if folder == default_state_folder() else [("state", string_text(str(folder)))]
+    if place != catalog_place(None, folder):
+        # A password does not belong into a plan: such a catalog is named when the draft is run.
+        settings += (
+            [] if "@" in place else [("catalog", string_text(place if "://" in place else str(Path(place).absolute())))]
+        )
+    with open_the_catalog(catalog, state, plan, base) as opened:
+        judged = opened.expiry(pools_of([plan] if plan else []), now=time.time()).objects
+        expired = frozenset(object_id for object_id, verdict in judged.items() if verdict.expired)
+        return Sighted(holdings_of(opened, plan, base, expired), tuple(settings), plan, opened.name)
+
+
+def holdings_of(catalog: Catalog, plan: CompiledPlan | None, base: Path, expired: frozenset[str]) -> Holdings:
+    """All whole objects that *catalog* knows, oldest first; a drive's folder is *plan*'s, else where its volumes lie.
+
+    *expired*: identifiers of objects that nothing keeps any more.
+    """
+    volumes = catalog.volumes()
+    drives = {d.name: _drive_of(d, base) for d in (plan.drives if plan else ()) if d.volumes is not None}
+    at_hand = {v.id for v in volumes if v.location is not None and Path(v.location).exists()}
+    for volume in volumes:
+        if volume.drive not in drives and volume.location is not None:
+            drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
+    objects = [_held(o, at_hand, o.id not in expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    return Holdings(tuple(objects), dict(sorted(drives.items())))
+
+
+def _held(item: CatalogObject, at_hand: set[str], kept: bool) -> Held:
+    copies = [
+        HeldCopy(c.drive, tuple(dict.fromkeys(s.volume_name for s in c.segments)))
+        for c in item.copies
+        if c.status == "stored" and c.segments and all(s.volume_id in at_hand for s in c.segments)
+    ]
+    return Held(
+        id=item.id,
+        plan=item.plan,
+        source=item.source,
+        session=item.session_id,
+        kind=item.kind,
+        level=item.level,
+        parent=item.parent,
+        started=item.started,
+        number=item.number,
+        bytes=item.bytes,
+        records=item.records,
+        copies=tuple(copies),
+        lacking=tuple(c.drive for c in item.copies if c.status in _LACKING),
+        kept=kept,
+    )
+
+
+def _drive_of(drive: Drive, base: Path) -> HeldDrive:
+    """A plan's drive with what it says of itself; its pool must be declared where the drive is written."""
+    said = [(name, getattr(drive, name)) for name in ("site", "media", "pool")]
+    attributes = [(name, string_text(value)) for name, value in said if value is not None]
+    if drive.capacity is not None:
+        attributes.append(("capacity", _size(drive.capacity)))
+    return HeldDrive(drive.name, os.path.normpath(base / (drive.volumes or "")), tuple(attributes))
+
+
+def pool_statements(plan: CompiledPlan | None, drives: Iterable[HeldDrive]) -> tuple[str, ...]:
+    """The statements of the pools that these drives name."""
+    named = {value for drive in drives for name, value in drive.attributes if name == "pool"}
+    statements = []
+    for pool in plan.pools if plan else ():
+        if string_text(pool.name) in named:
+            words = [f"retention = {round(pool.retention)}s"] if pool.retention is not None else []
+            words += [f"sessions = {pool.sessions}"] if pool.sessions is not None else []
+            words += [f"capacity = {_size(pool.capacity)}"] if pool.capacity is not None else []
+            statements.append(f"pool {string_text(pool.name)} {{ {'  '.join(words)} }}")
+    return tuple(statements)
+
+
+def _size(size: int) -> str:
+    """A size as the language writes it; bytes have no unit of their own, so that KiB take a fraction."""
+    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size % factor == 0:
+            return f"{size // factor}{unit}"
+    return f"{size / 1000:.3f}kB"
+
+
+def output_of(text: str, sighted: Sighted, spool: str | None) -> Output:
+    """``NAME=FOLDER``, a known drive's ``NAME``, or ``FOLDER``, whose last part is the new drive's name.
+
+    Raises UsageFault where it names a drive that is known elsewhere.
+    """
+    known = sighted.holdings.drives
+    name, separator, folder = text.partition("=")
+    if not separator and name in known:
+        return Output(known[name], spool)
+    if not separator:
+        folder = text
+        name = Path(os.path.normpath(text)).name
+    place = str(Path(folder).absolute())
+    if not name or not folder:
+        raise UsageFault(f"--to {text} names no folder", todo="write --to NAME=FOLDER")
+    if name in known:
+        if os.path.realpath(known[name].folder) == os.path.realpath(place):
+            return Output(known[name], spool)
+        raise UsageFault(
+            f"there is a drive {name} already, whose volumes lie in {known[name].folder}",
+            todo=f"give the new drive another name: --to OTHER={folder}",
+        )
+    return Output(HeldDrive(name, place), spool)
+
+
+def put(drafted: Drafted, sighted: Sighted, *, how: Sequence[str], output: str | None, force: bool) -> int:
+    """Write the draft in canonical form to *output* (standard output where None), and say what was left out.
+
+    *how*: the command line that made it. Raises UsageFault.
+    """
+    from .fmt import canonical
+
+    draft = drafted.draft
+    pools = pool_statements(sighted.plan, (o.drive for o in draft.outputs))
+    declared = {value.split(" ")[1] for value in pools}
+    outputs = tuple(dataclasses.replace(o, drive=_with_known_pool(o.drive, declared)) for o in draft.outputs)
+    reads = tuple(dataclasses.replace(r, drive=HeldDrive(r.drive.name, r.drive.folder)) for r in draft.reads)
+    whole: Draft = dataclasses.replace(
+        draft,
+        remarks=(f"Drafted by: {' '.join(how)}", *draft.remarks),
+        reads=reads,
+        outputs=outputs,
+        settings=sighted.settings,
+        pools=pools,
+    )
+    try:
+        text, problems = canonical(write(whole).encode("utf-8"), "the draft")
+    except ValueError as error:
+        raise UsageFault(f"no plan can be drafted: {error}") from None
+    if text is None:
+        raise RuntimeError(f"a draft that is no plan: {problems[0].message}")
+    for held, why in drafted.left:
+        say(f"left out: {held.name} of {held.started}: {why}")
+    if output is None or output == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(text)
+        sys.stdout.buffer.flush()
+    else:
+        path = Path(output)
+        if path.exists() and not force and path.is_file() and path.read_bytes() != text:
+            raise UsageFault(
+                f"{output} exists already", safe="it was not changed", todo="name another file, or --force"
+            )
+        write_whole(path, text)
+        say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {output} --dry-run`, `tcc run {output}`")
+    return EXIT_DEGRADED if drafted.left else EXIT_OK
+
+
+def _with_known_pool(drive: HeldDrive, declared: set[str]) -> HeldDrive:
+    """A drive without a pool that no plan at hand declares: what nobody can say the retention of keeps for ever."""
+    kept = tuple((n, v) for n, v in drive.attributes if n != "pool" or v in declared)
+    return HeldDrive(drive.name, drive.folder, kept)

@@ -1,0 +1,247 @@
+"""The kinds of draft: which objects, from which drives, to where, and why. Pure functions from holdings to drafts."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .holdings import Held, HeldDrive, Read, reads_of
+from .text import Draft, Output, size_text
+
+
+class NothingToDraft(Exception):
+    """There is nothing to do; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """All whole objects, newest last, and the drives that hold copies (those whose folder is known), by name."""
+
+    objects: tuple[Held, ...]
+    drives: dict[str, HeldDrive]
+
+    def on(self, drives: Sequence[str]) -> tuple[Held, ...]:
+        """The objects of which one of *drives* has a stored copy."""
+        return tuple(h for h in self.objects if any(h.on(drive) is not None for drive in drives))
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft, and what it had to leave out: each object with the reason."""
+
+    draft: Draft
+    left: tuple[tuple[Held, str], ...] = ()
+
+
+def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
+    """The objects that are still kept, from volumes of which most has expired, to few new ones.
+
+    *drives* or *volumes* limit what is looked at; without either, every volume of which at least half has expired.
+    """
+    chosen = set(volumes) or {v for v in _volumes(holdings, drives) if _expired_share(holdings, v) >= 0.5}
+    there = [h for h in _objects_of(holdings, chosen) if not drives or any(h.on(d) for d in drives)]
+    wanted = [h for h in there if h.kept]
+    if not there:
+        raise NothingToDraft("no volume holds more that has expired than what is kept")
+    if not wanted:
+        raise NothingToDraft(
+            f"nothing on {', '.join(sorted(chosen)[:6])} is kept any more: `tcc volume recycle` takes them back"
+        )
+    gone = sum(h.bytes for h in there if not h.kept)
+    why = (
+        f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
+        "When the copies are stored and verified, those volumes hold nothing that is needed.",
+    )
+    return _copied("compact", why, holdings, _only_volumes(wanted, chosen), outputs)
+
+
+def refresh(holdings: Holdings, volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
+    """All whole objects of these volumes, to new ones; an object that spans volumes comes whole."""
+    wanted = _objects_of(holdings, set(volumes))
+    if not wanted:
+        raise NothingToDraft(f"no whole object lies on {', '.join(volumes)}")
+    why = (f"Refreshing: every whole object that {', '.join(volumes[:6])} holds, onto new media.",)
+    return _copied("refresh", why, holdings, _only_volumes(wanted, set(volumes)), outputs)
+
+
+def demultiplex(
+    holdings: Holdings, drives: Sequence[str], sources: Sequence[str], outputs: Sequence[Output]
+) -> Drafted:
+    """Each object in one piece, one after another. *sources*: ``PLAN/SOURCE``, all where there are none."""
+    wanted = [h for h in holdings.on(drives or tuple(holdings.drives)) if not sources or h.name in sources]
+    if not wanted:
+        raise NothingToDraft("no whole object is there to take apart")
+    why = (
+        "Demultiplexing: records of several objects lie mixed on the drives that are read; here each object is written",
+        "in one piece, so that it comes back without reading over the others.",
+    )
+    return _copied("demultiplex", why, holdings, wanted, outputs, only=drives)
+
+
+def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted:
+    """The newest full object of *source* (``PLAN/SOURCE``) and the incrementals behind it, in restore order."""
+    links = _newest_chain([h for h in holdings.objects if h.name == source])
+    if not links:
+        raise NothingToDraft(f"{source} has no whole full object")
+    why = (
+        f"Restore chain: the newest full object of {source} and the {len(links) - 1} incremental(s) behind it, oldest",
+        "first, in one piece each: a restore reads them in one pass.",
+    )
+    return _copied("chain", why, holdings, links, outputs, as_listed=True)
+
+
+def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:
+    """All whole objects of these drives to other drives, pools or media."""
+    wanted = holdings.on(drives)
+    if not wanted:
+        raise NothingToDraft(f"no whole object lies on {', '.join(drives)}")
+    why = (f"Migration: every whole object of {', '.join(drives)}.",)
+    return _copied("migrate", why, holdings, wanted, outputs, only=drives)
+
+
+def catch_up(holdings: Holdings, session: str | None = None) -> Drafted:
+    """What a degraded run left missing, from the surviving copies. *session*: only objects of that one (identifier).
+
+    Kept objects only: what has expired is not copied any more.
+    """
+    lacking = [h for h in holdings.objects if h.lacking and h.copies and h.kept]
+    if session is not None:
+        lacking = [h for h in lacking if h.session == session]
+    written = sorted({drive for h in lacking for drive in h.lacking})
+    unknown = [drive for drive in written if drive not in holdings.drives]
+    left: list[tuple[Held, str]] = [
+        (h, f"where the volumes of drive {d} lie is not known: name its plan with --plan")
+        for h in lacking
+        for d in h.lacking
+        if d in unknown
+    ]
+    # One drive is not both read and written in one plan (TC307): drives that can be caught up together come first.
+    targets: list[str] = []
+    for drive in sorted(set(written) - set(unknown), key=lambda d: (-sum(d in h.lacking for h in lacking), d)):
+        others = [h for h in lacking if drive in h.lacking]
+        never = frozenset([*targets, drive])
+        if all(
+            any(c.drive not in never for c in h.copies) for t in (*targets, drive) for h in lacking if t in h.lacking
+        ):
+            targets.append(drive)
+        else:
+            left += [(h, f"drive {drive} is needed to read for another: draft again after this run") for h in others]
+    if not targets:
+        if left:
+            raise NothingToDraft(f"{left[0][0].name}: {left[0][1]}")
+        raise NothingToDraft("no copy is missing")
+    parts = {drive: [h for h in lacking if drive in h.lacking] for drive in targets}
+    wanted = {h.id: h for its in parts.values() for h in its}
+    reads, without = reads_of(wanted.values(), holdings.objects, holdings.drives, never=frozenset(targets))
+    left += [(h, "no drive that holds it can be read") for h in without]
+    why = (
+        "Catching up: copies that are missing since a drive failed or a run was cut off, from those that survived.",
+        "No source is read again; what a drive holds already is skipped.",
+    )
+    draft = Draft(
+        "catch-up",
+        (*why, *_said(reads)),
+        tuple(dataclasses.replace(read, everything=False) for read in reads),
+        tuple(Output(holdings.drives[drive], only=frozenset(h.id for h in its)) for drive, its in parts.items()),
+    )
+    return Drafted(draft, tuple(left))
+
+
+def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
+    """A recovery plan: the newest whole object of each source, from the best copies, with the fewest volumes."""
+    wanted = []
+    for source in sources:
+        its = [h for h in holdings.objects if h.name == source]
+        if not its:
+            raise NothingToDraft(f"{source} has no whole object")
+        if its[-1].level != "full":
+            raise NothingToDraft(
+                f"the newest object of {source} is an incremental, which a target cannot apply:"
+                f" `tcc restore` brings the chain back, or `tcc draft chain {source}` copies it"
+            )
+        wanted.append(its[-1])
+    reads, left = reads_of(wanted, holdings.objects, holdings.drives, never=frozenset())
+    if not reads:
+        raise NothingToDraft("no drive that holds them can be read")
+    why = (f"Recovery: the newest whole object of {', '.join(sources[:6])}, below {folder}.",)
+    draft = Draft(
+        "recover",
+        (*why, *_said(reads)),
+        tuple(dataclasses.replace(read, everything=False) for read in reads),
+        folder=folder,
+    )
+    return Drafted(draft, tuple((h, "no drive that holds it can be read") for h in left))
+
+
+def _copied(
+    name: str,
+    why: tuple[str, ...],
+    holdings: Holdings,
+    wanted: Sequence[Held],
+    outputs: Sequence[Output],
+    *,
+    only: Sequence[str] = (),
+    as_listed: bool = False,
+) -> Drafted:
+    """A draft that copies *wanted* to the first output, from there to the next, and so on."""
+    never = frozenset(output.drive.name for output in outputs)
+    drives = {n: d for n, d in holdings.drives.items() if not only or n in only}
+    missing = [h for h in wanted if any(h.on(output.drive.name) is None for output in outputs)]
+    if not missing:
+        raise NothingToDraft(f"{', '.join(sorted(never))} holds all of it already")
+    reads, left = reads_of(missing, holdings.objects, drives, never=never)
+    if not reads:
+        raise NothingToDraft("no drive that holds the objects can be read while it is written: name another drive")
+    if as_listed:
+        place = {h.id: n for n, h in enumerate(wanted)}
+        reads = tuple(
+            Read(read.drive, tuple(sorted(read.objects, key=lambda h: place[h.id])))
+            for read in sorted(reads, key=lambda r: min(place[h.id] for h in r.objects))
+        )
+    draft = Draft(name, (*why, *_said(reads)), reads, tuple(outputs))
+    return Drafted(draft, tuple((h, "no drive that holds it can be read") for h in left))
+
+
+def _said(reads: Sequence[Read]) -> tuple[str, ...]:
+    objects = [h for read in reads for h in read.objects]
+    volumes = sum(len(read.volumes) for read in reads)
+    total = size_text(sum(h.bytes for h in objects))
+    return (f"It reads {len(objects)} object(s), {total}, from {volumes} volume(s) of {len(reads)} drive(s).",)
+
+
+def _volumes(holdings: Holdings, drives: Sequence[str]) -> set[str]:
+    return {v for h in holdings.objects for c in h.copies if not drives or c.drive in drives for v in c.volumes}
+
+
+def _expired_share(holdings: Holdings, volume: str) -> float:
+    there = _objects_of(holdings, {volume})
+    total = sum(h.bytes for h in there)
+    return sum(h.bytes for h in there if not h.kept) / total if total else 0.0
+
+
+def _objects_of(holdings: Holdings, volumes: set[str]) -> list[Held]:
+    return [h for h in holdings.objects if any(volumes & set(c.volumes) for c in h.copies)]
+
+
+def _only_volumes(objects: Sequence[Held], volumes: set[str]) -> list[Held]:
+    """The objects with only those copies that lie on *volumes*: these are what is to be read, and left."""
+
+    def here(held: Held) -> Held:
+        return dataclasses.replace(held, copies=tuple(c for c in held.copies if volumes & set(c.volumes)))
+
+    return [here(held) for held in objects]
+
+
+def _newest_chain(objects: Sequence[Held]) -> list[Held]:
+    """The newest object and its parents down to the full one, oldest first; empty where a link lacks."""
+    known = {h.id: h for h in objects}
+    for newest in reversed(objects):
+        links: list[Held] = []
+        at = newest
+        while at.level != "full" and at.parent in known and len(links) <= len(known):
+            links.append(at)
+            at = known[at.parent or ""]
+        if at.level == "full":
+            return [*links, at][::-1]
+    return []

@@ -1,0 +1,104 @@
+"""What a draft is made from: objects, where their copies lie, and the drives that hold them. Plain values.
+
+The command line fills them from a catalog; nothing here knows a catalog, so that a draft is a pure function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+#: A drive that the draft reads or writes has a folder; other kinds of drive are not drafted for.
+Folder = str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCopy:
+    """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read."""
+
+    drive: str
+    volumes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A whole object. ``copies``: those that are stored and at hand; ``lacking``: drives that were to hold it.
+
+    ``bytes`` of payload; ``session`` its identifier, ``number`` its count; ``kept``: retention still wants it.
+    """
+
+    id: str
+    plan: str
+    source: str
+    session: str
+    kind: str
+    level: str
+    parent: str | None
+    started: str
+    number: int
+    bytes: int
+    records: int
+    copies: tuple[HeldCopy, ...]
+    lacking: tuple[str, ...] = ()
+    kept: bool = True
+
+    @property
+    def name(self) -> str:
+        """``PLAN/SOURCE``."""
+        return f"{self.plan}/{self.source}"
+
+    def on(self, drive: str) -> HeldCopy | None:
+        """The copy on *drive*, or None."""
+        return next((c for c in self.copies if c.drive == drive), None)
+
+
+@dataclass(frozen=True, slots=True)
+class HeldDrive:
+    """A drive: its folder of volumes, and what a plan says of it beyond that (attribute → value as written)."""
+
+    name: str
+    folder: Folder
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One drive that is read: which objects are taken from it. ``everything``: these are all whole ones it holds."""
+
+    drive: HeldDrive
+    objects: tuple[Held, ...]
+    everything: bool = False
+
+    @property
+    def volumes(self) -> tuple[str, ...]:
+        """The volumes that are read, each once."""
+        copies = [held.on(self.drive.name) for held in self.objects]
+        return tuple(sorted({v for copy in copies if copy is not None for v in copy.volumes}))
+
+
+def reads_of(
+    wanted: Iterable[Held], everything: Sequence[Held], drives: dict[str, HeldDrive], *, never: frozenset[str]
+) -> tuple[tuple[Read, ...], tuple[Held, ...]]:
+    """Which drive gives which object, and the objects that no drive can give.
+
+    The drive that has most of what is still wanted comes first, of several the one with the fewest volumes to read.
+    *everything*: all whole objects there are. *never*: drives that are written, which cannot be read in the same plan.
+    """
+    left = {held.id: held for held in wanted}
+    chosen: list[Read] = []
+    while True:
+        offers = []
+        for name, drive in drives.items():
+            if name in never:
+                continue
+            has = [held for held in left.values() if held.on(name) is not None]
+            if has:
+                read = Read(drive, tuple(sorted(has, key=lambda h: (h.number, h.name, h.id))))
+                offers.append((-len(has), len(read.volumes), name, read))
+        if not offers:
+            return tuple(chosen), tuple(left.values())
+        read = min(offers, key=lambda offer: offer[:3])[3]
+        there = {held.id for held in everything if held.on(read.drive.name) is not None}
+        chosen.append(Read(read.drive, read.objects, there == {held.id for held in read.objects}))
+        for held in read.objects:
+            del left[held.id]
