@@ -16,7 +16,8 @@ EXAMPLES = [
 
 
 def test_every_command_has_its_row_in_order() -> None:
-    assert re.findall(r"^\| `tcc (\w+)", DOCUMENT, re.M) == list(COMMANDS)
+    rows = re.findall(r"^\| `tcc (\w+)", DOCUMENT, re.M)  # a command of commands has several
+    assert list(dict.fromkeys(rows)) == list(COMMANDS)
 
 
 def test_there_are_examples() -> None:
