@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "volume": ("volume", "Look at volumes, label the next one, recycle expired ones."),
     "diff": ("diff", "Say what changes between two plans."),
     "explain": ("explain", "Say what a diagnostic's code means."),
+    "lsp": ("lsp", "Serve an editor: the language server on standard input and output."),
     "schema": ("schema", "Print the JSON Schema of the compiled plan and of reports."),
     "completion": ("completion", "Print the script of a shell's completion."),
 }
@@ -153,17 +154,26 @@ def _main(argv: list[str] | None) -> int:
 
 def _internal_error(error: Exception) -> int:
     """Say that the mistake is ours and how to report it; the traceback goes to a file, never to the user's screen."""
+    for line in internal_error_words(error):
+        say(line)
+    if os.environ.get("TCC_TRACEBACK"):
+        import traceback
+
+        traceback.print_exception(error)
+    return EXIT_UNUSABLE
+
+
+def internal_error_words(error: Exception) -> list[str]:
+    """What to say of a mistake of ours, in lines; its traceback goes to a file that they name."""
     import tempfile
     import traceback
 
-    say(f"internal error: {type(error).__name__}: {error}")
+    lines = [f"internal error: {type(error).__name__}: {error}"]
     try:
         with tempfile.NamedTemporaryFile("w", prefix="tcc-internal-error-", suffix=".txt", delete=False) as out:
             out.write(f"tapechain {__version__}, Python {sys.version}\n{sys.argv!r}\n\n")
-            traceback.print_exc(file=out)
-        say(f"This is a fault of tapechain, not of your plan. Please report it with the file {out.name}.")
+            traceback.print_exception(error, file=out)
+        lines.append(f"This is a fault of tapechain, not of your plan. Please report it with the file {out.name}.")
     except OSError:
-        say("This is a fault of tapechain, not of your plan. Please report it.")
-    if os.environ.get("TCC_TRACEBACK"):
-        traceback.print_exc()
-    return EXIT_UNUSABLE
+        lines.append("This is a fault of tapechain, not of your plan. Please report it.")
+    return lines

@@ -14,14 +14,14 @@ from .tree import is_broken
 Reader = Callable[[str, Value], SettingValue | Problem]
 
 _HOST: Mapping[str, Reader] = {"host": r.name}
-_DEPTH = r.count(kinds.DEPTH_MIN, kinds.DEPTH_MAX)
-_ON_FAILURE = r.word("continue", "abort")
+_DEPTH = r.CountReader(kinds.DEPTH_MIN, kinds.DEPTH_MAX)
+_ON_FAILURE = r.WordReader(("continue", "abort"))
 
 ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
     "plan": {
-        "record": r.size(kinds.RECORD_BYTES_MIN, kinds.RECORD_BYTES_MAX, multiple=kinds.RECORD_BYTES_MULTIPLE),
+        "record": r.SizeReader(kinds.RECORD_BYTES_MIN, kinds.RECORD_BYTES_MAX, multiple=kinds.RECORD_BYTES_MULTIPLE),
         "depth": _DEPTH,
-        "memory": r.size(1),
+        "memory": r.SizeReader(1),
         "window": r.duration,
         "schedule": r.text,
         "state": r.path,
@@ -37,9 +37,9 @@ ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
         "one_file_system": r.boolean,
         "compress": r.compression,
         "encrypt": r.recipients,
-        "level": r.word("full", "incremental"),
+        "level": r.WordReader(("full", "incremental")),
         "rate": r.rate,
-        "size": r.size(0),
+        "size": r.SizeReader(0),
         "tags": r.texts,
     },
     "drive": {
@@ -51,21 +51,21 @@ ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
         "site": r.text,
         "media": r.text,
         "pool": r.name,
-        "capacity": r.size(1),
+        "capacity": r.SizeReader(1),
         "rate": r.rate_or_range,
         "changer": r.path,
-        "slot": r.count(0, 1_000_000),
+        "slot": r.CountReader(0, 1_000_000),
     },
-    "pool": {"retention": r.duration, "sessions": r.count(1, 1_000_000), "capacity": r.size(1)},
+    "pool": {"retention": r.duration, "sessions": r.CountReader(1, 1_000_000), "capacity": r.SizeReader(1)},
     "target": {"files": r.path, "stream": r.path, "command": r.command},
     "host": {"address": r.text},
     "group": {},
     "agent": {
         **_HOST,
-        "order": r.word("interleave", "object"),
+        "order": r.WordReader(("interleave", "object")),
         "depth": _DEPTH,
         "spool": r.path,
-        "spool_size": r.size(1),
+        "spool_size": r.SizeReader(1),
         "on_failure": _ON_FAILURE,
     },
     "coupling": {"depth": _DEPTH, "as_of": r.instant},

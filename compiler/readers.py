@@ -6,7 +6,7 @@ Every reader takes the attribute's name (for its messages) and an evaluated valu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from ..dsl.ast import Boolean, Duration, ListValue, Number, Range, Rate, Reference, Size, String, Value
@@ -30,10 +30,17 @@ def item_spans(value: Value) -> tuple[Span, ...]:
     return tuple(item.span for item in value.items) if isinstance(value, ListValue) else (value.span,)
 
 
-def size(low: int, high: int | None = None, *, multiple: int = 1) -> Callable[[str, Value], SettingValue | Problem]:
-    """A size in bytes from *low* to *high*, a multiple of *multiple* bytes."""
+@dataclass(frozen=True, slots=True)
+class SizeReader:
+    """Reads a size in bytes from ``low`` to ``high`` (None: no end), a multiple of ``multiple`` bytes."""
 
-    def read(name: str, value: Value) -> SettingValue | Problem:
+    low: int
+    high: int | None = None
+    multiple: int = 1
+
+    def __call__(self, name: str, value: Value) -> SettingValue | Problem:
+        """The size in bytes, or what is wrong with *value*."""
+        low, high, multiple = self.low, self.high, self.multiple
         if not isinstance(value, Size):
             return _wrong(name, "a size, such as 1MiB", value)
         found = value.size_bytes
@@ -50,40 +57,43 @@ def size(low: int, high: int | None = None, *, multiple: int = 1) -> Callable[[s
             )
         return found
 
-    return read
 
+@dataclass(frozen=True, slots=True)
+class CountReader:
+    """Reads a whole number from ``low`` to ``high``, without a unit."""
 
-def count(low: int, high: int) -> Callable[[str, Value], SettingValue | Problem]:
-    """A whole number from *low* to *high*, without a unit."""
+    low: int
+    high: int
 
-    def read(name: str, value: Value) -> SettingValue | Problem:
+    def __call__(self, name: str, value: Value) -> SettingValue | Problem:
+        """The number, or what is wrong with *value*."""
         if not isinstance(value, Number) or not isinstance(value.value, int):
-            return _wrong(name, f"a whole number, such as {max(low, 8)}", value)
-        if not low <= value.value <= high:
-            return _range(value, f"`{name}` must lie in {low}..{high}; {value.value} does not")
+            return _wrong(name, f"a whole number, such as {max(self.low, 8)}", value)
+        if not self.low <= value.value <= self.high:
+            return _range(value, f"`{name}` must lie in {self.low}..{self.high}; {value.value} does not")
         return value.value
 
-    return read
 
+@dataclass(frozen=True, slots=True)
+class WordReader:
+    """Reads one of ``words``, written as a string."""
 
-def word(*words: str) -> Callable[[str, Value], SettingValue | Problem]:
-    """One of *words*, written as a string."""
+    words: tuple[str, ...]
 
-    def read(name: str, value: Value) -> SettingValue | Problem:
-        choice = listed((quoted(w) for w in words), "or")
+    def __call__(self, name: str, value: Value) -> SettingValue | Problem:
+        """The word, or what is wrong with *value*."""
+        choice = listed((quoted(w) for w in self.words), "or")
         if not isinstance(value, String):
             return _wrong(name, choice, value)
         found = _text_of(value)
-        if found not in words:
-            near = nearest(found, words)
+        if found not in self.words:
+            near = nearest(found, self.words)
             return _range(
                 value,
                 f"`{name}` is {choice}; {shown(value)} is neither",
                 f"did you mean {quoted(near)}?" if near else "",
             )
         return found
-
-    return read
 
 
 def boolean(name: str, value: Value) -> SettingValue | Problem:

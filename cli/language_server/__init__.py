@@ -1,0 +1,1 @@
+"""The language server: documents, analyses and the protocol around ``cli.language``. Imports pygls."""
