@@ -134,15 +134,16 @@ def _whole(name: str, title: str, schema: Schema, definitions: Mapping[str, Sche
 
 
 def _object(cls: Any, definitions: dict[str, Schema]) -> Schema:
-    """The dataclass *cls* as an object; the classes of its parts are added to *definitions*."""
+    """The dataclass or named tuple *cls* as an object; the classes of its parts are added to *definitions*."""
     hints = typing.get_type_hints(cls)
-    fields = dataclasses.fields(cls)
+    if dataclasses.is_dataclass(cls):
+        names = {field.name: _has_no_default(field) for field in dataclasses.fields(cls)}
+    else:
+        names = {name: name not in cls._field_defaults for name in cls._fields}
     properties = {}
-    for field in fields:
-        properties[field.name] = _type(hints[field.name], definitions) | _LIMITS.get(cls.__name__, {}).get(
-            field.name, {}
-        )
-    required = [f.name for f in fields if _has_no_default(f) or f.name in _ALWAYS_REPORTED.get(cls.__name__, ())]
+    for name in names:
+        properties[name] = _type(hints[name], definitions) | _LIMITS.get(cls.__name__, {}).get(name, {})
+    required = [n for n, always in names.items() if always or n in _ALWAYS_REPORTED.get(cls.__name__, ())]
     return {"type": "object", "description": _words(cls), "properties": properties, "required": required}
 
 
@@ -162,7 +163,7 @@ def _type(hint: Any, definitions: dict[str, Schema]) -> Schema:
     if origin is tuple:
         items = [_type(argument, definitions) for argument in arguments]
         return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_fields"):
         name = typing.cast(type, hint).__name__
         if name not in definitions:
             definitions[name] = {}

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import cast
 
 from ..dsl.diagnostics import Diagnostic, Related, ordered
 from ..dsl.spans import Span
 
 
-@dataclass(frozen=True, slots=True)
 class LoopSpan(Span):
     """A place in one iteration of a ``for``; ``iteration`` is ``i = 3``, or ``i = 3, j = 4`` in nested ones."""
 
-    iteration: str = ""
+    __slots__ = ()
+
+    @property
+    def iteration(self) -> str:
+        """The sixth item: equal places of two iterations are two places."""
+        return cast(str, tuple.__getitem__(self, 5))
 
 
 def in_iteration(span: Span, iteration: str) -> Span:
     """*span* in *iteration*; outside every ``for`` (*iteration* empty) the span itself."""
     if not iteration:
         return span
-    return LoopSpan(span.file, span.line, span.column, span.end_line, span.end_column, iteration)
+    return tuple.__new__(LoopSpan, (*span[:5], iteration))
 
 
 def plain(span: Span) -> Span:
     """The place in the text, whatever the iteration."""
     if isinstance(span, LoopSpan):
-        return Span(span.file, span.line, span.column, span.end_line, span.end_column)
+        return Span(*span[:5])
     return span
 
 

@@ -17,7 +17,7 @@ from ..dsl.ast import (
 )
 from ..dsl.diagnostics import Diagnostic
 from ..dsl.spans import Span
-from .places import in_iteration
+from .places import LoopSpan, in_iteration
 from .rules import out_of_range, unknown_name, unknown_variable, wrong_type
 from .tree import is_broken, shown
 
@@ -96,7 +96,10 @@ def _place_in_name(name: Name, start: int, end: int) -> Span:
     if span.line != span.end_line or span.end_column - span.column != len(name.text) + 2:
         return span
     first = span.column + 1
-    return replace(span, column=first + start, end_column=first + end)
+    return in_iteration(
+        Span(span.file, span.line, first + start, span.end_line, first + end),
+        span.iteration if isinstance(span, LoopSpan) else "",
+    )
 
 
 def _string(value: String, scope: Scope) -> Value:

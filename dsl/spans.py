@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(NamedTuple):
     """A range of one file. Lines and columns count from 1, columns in code points, the end is exclusive (cli.md).
 
     ``file`` is the path as the user gave it (or as an include resolved it), ``<stdin>`` for standard input.
     """
+
+    # A tuple, not a dataclass: a plan has more places than anything else, and a tuple is made in a fifth of the time.
 
     file: str
     line: int
