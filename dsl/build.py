@@ -9,13 +9,14 @@ grammar's, and their types say what they make.
 
 from __future__ import annotations
 
-from typing import Any, cast
-
-from lark import Token
+from typing import TYPE_CHECKING, Any, cast
 
 from . import ast, strings, units
 from .diagnostics import Diagnostic
 from .spans import Span
+
+if TYPE_CHECKING:
+    from lark import Token
 
 MOST_NESTED = 64
 
@@ -51,16 +52,21 @@ class Builder:
         """The place of one token."""
         return Span(self.path, token.line or 1, token.column or 1, token.end_line or 1, token.end_column or 1)
 
+    def text(self, token: Any) -> str:
+        """The text of one token."""
+        return str(token)
+
     def _range(self, first: Any, last: Any) -> Span:
-        begin: Any = first if isinstance(first, Token) else first.span
-        end: Any = last if isinstance(last, Token) else last.span
+        # Lark's tokens are texts, nodes are not.
+        begin: Any = first if isinstance(first, str) else first.span
+        end: Any = last if isinstance(last, str) else last.span
         return Span(self.path, begin.line, begin.column, end.end_line, end.end_column)
 
     # ------------------------------------------------------------ terminals
 
-    def comment(self, token: Token) -> Token:
+    def comment(self, token: Any) -> Any:
         """Gather a comment: the lexer skips it."""
-        text = token[1:]
+        text = self.text(token)[1:]
         span = self.span(token)
         if text.endswith("\r"):
             text = text[:-1]
@@ -82,23 +88,28 @@ class Builder:
     RBRACE = RSQB = _close
 
     def NAME(self, token: Token) -> ast.Name:
-        return ast.Name(str(token), self.span(token))
+        return ast.Name(self.text(token), self.span(token))
 
     LATEST = OBJECT = NAME
 
     def STRING(self, token: Token) -> ast.String:
-        span = self.span(token)
-        parts, found = strings.read(token[1:-1], span)
+        return self.string(token, self.span(token))
+
+    def string(self, text: str, span: Span) -> ast.String:
+        """A string from its *text*, quotes included."""
+        parts, found = strings.read(text[1:-1], span)
         self.diagnostics += found
         return ast.String(parts, span)
 
     def _quantity(self, token: Token) -> ast.Number | ast.Size | ast.Rate | ast.Duration:
-        span = self.span(token)
-        text = str(token)
+        return self.quantity(str(token), self.span(token), token.type.lower())
+
+    def quantity(self, text: str, span: Span, shape: str) -> ast.Number | ast.Size | ast.Rate | ast.Duration:
+        """A number, size, rate or duration from its *text*; *shape* says which of them, should it be unreadable."""
         quantity = units.read(text)
         if isinstance(quantity, units.Unreadable):
             self.diagnostics.append(Diagnostic("TC103", "error", quantity.message, span, quantity.help))
-            kind, value, text = cast(units.Kind, token.type.lower()), 0, ""
+            kind, value, text = cast(units.Kind, shape), 0, ""
         else:
             kind, value = quantity.kind, cast(int, quantity.value)
         if kind == "size":
@@ -125,7 +136,7 @@ class Builder:
         return ast.Reference(parts[0], parts[0].span)
 
     def boolean(self, parts: Parts) -> ast.Boolean:
-        return ast.Boolean(parts[0] == "true", self.span(parts[0]))
+        return ast.Boolean(self.text(parts[0]) == "true", self.span(parts[0]))
 
     def range(self, parts: Parts) -> ast.Range:
         low, _, high = parts
@@ -135,7 +146,7 @@ class Builder:
         return ast.ListValue(tuple(parts[1:-1:2]), self._range(parts[0], parts[-1]))
 
     def reserved(self, parts: Parts) -> ast.Name:
-        return ast.Name(str(parts[0]), self.span(parts[0]))
+        return ast.Name(self.text(parts[0]), self.span(parts[0]))
 
     def attribute(self, parts: Parts) -> ast.Attribute:
         name, _, value = parts
@@ -156,7 +167,7 @@ class Builder:
 
     def selector(self, parts: Parts) -> ast.Selector:
         word = parts[0]
-        text = word.text if isinstance(word, ast.Name) else str(word)
+        text = word.text if isinstance(word, ast.Name) else self.text(word)
         argument = self.name([parts[2]]) if len(parts) > 1 else None
         return ast.Selector(cast(Any, text), argument, self._range(word, parts[-1]))
 
@@ -169,7 +180,7 @@ class Builder:
     def agent(self, parts: Parts) -> ast.AgentDeclaration:
         word, name, arrow, drive = parts[:4]
         return ast.AgentDeclaration(
-            name, cast(Any, str(arrow)), self.span(arrow), drive, tuple(parts[5:-1]), self._range(word, parts[-1])
+            name, cast(Any, self.text(arrow)), self.span(arrow), drive, tuple(parts[5:-1]), self._range(word, parts[-1])
         )
 
     # ------------------------------------------------------------ statements
@@ -191,12 +202,17 @@ class Builder:
 
     def declaration(self, parts: Parts) -> ast.Declaration:
         word = parts[0]
-        return ast.Declaration(cast(Any, str(word)), parts[1], tuple(parts[3:-1]), self._range(word, parts[-1]))
+        return ast.Declaration(cast(Any, self.text(word)), parts[1], tuple(parts[3:-1]), self._range(word, parts[-1]))
 
     def group(self, parts: Parts) -> ast.Group:
         kind = parts[0]
-        of, body = (parts[4], parts[6:-1]) if len(parts) > 4 and _is(parts[3], "OF") else (None, parts[4:-1])
-        return ast.Group(cast(Any, str(kind)), self.span(kind), parts[2], of, tuple(body), self._range(kind, parts[-1]))
+        of, body = (parts[4], parts[6:-1]) if len(parts) > 4 and not self._is_brace(parts[3]) else (None, parts[4:-1])
+        return ast.Group(
+            cast(Any, self.text(kind)), self.span(kind), parts[2], of, tuple(body), self._range(kind, parts[-1])
+        )
+
+    def _is_brace(self, token: Any) -> bool:
+        return self.text(token) == "{"
 
     def _for(self, parts: Parts) -> ast.For:
         return ast.For(parts[1], parts[3], tuple(parts[5:-1]), self._range(parts[0], parts[-1]))
@@ -208,13 +224,9 @@ class Builder:
 
     def condition(self, parts: Parts) -> ast.Condition:
         metric, operator, value = parts
-        return ast.Condition(metric, cast(Any, str(operator)), value, self._range(metric, value))
+        return ast.Condition(metric, cast(Any, self.text(operator)), value, self._range(metric, value))
 
     def require(self, parts: Parts) -> ast.Require:
         conditions = tuple(part for part in parts if isinstance(part, ast.Condition))
         names = tuple(part for part in parts if isinstance(part, ast.Name))
         return ast.Require(conditions, names, self._range(parts[0], parts[-1]))
-
-
-def _is(part: Any, terminal: str) -> bool:
-    return isinstance(part, Token) and part.type == terminal

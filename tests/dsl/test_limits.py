@@ -7,10 +7,10 @@ import time
 
 import pytest
 from lark import Lark
-from tapechain.dsl import grammar
 from tapechain.dsl.build import MOST_NESTED
 from tapechain.dsl.parser import LARGEST_FILE, MOST_TOKENS, parse
 from tapechain.dsl.printer import print_file
+from tapechain.dsl.tables import grammar_text
 
 SECONDS = 8.0
 
@@ -104,7 +104,7 @@ def test_threads_may_parse_at_the_same_time(figure_2: str, figure_5: str) -> Non
 
 
 def test_the_grammar_alone_reads_every_plan(plan_text: str) -> None:
-    bare = Lark(grammar.text(), parser="lalr", lexer="contextual")
+    bare = Lark(grammar_text(), parser="lalr", lexer="contextual")
     assert bare.parse(plan_text).data == "start"
 
 

@@ -56,7 +56,12 @@ def test_wheel_from_sdist_holds_tapechain_and_nothing_else(tmp_path: Path) -> No
     with zipfile.ZipFile(wheel) as archive:
         inside = archive.namelist()
     assert {name.split("/")[0] for name in inside} == {"tapechain", "tapechain-0.1.0.dist-info"}
-    assert {"tapechain/grammar.lark", "tapechain/py.typed", "tapechain/__main__.py"} <= set(inside)
+    assert {
+        "tapechain/grammar.lark",
+        "tapechain/dsl/tables.json",
+        "tapechain/py.typed",
+        "tapechain/__main__.py",
+    } <= set(inside)
     modules = {f"tapechain/{path.relative_to(ROOT)}" for top in FOLDERS for path in (ROOT / top).rglob("*.py")}
     modules |= {"tapechain/__init__.py", "tapechain/__main__.py"}
     assert {name for name in inside if name.endswith(".py")} == modules

@@ -1,0 +1,132 @@
+"""Text to statements, piece by piece: what was parsed before, and stands where it stood, is not parsed again.
+
+A file is cut before each line that begins with a statement's word, and a long group before each of its agents. Where
+every piece is whole by itself the pieces' statements, one after the other, are the file's: the grammar is not
+ambiguous, and no token goes across the end of a line. Where one is not, the cut was wrong or the text is; then all of
+it is parsed at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from .ast import AgentDeclaration, Comment, File, For, Group, Statement
+from .diagnostics import Diagnostic
+from .expected import STATEMENTS
+from .quick import Piece, QuickParser
+
+#: Files whose pieces a :class:`Memory` keeps; the one that was not parsed for longest makes room.
+MOST_FILES = 256
+#: A group of less text than this is one piece: to look its agents up would take longer than to parse them.
+_LONG_GROUP = 2_000
+
+_STATEMENT = re.compile(rf"(?m)^(?=(?:{'|'.join(sorted(word.lower() for word in STATEMENTS))})\b)")
+_AGENT = re.compile(r"(?m)^(?=[ \t]*agent\b)")
+_GROUP = re.compile(
+    r"((?:backup|mirror|restore|copy)\b[^\n#\"{}]*\{[ \t\r]*\n)(.*\n)(\}[ \t\r]*(?:\n(?:[ \t\r]*(?:#[^\n]*)?\n)*)?)",
+    re.DOTALL,
+)
+
+Key = tuple[int, str]
+
+
+@dataclass(slots=True)
+class Memory:
+    """What was parsed, by file, line and text: handed to ``parse`` again and again, it makes it parse what is new.
+
+    It keeps the pieces of the last parse of each file. Not to be shared among threads.
+    """
+
+    files: dict[str, dict[Key, Piece]] = field(default_factory=dict)
+    #: pieces that were parsed, ever
+    parsed: int = 0
+
+    def take(self, path: str) -> dict[Key, Piece]:
+        """The pieces of a file, which are forgotten here."""
+        while len(self.files) > MOST_FILES:
+            del self.files[next(iter(self.files))]
+        return self.files.pop(path, {})
+
+
+def parse_pieces(
+    parser: QuickParser, text: str, path: str, memory: Memory | None
+) -> tuple[File, list[Diagnostic]] | None:
+    """The file and what is wrong with its strings and numbers; None for text that the quick parser does not take."""
+    known = memory.take(path) if memory is not None else {}
+    reader = _Reader(parser, path, known, memory)
+    statements: list[Statement] = []
+    comments: list[Comment] = []
+    diagnostics: list[Diagnostic] = []
+    line = 1
+    for piece_text in _STATEMENT.split(text):
+        piece = reader.statement(piece_text, line)
+        if piece is None:
+            if memory is not None:
+                # Nothing but the one statement that is wrong now will have to be parsed when it is mended.
+                memory.files[path] = known | reader.used
+            piece = parser.parse(text, path)
+            return None if piece is None else (File(path, piece.items, piece.comments), list(piece.diagnostics))
+        statements += piece.items
+        comments += piece.comments
+        diagnostics += piece.diagnostics
+        line += piece_text.count("\n")
+    if memory is not None:
+        memory.files[path] = reader.used
+    return File(path, tuple(statements), tuple(comments)), diagnostics
+
+
+@dataclass(slots=True)
+class _Reader:
+    parser: QuickParser
+    path: str
+    known: dict[Key, Piece]
+    memory: Memory | None
+    used: dict[Key, Piece] = field(default_factory=dict)
+
+    def statement(self, text: str, line: int) -> Piece | None:
+        if self.memory is None:
+            return self.parser.parse(text, self.path, line)
+        if len(text) >= _LONG_GROUP and (match := _GROUP.fullmatch(text)) is not None:
+            piece = self._group(match, line)
+            if piece is not None:
+                return piece
+        return self._kept(text, line)
+
+    def _kept(self, text: str, line: int, *, agents: bool = False) -> Piece | None:
+        """The piece as it is known, or parsed. A text is never both a statement and an agent."""
+        key = (line, text)
+        piece = self.known.get(key)
+        if piece is None:
+            piece = self.parser.parse(text, self.path, line, agents=agents)
+            if self.memory is not None:
+                self.memory.parsed += 1
+        if piece is not None:
+            self.used[key] = piece
+        return piece
+
+    def _group(self, match: re.Match[str], line: int) -> Piece | None:
+        """A group, agent by agent; None where one of them is not whole."""
+        head, body, tail = match.groups()
+        shell = self.parser.parse(head + "\n" * body.count("\n") + tail, self.path, line)
+        if shell is None or len(shell.items) != 1:
+            return None
+        agents: list[AgentDeclaration | For] = []
+        comments: list[Comment] = []
+        diagnostics = list(shell.diagnostics)
+        for piece in self._agents(body, line + 1):
+            if piece is None:
+                return None
+            agents += piece.items
+            comments += piece.comments
+            diagnostics += piece.diagnostics
+        group: Any = shell.items[0]
+        assert isinstance(group, Group)
+        return Piece((replace(group, body=tuple(agents)),), (*comments, *shell.comments), tuple(diagnostics))
+
+    def _agents(self, body: str, line: int) -> Iterator[Piece | None]:
+        for text in _AGENT.split(body):
+            yield self._kept(text, line, agents=True)
+            line += text.count("\n")
