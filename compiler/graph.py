@@ -8,7 +8,7 @@ descends from one source is a tree; this module reads the trees off. The graph a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ..runtime import kinds
@@ -36,6 +36,7 @@ class Graph:
     declaration, then the selectors in the order of their buffers; ``below`` gives for each root the buffers and targets
     that descend from it, by the first feed of each, with their stage (1 for what the root feeds itself), in the order
     of stage, agent and buffer. ``uncertain`` are roots of which another fault hides where they go; None: all.
+    ``reached`` and ``stored`` give for each root what ``arrivals`` and ``copies`` say.
     """
 
     model: Model
@@ -45,6 +46,8 @@ class Graph:
     below: Mapping[Node, tuple[tuple[Node, int], ...]]
     cycles: tuple[tuple[Coupling, ...], ...]
     uncertain: frozenset[Node] | None
+    reached: Mapping[Node, tuple[Arrival, ...]] = field(default_factory=dict)
+    stored: Mapping[Node, tuple[str, ...]] = field(default_factory=dict)
 
     def dag(self) -> nx.DiGraph[Any]:
         """The whole graph, drives and selectors too; its nodes are :class:`~.model.Node`. Made anew at each call."""
@@ -68,17 +71,13 @@ class Graph:
         """Whether a fault that is reported elsewhere hides where *root*'s objects go."""
         return self.uncertain is None or root in self.uncertain
 
-    def arrivals(self, root: Node) -> Iterator[Arrival]:
+    def arrivals(self, root: Node) -> tuple[Arrival, ...]:
         """Where the objects of *root* are written, storing drives and discarding ones, in the order of ``below``."""
-        for node, _ in self.below.get(root, ()):
-            agent = self.model.agents.get(node.name) if node.kind == "buffer" else None
-            if agent is not None and agent.role == "write" and agent.drive is not None:
-                yield Arrival(agent, agent.drive, self.feeds[node][0])
+        return self.reached.get(root, ())
 
     def copies(self, root: Node) -> tuple[str, ...]:
         """The drives that store the objects of *root*; what is discarded is no copy (system.md)."""
-        drives = dict.fromkeys(arrival.drive for arrival in self.arrivals(root))
-        return tuple(drive for drive in drives if not self.discards(drive))
+        return self.stored.get(root, ())
 
     def discards(self, drive: str) -> bool:
         """Whether *drive* stores nothing."""
@@ -104,6 +103,7 @@ def build(model: Model) -> Graph:
     feeds = {node: tuple(couplings.values()) for node, couplings in distinct.items()}
     roots = _roots(model, feeds)
     below = _below(model, roots, feeds)
+    reached = {root: tuple(_arrivals(model, feeds, below[root])) for root in roots}
     graph = Graph(
         model=model,
         feeds=feeds,
@@ -112,6 +112,8 @@ def build(model: Model) -> Graph:
         below=below,
         cycles=tuple(_cycles(feeds, below)),
         uncertain=None,
+        reached=reached,
+        stored=_stored(model, reached),
     )
     return replace(graph, uncertain=_uncertain(graph))
 
@@ -152,6 +154,28 @@ def _below(
             found += ((node, number) for node in stage)
         below[root] = tuple(found)
     return below
+
+
+def _arrivals(
+    model: Model, feeds: Mapping[Node, tuple[Coupling, ...]], below: Iterable[tuple[Node, int]]
+) -> Iterator[Arrival]:
+    for node, _ in below:
+        agent = model.agents.get(node.name) if node.kind == "buffer" else None
+        if agent is not None and agent.role == "write" and agent.drive is not None:
+            yield Arrival(agent, agent.drive, feeds[node][0])
+
+
+def _stored(model: Model, reached: Mapping[Node, tuple[Arrival, ...]]) -> dict[Node, tuple[str, ...]]:
+    """For each root its drives but those that discard. Roots with the same drives share one tuple."""
+    discarding = {e.name for e in model.of_kind("drive") if e.statement.mentions("discard")}
+    same: dict[tuple[str, ...], tuple[str, ...]] = {}
+    stored = {}
+    for root, arrivals in reached.items():
+        drives = tuple(dict.fromkeys(arrival.drive for arrival in arrivals))
+        if drives not in same:
+            same[drives] = tuple(drive for drive in drives if drive not in discarding)
+        stored[root] = same[drives]
+    return stored
 
 
 def _cycles(

@@ -132,11 +132,12 @@ def _of_sources(condition: Condition, graph: Graph) -> Iterator[Verdict]:
     missing: dict[str, None] = {}
     related: list[Related] = []
     count = 0
+    known: dict[tuple[str, ...], Amount] = {}
     for name, span, roots in _subjects(condition, graph):
         count += 1
         if any(graph.is_uncertain(root) for root in roots):
             continue
-        amount = _source_amount(condition.metric, roots, graph)
+        amount = _source_amount(condition.metric, roots, graph, known)
         holds = judge(amount)
         if holds is False:
             broken.append(f"{as_written(name)} has {amount.said}")
@@ -199,25 +200,32 @@ def _subjects(condition: Condition, graph: Graph) -> Iterator[tuple[str, Span | 
         yield name, None, roots
 
 
-def _source_amount(metric: str, roots: Sequence[Node], graph: Graph) -> Amount:
-    """The least that any of the roots of one name has."""
-    amounts = [_root_amount(metric, root, graph) for root in roots]
+def _source_amount(metric: str, roots: Sequence[Node], graph: Graph, known: dict[tuple[str, ...], Amount]) -> Amount:
+    """The least that any of the roots of one name has. Roots on the same drives have the same: it is in *known*."""
+    amounts = []
+    for root in roots:
+        drives = graph.copies(root)
+        if metric == "encrypted":
+            amounts.append(_encrypted(root, graph))
+            continue
+        if drives not in known:
+            known[drives] = _amount_on(metric, drives, graph)
+        amounts.append(known[drives])
     return min(amounts, key=lambda amount: (amount.low, amount.high))
 
 
-def _root_amount(metric: str, root: Node, graph: Graph) -> Amount:
-    drives = graph.copies(root)
+def _encrypted(root: Node, graph: Graph) -> Amount:
+    statement = graph.model.statement_of("source", root.name) if root.kind == "source" else None
+    if statement is None:
+        return Amount(0, 1, ("whether a recorded object is encrypted stands on its volumes",), "no known encryption")
+    encrypted = statement.mentions("encrypt")
+    return Amount(encrypted, encrypted, said="`encrypt`" if encrypted else "no `encrypt`")
+
+
+def _amount_on(metric: str, drives: Sequence[str], graph: Graph) -> Amount:
     if metric == "copies":
         on = f" ({listed(as_written(d) for d in drives)})" if drives else ""
         return Amount(len(drives), len(drives), said=f"{len(drives)} {'copy' if len(drives) == 1 else 'copies'}{on}")
-    if metric == "encrypted":
-        statement = graph.model.statement_of("source", root.name) if root.kind == "source" else None
-        if statement is None:
-            return Amount(
-                0, 1, ("whether a recorded object is encrypted stands on its volumes",), "no known encryption"
-            )
-        encrypted = statement.mentions("encrypt")
-        return Amount(encrypted, encrypted, said="`encrypt`" if encrypted else "no `encrypt`")
     statements = [s for d in drives if (s := graph.model.statement_of("drive", d)) is not None]
     if metric == "hosts":
         hosts = {s.text("host") for s in statements}

@@ -21,8 +21,11 @@ RULE = Rule("TC313", "one source that reaches one drive more than once")
 
 def check(graph: Graph) -> Iterator[Diagnostic]:
     """Every way of a source into an agent beyond the first. Two agents on one drive are TC302 and not said again."""
-    order = {id(coupling): i for i, coupling in enumerate(graph.model.couplings)}
+    order: dict[int, int] = {}
     for root in graph.roots:
+        if len({arrival.agent.name for arrival in graph.arrivals(root)}) == len(graph.arrivals(root)):
+            continue
+        order = order or {id(coupling): i for i, coupling in enumerate(graph.model.couplings)}
         ways: dict[str, list[Arrival]] = {}
         for arrival in graph.arrivals(root):
             ways.setdefault(arrival.agent.name, []).append(arrival)

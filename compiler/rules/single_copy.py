@@ -25,13 +25,13 @@ def check(graph: Graph) -> Iterator[Diagnostic]:
         if root.kind != "source" or not graph.below[root] or graph.is_uncertain(root):
             continue
         copies = graph.copies(root)
+        if len(copies) > 1:
+            continue
         name = as_written(root.name)
         if len(copies) == 1:
             message = f"the source {name} has a single copy, on the drive {as_written(copies[0])}"
-        elif not copies:
-            message = f"the source {name} has no copy: every drive that it reaches discards"
         else:
-            continue
+            message = f"the source {name} has no copy: every drive that it reaches discards"
         yield RULE.at(
             declared[root.name].span,
             message,
