@@ -7,7 +7,7 @@ renaming need. A name with holes (``"D${i}"``) is known by its text.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ...dsl import ast
@@ -172,7 +172,7 @@ class _Walk:
             return
         for hole in HOLE.finditer(name.text):
             column = name.span.column + 1 + hole.start(1)
-            span = replace(name.span, column=column, end_column=column + len(hole[1]))
+            span = name.span._replace(column=column, end_column=column + len(hole[1]))
             yield Occurrence(loops.get(hole[1], Key("variable", hole[1])), span, "variable", hole=True)
 
     def attributes(self, attributes: Iterable[ast.Attribute], loops: _Loops, block: str) -> Iterator[Occurrence]:
@@ -201,7 +201,7 @@ class _Walk:
             case ast.String(parts):
                 for part in parts:
                     if isinstance(part, ast.Hole):
-                        span = replace(part.span, column=part.span.column + 2, end_column=part.span.end_column - 1)
+                        span = part.span._replace(column=part.span.column + 2, end_column=part.span.end_column - 1)
                         key = loops.get(part.name, Key("variable", part.name))
                         yield Occurrence(key, span, "variable", hole=True)
             case ast.ListValue(items):
