@@ -24,6 +24,12 @@ from .link import busy_or_broken, damaged
 from .sqlite import BUSY_SECONDS, PRAGMAS
 
 MEMORY_URL = "sqlite://"
+POSTGRESQL = "postgresql"
+
+#: The advisory lock that writers of one PostgreSQL catalog take in turn, as SQLite's write lock is taken: "tape".
+_WRITERS = 0x74617065
+#: A server that does not answer is a fault of the catalog, soon; what a URL says itself goes before.
+_PATIENCE = {"connect_timeout": "10", "tcp_user_timeout": "30000", "application_name": "tapechain"}
 
 
 class AlchemyLink:
@@ -55,16 +61,22 @@ class Database:
         try:
             self.engine = _engine(url, memory=memory)
         except (sa.exc.SQLAlchemyError, ImportError) as error:
+            postgresql = url.get_backend_name() == POSTGRESQL
             raise CatalogFault(
                 f"the catalog {name} cannot be used: {_words(error)}",
-                todo="install the database's Python driver, or use a file",
+                todo="pip install 'tapechain[postgresql]'"
+                if postgresql
+                else "install the database's Python driver, or use a file",
             ) from None
 
     @contextmanager
     def asking(self) -> Iterator[Connection]:
         """A connection of SQLAlchemy that sees one state of the catalog."""
-        with self._lock, self._faults("read"), self.engine.connect() as connection, connection.begin():
-            yield connection
+        with self._lock, self._faults("read"), self.engine.connect() as connection:
+            if connection.dialect.name == POSTGRESQL:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def reading(self) -> Iterator[AlchemyLink]:
@@ -78,7 +90,14 @@ class Database:
         with self._lock, self._faults("written"), self.engine.connect() as connection:
             connection.execution_options(tapechain_write=True)
             with connection.begin():
+                if connection.dialect.name == POSTGRESQL:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+                    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITERS})")
                 yield AlchemyLink(connection)
+
+    def keep_aside(self, suffix: str) -> Path | None:
+        """None: what a server holds is its administrator's to keep."""
+        return None
 
     def close(self) -> None:
         """Close every connection."""
@@ -93,6 +112,11 @@ class Database:
             raise
         except (sa.exc.OperationalError, sqlite3.OperationalError) as error:
             raise busy_or_broken(self.name, what, _words(error)) from None
+        except sa.exc.DBAPIError as error:
+            # https://www.postgresql.org/docs/current/errcodes-appendix.html: 42501 is "insufficient privilege"
+            if getattr(error.orig, "sqlstate", None) == "42501":
+                raise busy_or_broken(self.name, what, _words(error)) from None
+            raise damaged(self.name, _words(error)) from None
         except (
             sa.exc.SQLAlchemyError,
             sqlite3.Error,
@@ -128,14 +152,19 @@ def parse_where(where: str | os.PathLike[str]) -> tuple[sa.URL, str]:
         ) from None
     if url.get_backend_name() == "sqlite" and url.database:
         return url.set(database=str(Path(url.database).absolute())), url.database
-    return url, url.render_as_string(hide_password=True)
+    name = url.render_as_string(hide_password=True)
+    if url.drivername == POSTGRESQL:
+        url = url.set(drivername="postgresql+psycopg")
+    return url, name
 
 
 def _engine(url: sa.URL, *, memory: bool) -> Engine:
     if url.get_backend_name() != "sqlite":
-        return sa.create_engine(url, poolclass=NullPool)
-    arguments: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
-    engine = sa.create_engine(url, poolclass=StaticPool if memory else NullPool, connect_args=arguments)
+        patience = _PATIENCE if url.drivername == "postgresql+psycopg" else {}
+        arguments = {key: value for key, value in patience.items() if key not in url.query}
+        return sa.create_engine(url, poolclass=NullPool, connect_args=arguments)
+    own: dict[str, Any] = {"timeout": BUSY_SECONDS, "check_same_thread": False}
+    engine = sa.create_engine(url, poolclass=StaticPool if memory else NullPool, connect_args=own)
 
     @sa.event.listens_for(engine, "connect")
     def _connected(connection: sqlite3.Connection, _record: object) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from ..faults import CatalogFault
@@ -52,6 +53,13 @@ class Links(Protocol):
         """A link that holds the write lock; committed at the end, rolled back on any exception."""
         ...
 
+    def keep_aside(self, suffix: str) -> Path | None:
+        """Keep the catalog as it was committed last beside itself, whole or not at all; where it is then.
+
+        None where it lies in no file of its own. Also while a link of :meth:`writing` is open.
+        """
+        ...
+
     def close(self) -> None:
         """Close every connection."""
         ...
@@ -86,7 +94,7 @@ def among(column: str, items: Sequence[str]) -> Iterator[tuple[str, Row]]:
 
 def busy_or_broken(name: str, what: str, words: str) -> CatalogFault:
     """The fault of a database that did not do what was asked; *what*: "read" or "written"."""
-    busy = "locked" in words or "busy" in words
+    busy = "lock" in words or "busy" in words
     return CatalogFault(
         f"the catalog {name} cannot be {what}: {words}",
         safe="the volumes do not depend on the catalog",

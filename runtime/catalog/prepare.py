@@ -10,7 +10,7 @@ from .link import REBUILD, Links, damaged
 def prepare(links: Links, *, create: bool) -> None:
     """Check the schema's version, or make the tables where there is no catalog yet and *create* allows it.
 
-    Raises CatalogFault: not a catalog, of another version, damaged.
+    An older one is brought to this version (see ``migrate``). Raises CatalogFault: not a catalog, newer, damaged.
     """
     with links.reading() as link:
         found = link.tables()
@@ -30,12 +30,16 @@ def prepare(links: Links, *, create: bool) -> None:
     with links.reading() as link:
         versions = [row["version"] for row in link.rows(f"SELECT version FROM {tables.VERSION_TABLE}")]
     if len(versions) == 1 and isinstance(versions[0], int) and versions[0] != tables.VERSION:
-        newer = versions[0] > tables.VERSION
-        raise CatalogFault(
-            f"the catalog {links.name} has version {versions[0]}; this tcc works with version {tables.VERSION}",
-            safe="it was not changed",
-            todo="use the newer tcc that wrote it" if newer else REBUILD,
-        )
+        if not tables.OLDEST <= versions[0] < tables.VERSION:
+            newer = versions[0] > tables.VERSION
+            raise CatalogFault(
+                f"the catalog {links.name} has version {versions[0]}; this tcc works with version {tables.VERSION}",
+                safe="it was not changed",
+                todo="use the newer tcc that wrote it" if newer else REBUILD,
+            )
+        from .migrate import migrate
+
+        found = migrate(links)
     missing = sorted({table.name for table in tables.TABLES} - found)
     if len(versions) != 1 or missing:
         raise damaged(links.name, f"it lacks {', '.join(missing)}" if missing else "it states no version")

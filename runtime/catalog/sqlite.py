@@ -73,6 +73,30 @@ class SqliteFile:
             yield SqliteLink(connection)
             connection.execute("COMMIT")
 
+    def keep_aside(self, suffix: str) -> Path | None:
+        """The file as it was committed last, under its name with *suffix* behind (and a count, where that is taken)."""
+        if self._uri:
+            return None
+        path = Path(self._where)
+        kept = path.with_name(f"{path.name}.{suffix}")
+        count = 1
+        while kept.exists():
+            count += 1
+            kept = path.with_name(f"{path.name}.{suffix}-{count}")
+        aside = kept.with_name(f"{kept.name}.new-{os.getpid()}")
+        with self._faults("read"), self._connected() as connection:
+            try:
+                copy = sqlite3.connect(aside)
+                try:
+                    connection.backup(copy)
+                    copy.execute("PRAGMA journal_mode=DELETE")  # a file that is whole by itself
+                finally:
+                    copy.close()
+                aside.replace(kept)
+            finally:
+                aside.unlink(missing_ok=True)
+        return kept
+
     def close(self) -> None:
         """Nothing is open between transactions."""
 

@@ -32,8 +32,10 @@ class Table:
     indexed: tuple[str, ...] = ()
 
 
-#: The version that this module describes. A catalog of another version is refused, never guessed at.
+#: The version that this module describes. An older one is brought to it by ``migrate``; a newer one is refused.
 VERSION = 1
+#: The oldest version that there are steps from.
+OLDEST = 1
 VERSION_TABLE = "tapechain_catalog"
 
 
