@@ -28,11 +28,15 @@ _CHUNK: Final = kinds.MIB
 
 @dataclass(frozen=True, slots=True)
 class ScannedRecord:
-    """A sound record. ``payload`` is a view of a buffer that the next step writes anew (empty when unread)."""
+    """A sound record. ``payload`` is a view of a buffer that the next step writes anew (empty when unread).
+
+    ``head``: its bytes 0–1535.
+    """
 
     position: int
     header: RecordHeader
     payload: memoryview
+    head: bytes = b""
 
     @property
     def end(self) -> int:
@@ -128,9 +132,11 @@ class Scanner:
             if len(head) < HEADER_BYTES:
                 return Damage(self.volume, position, stop, "the volume ends within a record's header", torn=True)
             return _Lost(str(bad), position + self.record_bytes)
-        return self._record(position, stop, header, check)
+        return self._record(position, stop, header, head, check)
 
-    def _record(self, position: int, stop: int, header: RecordHeader, check: bool) -> ScannedRecord | Damage:
+    def _record(
+        self, position: int, stop: int, header: RecordHeader, head: bytes, check: bool
+    ) -> ScannedRecord | Damage:
         after = position + header.total_bytes
         where = (header.object_id, header.sequence)
         if after > stop:
@@ -147,7 +153,7 @@ class Scanner:
                 return Damage(self.volume, position, after, str(bad), *where)
             payload = payload[: header.payload_bytes]
         self.seen[header.object_id] = max(header.sequence, self.seen.get(header.object_id, -1))
-        return ScannedRecord(position, header, payload)
+        return ScannedRecord(position, header, payload, head)
 
     def _index(self, position: int, stop: int, size: int) -> ScannedIndex | Damage | _Lost:
         after = position + ustar.BLOCK + ustar.padded(size)

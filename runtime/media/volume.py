@@ -149,6 +149,26 @@ class VolumeReader:
             raise self._fault(f"there is no record of this volume: {bad}", position) from None
         return header
 
+    def fetch(self, found: ScannedRecord, into: memoryview) -> None:
+        """Read the whole record that a walk without check has *found* into *into*, and check it.
+
+        Raises :class:`MediaFault` with the position where it is not sound, or where *into* is too small.
+        """
+        header = found.header
+        total = header.total_bytes
+        if total > len(into):
+            raise self._fault(
+                f"it needs {total} bytes, more than the largest record accepted ({len(into)})", found.position, header
+            )
+        try:
+            if self._fill(into[:total], found.position) < total:
+                raise BadRecord("the volume ends within it")
+            if into[:HEADER_BYTES] != found.head:
+                raise BadRecord("it is another one than a moment ago")
+            verify(header, into[HEADER_BYTES:total])
+        except BadRecord as bad:
+            raise self._fault(f"the record is damaged: {bad}", found.position, header) from None
+
     def scan(self, start: int = LABEL_BYTES, stop: int | None = None) -> Iterator[ScannedRecord | Damage]:
         """The records from *start* to *stop* (the volume's end), each checked; indexes are passed over.
 
@@ -167,6 +187,11 @@ class VolumeReader:
         scanner = self._scanner()
         scanner.wanted = wanted
         return scanner.members(start, stop, check=check)
+
+    def head(self, position: int) -> bytes:
+        """The 1,536 bytes at *position*, where a record's headers may lie; fewer at the volume's end."""
+        data = bytearray(HEADER_BYTES)
+        return bytes(data[: self._fill(memoryview(data), position)])
 
     def block(self, position: int) -> bytes:
         """The 512 bytes at *position*; fewer at the volume's end."""

@@ -122,13 +122,17 @@ class ObjectReader:
         """
         sequence = 0
         while True:
-            header = self._fetch(sequence, into)
+            header = self.fetch(sequence, into)
             yield header
             if header.last:
                 return
             sequence += 1
 
-    def _fetch(self, sequence: int, into: memoryview) -> RecordHeader:
+    def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
+        """Record *sequence*, whole, in *into*, from the first copy that has it sound; sequences only ascend.
+
+        Raises RecordLost where none has.
+        """
         reasons: list[str] = []
         # Parts that were put together from records may hold more than they claim: they are asked last.
         for claims in (True, False):

@@ -1,0 +1,186 @@
+"""What lies on a drive: the objects on the volumes of its folder.
+
+The catalog is asked where it knows each of these volumes as it lies there, by place and size; where it does not, all of
+the drive's volumes tell it themselves, as for a rebuilt catalog. A volume that is not in the folder counts only where
+the catalog says that the drive has the object whole: then its records are taken from other copies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, cast
+
+from ..catalog.queries import CatalogCopy, CatalogObject, CatalogSession, CatalogVolume
+from ..catalog.rebuild import catalog_of_volumes
+from ..faults import Place, UsageFault
+from ..kinds import SOURCE_KINDS, SourceKind, encode_name
+from ..model import ObjectFacts, Segment, Session
+
+
+class Known(Protocol):
+    """A catalog as this asks it."""
+
+    def objects(self) -> list[CatalogObject]:
+        """All objects, newest first."""
+
+    def volumes(self) -> list[CatalogVolume]:
+        """All volumes."""
+
+    def sessions(self) -> list[CatalogSession]:
+        """All sessions."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVolume:
+    """A volume in the drive's folder; ``number`` orders them."""
+
+    id: str
+    name: str
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object and what the folder holds of it: ``segments``, in the order of their sequences.
+
+    ``complete``: that is all of it. ``usable``: it is whole, and complete here, or the catalog says that it was. ``copies``: all copies that are
+    known, this one among them.
+    """
+
+    item: CatalogObject
+    session: Session
+    segments: tuple[Segment, ...]
+    complete: bool
+    usable: bool
+    copies: tuple[CatalogCopy, ...]
+
+    def facts(self, drives: Sequence[str]) -> ObjectFacts:
+        """The object as the drives of a run get it; *drives* are those that it is meant to reach now."""
+        item = self.item
+        return ObjectFacts(
+            id=item.id,
+            source=item.source,
+            kind=cast(SourceKind, item.kind),
+            session=self.session,
+            level="incremental" if item.level == "incremental" else "full",
+            parent=item.parent,
+            compress=item.compress,
+            encrypt=item.encrypt,
+            drives=tuple(drives),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """The volumes of one drive by number, and its objects, newest first. ``known``: all volumes that may help."""
+
+    drive: str
+    folder: Path
+    volumes: Mapping[str, HeldVolume]
+    objects: tuple[Held, ...]
+    known: tuple[CatalogVolume, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def look(drive: str, folder: Path, catalog: Known) -> Holdings:
+    """What the volumes of *drive* in *folder* hold. Reads labels and indexes at most; changes nothing.
+
+    A folder that is not there holds nothing. Raises UsageFault where it cannot be read.
+    """
+    files = _files(drive, folder)
+    known = catalog.volumes()
+    places = {v.location: v for v in known if v.drive == drive}
+    here = {f: places.get(str(f)) for f in files.values()}
+    if all(v is not None and v.bytes == _size(f) for f, v in here.items()):
+        volumes = {
+            v.id: HeldVolume(v.id, v.name, number, f) for number, f in files.items() if (v := here[f]) is not None
+        }
+        return _holdings(drive, folder, volumes, catalog, catalog, known)
+    told, faults = catalog_of_volumes(files.values())
+    with told:
+        numbers = {str(f): number for number, f in files.items()}
+        volumes = {
+            v.id: HeldVolume(v.id, v.name, numbers[v.location], Path(v.location))
+            for v in told.volumes()
+            if v.location in numbers and v.drive == drive
+        }
+        ids = set(volumes)
+        others = [*told.volumes(), *(v for v in known if v.id not in ids)]
+        return _holdings(drive, folder, volumes, told, catalog, others, notes=[f.message for f in faults])
+
+
+def _files(drive: str, folder: Path) -> dict[int, Path]:
+    """The drive's volume files by number."""
+    pattern = re.compile(re.escape(encode_name(drive)) + r"-([0-9]{6})\.tar", re.ASCII)
+    real = folder.resolve()
+    try:
+        names = os.listdir(real)  # noqa: PTH208 - names are all
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UsageFault(
+            f"the folder {folder} cannot be read: {error.strerror}", place=Place(drive=drive), safe="nothing was written"
+        ) from None
+    return {int(match[1]): real / match[0] for name in sorted(names) if (match := pattern.fullmatch(name))}
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return -1
+
+
+def _holdings(
+    drive: str,
+    folder: Path,
+    volumes: Mapping[str, HeldVolume],
+    told: Known,
+    catalog: Known,
+    known: Iterable[CatalogVolume],
+    *,
+    notes: Sequence[str] = (),
+) -> Holdings:
+    sessions = {s.id: s for s in told.sessions()}
+    elsewhere = {} if told is catalog else {o.id: o for o in catalog.objects()}
+    objects = []
+    for item in told.objects():
+        copy = next((c for c in item.copies if c.drive == drive), None)
+        if copy is None:
+            continue
+        segments, complete = covering([s for s in copy.segments if s.volume_id in volumes], item.records)
+        if not segments:
+            continue
+        other = elsewhere.get(item.id)
+        copies = (*item.copies, *(c for c in other.copies if c.drive != drive)) if other else item.copies
+        said = complete or copy.status == "stored"
+        session = sessions[item.session_id]
+        usable = item.status == "whole" and said and item.kind in SOURCE_KINDS
+        facts = Session(session.id, session.number, session.plan, session.fingerprint, session.started)
+        objects.append(Held(item, facts, segments, complete, usable, copies))
+    return Holdings(drive, folder, volumes, tuple(objects), tuple(known), tuple(notes))
+
+
+def covering(segments: Iterable[Segment], records: int) -> tuple[tuple[Segment, ...], bool]:
+    """The fewest of *segments* that hold what they hold together, by sequence; whether that is all of 0…records-1."""
+    left = sorted(segments, key=lambda s: (s.first_sequence, -s.records, s.volume_name, s.first))
+    chosen: list[Segment] = []
+    covered, gaps = 0, False
+    while left:
+        reach = [s for s in left if s.first_sequence <= covered]
+        if not reach:
+            gaps = True
+            covered = left[0].first_sequence
+            continue
+        best = max(reach, key=lambda s: s.first_sequence + s.records)
+        end = best.first_sequence + best.records
+        left = [s for s in left if s not in reach]
+        if end > covered:
+            chosen.append(best)
+            covered = end
+    return tuple(chosen), not gaps and covered >= records > 0

@@ -1,0 +1,374 @@
+"""Medium readers: one thread a drive that reads its volumes and splits the records by object into rings.
+
+The volumes are read in the order of the medium; of records that nobody wants only the headers are read. A record is
+checked and handed on as it is, byte for byte. Where one is damaged or lacks it is taken from any other copy of its
+object; where no copy has it sound the object is cut off there, and the others go on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+
+from ..catalog.queries import CatalogCopy
+from ..events import Event, MediumDone, Noted, SourceSample, SourceState
+from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place
+from ..media.record import RecordHeader
+from ..media.scan import Damage, ScannedRecord
+from ..media.volume import VolumeReader, open_volume
+from ..model import Ending, ObjectFacts, Segment
+from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred
+from ..restore.shelf import Shelf
+from ..ring import Ring
+from .holdings import Held
+from .passes import Leg, Want
+from .work import DriveWork
+
+_SAFE = "the volumes that are read are never written"
+
+
+class _CalledOff(Exception):
+    pass
+
+
+@dataclass(slots=True)
+class Progress:
+    """One object on its way into one ring. ``ending`` is set when the ring has been told."""
+
+    ring: int
+    held: Held
+    facts: ObjectFacts
+    next_sequence: int = 0
+    bytes: int = 0
+    last_seen: bool = False
+    ending: Ending | None = None
+    healer: ObjectReader | None = None
+
+
+@dataclass(slots=True)
+class _Feed:
+    """One ring that this reader fills. ``spare``: a slot that is claimed and holds nothing yet."""
+
+    name: str
+    ring: Ring
+    size: int
+    progress: dict[str, Progress]
+    spare: memoryview | None = None
+    gone: bool = False
+    state: SourceState = "waiting"
+    bytes: int = 0
+    records: int = 0
+
+
+@dataclass(slots=True)
+class _Leg:
+    """The wants on one volume in one pass that are not settled yet, in the order of the medium."""
+
+    volume: str
+    wants: list[Want] = field(default_factory=list)
+
+
+class MediumReader:
+    """Reads one drive into the rings of its buffers. Its counters may be read at any time by any thread.
+
+    Life: constructed → :meth:`prepare` (locks the drive) → its thread is started, or :meth:`skip` is called → every
+    ring has ended, ``MediumDone`` is posted → :meth:`close`.
+    """
+
+    def __init__(
+        self,
+        work: DriveWork,
+        facts: Mapping[str, ObjectFacts],
+        rings: Mapping[int, Ring],
+        events: SimpleQueue[Event],
+    ) -> None:
+        self.thread = threading.Thread(target=self._run, name=f"medium {work.drive}")
+        self.name = f"drive {work.drive}"
+        self.work = work
+        self.ending: Ending | None = None
+        self._events = events
+        self._reason: str | None = None
+        self._lock = -1
+        self._notes = 0
+        self._shelf = Shelf(work.known)
+        self._feeds: dict[int, _Feed] = {}
+        wanted = {(want.ring, want.held.item.id): want.held for leg in _legs(work.passes) for want in leg.wants}
+        for buffer in work.buffers:
+            number = buffer.buffer.ring
+            mine = [held for (ring, _), held in wanted.items() if ring == number]
+            self._feeds[number] = _Feed(
+                buffer.name,
+                rings[number],
+                sum(held.item.bytes for held in mine),
+                {held.item.id: Progress(number, held, facts[held.item.id]) for held in mine},
+            )
+
+    # ---------------------------------------------------------------- the control's side
+
+    @property
+    def abandoned(self) -> bool:
+        """Nobody takes anything any more."""
+        return all(feed.ring.abandoned for feed in self._feeds.values())
+
+    def progress(self) -> Iterator[Progress]:
+        """All objects on their way, ring by ring; meant for when the thread has ended."""
+        for feed in self._feeds.values():
+            yield from feed.progress.values()
+
+    def samples(self) -> Iterator[SourceSample]:
+        """How each buffer stands."""
+        for feed in self._feeds.values():
+            yield SourceSample(feed.name, feed.bytes, feed.records, feed.size, feed.state)
+
+    def prepare(self) -> None:
+        """Lock the drive's folder for reading: nobody writes or recycles its volumes meanwhile. Raises DriveFault."""
+        place = Place(drive=self.work.drive)
+        try:
+            self._lock = os.open(self.work.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DriveBusyFault(
+                f"another run writes the folder {self.work.folder}",
+                place=place,
+                safe=_SAFE,
+                todo="wait until that run has ended, then run the plan again",
+            ) from None
+        except OSError as error:
+            raise DriveFault(
+                f"the folder {self.work.folder} cannot be read: {error.strerror}", place=place, safe=_SAFE
+            ) from None
+
+    def cancel(self, reason: str) -> None:
+        """Call the reading off, from any thread: what is published stays, objects on their way are cut off."""
+        self._reason = self._reason or reason
+        for feed in self._feeds.values():
+            feed.ring.cancel()
+
+    def skip(self, ending: Ending) -> None:
+        """Instead of starting the thread: nothing is read, and nobody hears of the objects."""
+        for feed in self._feeds.values():
+            feed.state = ending.status
+            feed.ring.end()
+            for one in feed.progress.values():
+                one.ending = ending
+        self.ending = ending
+
+    def close(self) -> None:
+        """Give the drive back; the thread has ended, or was never started."""
+        fd, self._lock = self._lock, -1
+        if fd >= 0:
+            os.close(fd)
+
+    # ---------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        """Read to the end; whatever happens, every ring ends and the control is told."""
+        for feed in self._feeds.values():
+            feed.state = "reading"
+        why = Ending("whole")
+        try:
+            for legs in self.work.passes:
+                for leg in legs:
+                    self._read_leg(leg)
+        except _CalledOff:
+            why = Ending("cut-off", error=self._reason or "nobody is left who takes it")
+        except Fault as fault:
+            why = Ending("cut-off", error=str(fault))
+        except OSError as error:
+            why = Ending("cut-off", error=f"reading failed: {error.strerror or error}")
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and end
+            why = Ending("cut-off", error=f"internal error ({type(error).__name__}: {error})")
+        ended = [self._end_ring(feed, why) for feed in self._feeds.values()]
+        lost = next((ending for ending in ended if ending is not None), None)
+        self.ending = lost or why
+        self._events.put(MediumDone(self.work.drive, self.ending))
+
+    def _end_ring(self, feed: _Feed, why: Ending) -> Ending | None:
+        """End one ring; the first ending of an object that is not whole."""
+        found: Ending | None = None
+        for one in feed.progress.values():
+            self._heal_no_more(one)
+            if one.ending is None:
+                one.ending = why if why.status != "whole" else Ending("cut-off", error="nobody is left who takes it")
+                if one.next_sequence:
+                    feed.ring.finish(one.facts, one.ending)
+            if one.ending.status != "whole":
+                found = found or one.ending
+        feed.state = "whole" if found is None else "cut-off"
+        feed.ring.end()
+        return found
+
+    def _read_leg(self, leg: Leg) -> None:
+        """Read one volume from its first wanted record to its last."""
+        left = _Leg(leg.volume.name, list(leg.wants))
+        try:
+            with open_volume(leg.volume.path) as reader:
+                if reader.label.volume != leg.volume.id:
+                    raise MediaFault(f"volume {reader.label.volume} lies there, not {leg.volume.id}")
+                for low, high in _stretches(leg.wants):
+                    self._walk(reader, left, low, high)
+        except MediaFault as fault:
+            self._note(f"volume {leg.volume.name}: {fault.message}")
+        for want in list(left.wants):
+            self._settle(left, want)
+
+    def _walk(self, reader: VolumeReader, leg: _Leg, low: int, high: int) -> None:
+        by_object: dict[str, list[Want]] = {}
+        for want in leg.wants:
+            if low <= want.segment.first <= high:
+                by_object.setdefault(want.held.item.id, []).append(want)
+        scanner = reader.members(low, reader.size, check=False)
+        for member in scanner:
+            if member.position > high:
+                break
+            if self._reason is not None:
+                raise _CalledOff
+            if isinstance(member, Damage):
+                self._note(str(member))
+            elif isinstance(member, ScannedRecord) and (wants := by_object.get(member.header.object_id)):
+                self._record(reader, leg, wants, member)
+        for want in [w for w in leg.wants if low <= w.segment.first <= high]:
+            self._settle(leg, want)
+
+    def _record(self, reader: VolumeReader, leg: _Leg, wants: Sequence[Want], found: ScannedRecord) -> None:
+        """Hand one record to every ring that wants it; it is read once."""
+        sequence = found.header.sequence
+        source: memoryview | None = None
+        for want in wants:
+            feed, one = self._feeds[want.ring], self._progress(want)
+            segment = want.segment
+            here = segment.first <= found.position <= segment.last
+            if feed.gone or one.ending is not None or not here or sequence < one.next_sequence:
+                continue
+            self._settle_before(leg, want)
+            if not self._heal(one, sequence):
+                continue
+            slot = self._claim(feed)
+            if slot is None:
+                continue
+            if source is None:
+                try:
+                    reader.fetch(found, slot)
+                    if found.header.source != one.facts.source:
+                        raise MediaFault(f"its label names the source {found.header.source}", place=Place())
+                except MediaFault as fault:
+                    self._note(str(fault))
+                    self._heal(one, sequence + 1)
+                    continue
+                source = slot
+            else:
+                slot[: found.header.total_bytes] = source[: found.header.total_bytes]
+            self._publish(feed, one, found.header)
+
+    # ---------------------------------------------------------------- objects
+
+    def _progress(self, want: Want) -> Progress:
+        return self._feeds[want.ring].progress[want.held.item.id]
+
+    def _settle_before(self, leg: _Leg, want: Want) -> None:
+        """What should have come into this ring before *want* will not come from this medium any more."""
+        while leg.wants:
+            earlier = next((w for w in leg.wants if w.ring == want.ring), want)
+            if earlier is want or earlier.segment.last > want.segment.first:
+                return
+            self._settle(leg, earlier)
+
+    def _settle(self, leg: _Leg, want: Want) -> None:
+        """The part is passed: what of it did not come is taken from other copies."""
+        if want in leg.wants:
+            leg.wants.remove(want)
+        one = self._progress(want)
+        if one.ending is not None or self._feeds[want.ring].gone:
+            return
+        self._heal(one, want.segment.first_sequence + want.segment.records)
+        while want.last and one.ending is None and not self._feeds[want.ring].gone:
+            if not self._heal(one, one.next_sequence + 1):
+                return
+
+    def _heal(self, one: Progress, until: int) -> bool:
+        """Take the records before *until* that lack from other copies; whether the object can go on."""
+        feed = self._feeds[one.ring]
+        while one.next_sequence < until and one.ending is None:
+            slot = self._claim(feed)
+            if slot is None:
+                return False
+            if one.healer is None:
+                one.healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
+            count = len(one.healer.mended.notes)
+            try:
+                header = one.healer.fetch(one.next_sequence, slot)
+            except RecordLost as loss:
+                self._finish(feed, one, Ending("cut-off", error=str(loss)))
+                return False
+            for note in one.healer.mended.notes[count:]:
+                self._note(f"object {one.facts.id} of {one.facts.source}: {note}")
+            self._publish(feed, one, header)
+        return one.ending is None
+
+    def _copies(self, held: Held) -> list[CatalogCopy]:
+        return preferred(dataclasses.replace(held.item, copies=held.copies), self._shelf)
+
+    def _claim(self, feed: _Feed) -> memoryview | None:
+        """An empty slot of the ring; None when nobody takes anything from it any more. Blocks while it is full."""
+        if feed.spare is None:
+            feed.spare = feed.ring.claim()
+        if feed.spare is None:
+            if self._reason is not None or self.abandoned:
+                raise _CalledOff
+            feed.gone = True
+        return feed.spare
+
+    def _publish(self, feed: _Feed, one: Progress, header: RecordHeader) -> None:
+        feed.spare = None
+        feed.ring.publish(one.facts, header.sequence, header.total_bytes, header.payload_bytes)
+        feed.bytes += header.payload_bytes
+        feed.records += 1
+        one.bytes += header.payload_bytes
+        one.next_sequence = header.sequence + 1
+        if header.last:
+            item = one.held.item
+            self._finish(feed, one, Ending("whole", warnings=item.warnings, unread=item.unread))
+
+    def _finish(self, feed: _Feed, one: Progress, ending: Ending) -> None:
+        one.ending = ending
+        self._heal_no_more(one)
+        if one.next_sequence:  # drives need not know of what never began
+            feed.ring.finish(one.facts, ending)
+        if ending.status != "whole":
+            self._note(f"object {one.facts.id} of {one.facts.source} is cut off: {ending.error}")
+
+    @staticmethod
+    def _heal_no_more(one: Progress) -> None:
+        if one.healer is not None:
+            one.healer.close()
+            one.healer = None
+
+    def _note(self, text: str) -> None:
+        self._notes += 1
+        if self._notes <= NAMED_MAX:
+            self._events.put(Noted(f"{self.name}: {text}"))
+
+
+def _legs(passes: Sequence[Sequence[Leg]]) -> Iterator[Leg]:
+    for legs in passes:
+        yield from legs
+
+
+def _stretches(wants: Sequence[Want]) -> list[tuple[int, int]]:
+    """The byte ranges in which records are wanted, joined where they meet, in order."""
+    joined: list[tuple[int, int]] = []
+    for segment in sorted((want.segment for want in wants), key=_first):
+        if joined and segment.first <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], segment.last))
+        else:
+            joined.append((segment.first, segment.last))
+    return joined
+
+
+def _first(segment: Segment) -> int:
+    return segment.first

@@ -1,0 +1,261 @@
+"""What a run of restore and copy groups has to do, decided before anything is opened for writing.
+
+Selectors are resolved among the objects on the drives, the order of reading is planned, and what a target drive holds
+whole already is left out. The result is a value: ``--dry-run`` shows it, the engine runs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ..catalog.queries import CatalogVolume
+from ..faults import MediaFault, Place, UsageFault
+from ..media.record import BadRecord, parse
+from ..media.volume import open_volume
+from ..model import ObjectFacts
+from ..plan import Agent, Buffer, CompiledPlan
+from ..restore.select import moment
+from .holdings import Held, Holdings, Known, look
+from .passes import Leg, legs_of
+from .selectors import choose, parse
+
+
+@dataclass(frozen=True, slots=True)
+class BufferWork:
+    """One buffer of a restore agent and its ring: the objects that come through it, oldest first."""
+
+    agent: Agent
+    buffer: Buffer
+    objects: tuple[Held, ...]
+
+    @property
+    def name(self) -> str:
+        """``A150.B1``."""
+        return f"{self.agent.name}.{self.buffer.name}"
+
+    @property
+    def bytes(self) -> int:
+        """Payload bytes in all."""
+        return sum(held.item.bytes for held in self.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class DriveWork:
+    """One drive that is read, by one thread: its buffers, and the passes over its volumes."""
+
+    drive: str
+    folder: Path
+    buffers: tuple[BufferWork, ...]
+    passes: tuple[tuple[Leg, ...], ...]
+    known: tuple[CatalogVolume, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All of it. ``facts``: object → as the drives get it. ``present``: (drive, object) → volumes that hold it already.
+
+    ``without``: (agent, ring) → objects that this agent's buffer passes over; ``recorded``: objects that the catalog
+    knew before.
+    """
+
+    drives: tuple[DriveWork, ...]
+    facts: Mapping[str, ObjectFacts]
+    held: Mapping[str, Held]
+    present: Mapping[tuple[str, str], tuple[str, ...]]
+    without: Mapping[tuple[str, int], frozenset[str]]
+    recorded: frozenset[str]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Draft:
+    notes: list[str] = field(default_factory=list)
+    buffers: dict[str, list[BufferWork]] = field(default_factory=dict)
+    holdings: dict[str, Holdings] = field(default_factory=dict)
+
+
+class _Once:
+    """A catalog that is asked each question once."""
+
+    def __init__(self, catalog: Known) -> None:
+        self.objects = functools.cache(catalog.objects)
+        self.volumes = functools.cache(catalog.volumes)
+        self.sessions = functools.cache(catalog.sessions)
+
+
+def is_copying(plan: CompiledPlan) -> bool:
+    """Whether the plan has restore groups."""
+    return any(agent.role == "read" for agent in plan.agents)
+
+
+def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = False) -> Work:
+    """Resolve *plan*. With *again* objects are copied to drives that hold them whole already, too.
+
+    Reads labels, indexes and first records; changes nothing. Raises UsageFault and RestoreFault: a selector selects
+    nothing, an object's records are larger than the plan's, a folder cannot be read.
+    """
+    catalog = _Once(catalog)
+    draft = _Draft()
+    folders = {drive.name: base / drive.volumes for drive in plan.drives if drive.volumes is not None}
+    for agent in plan.agents:
+        if agent.role != "read":
+            continue
+        if agent.drive not in draft.holdings:
+            found = look(agent.drive, folders[agent.drive], catalog)
+            draft.holdings[agent.drive] = found
+            draft.notes += [f"drive {agent.drive}: {note}" for note in found.notes]
+            if not found.volumes:
+                raise UsageFault(
+                    f"the folder {folders[agent.drive]} holds no volume of drive {agent.drive}",
+                    place=Place(drive=agent.drive),
+                    safe="nothing was written",
+                    todo="volumes are named DRIVE-NNNNNN.tar: a drive that is read bears the name that it was written by",
+                )
+        for buffer in agent.buffers:
+            as_of = moment(buffer.as_of) if buffer.as_of is not None else None
+            chosen = choose(parse(buffer.feed), draft.holdings[agent.drive], as_of=as_of)
+            draft.notes += [f"{agent.name}.{buffer.name}: {note}" for note in chosen.notes]
+            draft.buffers.setdefault(agent.drive, []).append(BufferWork(agent, buffer, chosen.objects))
+    held = {h.item.id: h for works in draft.buffers.values() for work in works for h in work.objects}
+    _refuse_large_records(plan, draft)
+    present = {} if again else _present(plan, folders, held, catalog)
+    without = _without(plan, draft, present)
+    return Work(
+        drives=_drives(plan, draft, folders, without),
+        facts=_facts(plan, draft),
+        held=held,
+        present=present,
+        without=without,
+        recorded=frozenset(o.id for o in catalog.objects()) & frozenset(held),
+        notes=tuple(draft.notes),
+    )
+
+
+# ---------------------------------------------------------------- rings, agents and objects
+
+
+def _writers(plan: CompiledPlan) -> list[Agent]:
+    return [agent for agent in plan.agents if agent.role == "write"]
+
+
+def _of_ring(draft: _Draft) -> dict[int, BufferWork]:
+    """A ring is fed by exactly one buffer of a restore agent."""
+    return {work.buffer.ring: work for works in draft.buffers.values() for work in works}
+
+
+def _facts(plan: CompiledPlan, draft: _Draft) -> dict[str, ObjectFacts]:
+    """Each object with the storing drives that it reaches in this plan."""
+    stores = {drive.name for drive in plan.drives if drive.kind != "discard"}
+    reached: dict[str, dict[str, None]] = {}
+    held: dict[str, Held] = {}
+    for ring, work in _of_ring(draft).items():
+        for one in work.objects:
+            held[one.item.id] = one
+            drives = reached.setdefault(one.item.id, {})
+            for agent in _writers(plan):
+                if agent.drive in stores and any(buffer.ring == ring for buffer in agent.buffers):
+                    drives[agent.drive] = None
+    return {key: one.facts(tuple(reached[key])) for key, one in held.items()}
+
+
+def _present(
+    plan: CompiledPlan, folders: Mapping[str, Path], held: Mapping[str, Held], catalog: Known
+) -> dict[tuple[str, str], tuple[str, ...]]:
+    """What the drives that will be written hold whole already, in their folders as they lie there."""
+    present = {}
+    for agent in _writers(plan):
+        folder = folders.get(agent.drive)
+        if folder is None:
+            continue
+        try:
+            here = look(agent.drive, folder, catalog)
+        except UsageFault:
+            continue  # mounting says what is wrong with it
+        for one in here.objects:
+            if one.item.id in held and one.usable and one.complete:
+                present[agent.drive, one.item.id] = tuple(dict.fromkeys(s.volume_id for s in one.segments))
+    return present
+
+
+def _without(
+    plan: CompiledPlan, draft: _Draft, present: Mapping[tuple[str, str], tuple[str, ...]]
+) -> dict[tuple[str, int], frozenset[str]]:
+    """What each buffer passes over: what its drive holds already, and what an earlier buffer of its agent brings."""
+    rings = _of_ring(draft)
+    without = {}
+    for agent in _writers(plan):
+        seen = {object_id for drive, object_id in present if drive == agent.drive}
+        for buffer in agent.buffers:
+            ids = {held.item.id for held in rings[buffer.ring].objects} if buffer.ring in rings else set()
+            without[agent.name, buffer.ring] = frozenset(ids & seen)
+            seen |= ids
+    return without
+
+
+def _drives(
+    plan: CompiledPlan, draft: _Draft, folders: Mapping[str, Path], without: Mapping[tuple[str, int], frozenset[str]]
+) -> tuple[DriveWork, ...]:
+    drives = []
+    whole_objects = ordered_rings(plan)
+    for drive, works in draft.buffers.items():
+        chains = {work.buffer.ring: _needed(plan, work, without) for work in works}
+        holdings = draft.holdings[drive]
+        passes = legs_of(chains, whole_objects, holdings.volumes)
+        drives.append(DriveWork(drive, folders[drive], tuple(works), passes, holdings.known))
+    return tuple(drives)
+
+
+def _needed(plan: CompiledPlan, work: BufferWork, without: Mapping[tuple[str, int], frozenset[str]]) -> list[Held]:
+    """The objects that somebody takes: an agent that does not pass them over, or a target."""
+    ring = work.buffer.ring
+    if ring in _with_target(plan):
+        return list(work.objects)
+    takers = [a for a in _writers(plan) if any(buffer.ring == ring for buffer in a.buffers)]
+    return [h for h in work.objects if any(h.item.id not in without[a.name, ring] for a in takers)]
+
+
+def _with_target(plan: CompiledPlan) -> frozenset[int]:
+    rings = {name: ring.id for ring in plan.rings for name in ring.buffers}
+    return frozenset(rings[target.feed] for target in plan.targets if target.feed in rings)
+
+
+def ordered_rings(plan: CompiledPlan) -> frozenset[int]:
+    """Rings whose objects must come one whole object after another (see ``passes``)."""
+    waiting = {
+        buffer.ring
+        for agent in _writers(plan)
+        if agent.order == "object" and agent.spool is None
+        for buffer in agent.buffers
+    }
+    return _with_target(plan) | waiting
+
+
+# ---------------------------------------------------------------- records
+
+
+def _refuse_large_records(plan: CompiledPlan, draft: _Draft) -> None:
+    """In a restore plan ``record`` is the largest accepted (media.md): said before anything is written."""
+    for drive, works in draft.buffers.items():
+        holdings = draft.holdings[drive]
+        for held in {h.item.id: h for work in works for h in work.objects}.values():
+            largest = _first_record_bytes(holdings, held)
+            if largest > plan.record:
+                raise UsageFault(
+                    f"object {held.item.id} of {held.item.source} has records of {largest} bytes, more than the plan's"
+                    f" record of {plan.record} bytes",
+                    place=Place(drive=drive),
+                    safe="nothing was written",
+                    todo=f"say record = {-(-largest // 1024)}KiB in the plan (its buffers grow with it)",
+                )
+
+
+def _first_record_bytes(holdings: Holdings, held: Held) -> int:
+    """The size of the object's first record here; 0 where it cannot be read: reading it says why."""
+    segment = held.segments[0]
+    with contextlib.suppress(MediaFault, BadRecord), open_volume(holdings.volumes[segment.volume_id].path) as reader:
+        return parse(reader.head(segment.first)).total_bytes
+    return 0
