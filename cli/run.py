@@ -43,6 +43,8 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.option("--dry-run", is_flag=True, help="Open nothing, say what would happen.")
 @progress_option
 @click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
+@click.option("--again", is_flag=True, help="Copy objects also to drives that hold them whole already.")
+@click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
 @define_option
 @state_option
 @catalog_option
@@ -51,6 +53,8 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     dry_run: bool,
     progress: Mode,
     report_path: str | None,
+    again: bool,
+    overwrite: bool,
     defines: dict[str, str],
     state: str | None,
     catalog: str | None,
@@ -87,7 +91,17 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
         open_the_catalog(catalog, state, plan, base, create=True) as opened,
         closing(observer_for(progress)) as observer,
     ):
-        report = engine.run(plan, base=base, state=folder, catalog=opened, observer=observer, stop=stop, own=own)
+        report = engine.run(
+            plan,
+            base=base,
+            state=folder,
+            catalog=opened,
+            observer=observer,
+            stop=stop,
+            own=own,
+            again=again,
+            overwrite=overwrite,
+        )
         code = exit_code(report)
         if report_path is not None and not _write_report(report, report_path):
             code = code or EXIT_DEGRADED

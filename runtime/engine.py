@@ -1,11 +1,12 @@
 """The engine: a compiled plan becomes threads, and a report.
 
-One reader thread a source, one writer thread a drive, one ring between them; this thread is the *control*: it
-starts them, hears from them through one queue, writes the catalog, feeds the display, and joins all of them before
-it returns. No thread, child process or descriptor outlives :func:`run`.
+One reader thread a source and a drive that is read, one writer thread a drive that is written and a target, rings
+between them; this thread is the *control*: it starts them, hears from them through one queue, writes the catalog, feeds
+the display, and joins all of them before it returns. No thread, child process or descriptor outlives :func:`run`.
 
-Order of a run: drives are mounted (each on its own thread) → sources that no storing drive can take are dropped →
-sources are read → rings drain → indexes are written and confirmed → the catalog knows the session's end.
+Order of a run: selectors are resolved → drives that are written are mounted (each on its own thread) → drives that are
+read are locked → sources that no storing drive can take are dropped → sources and drives are read → rings drain →
+indexes are written and confirmed → the catalog knows the session's end.
 """
 
 from __future__ import annotations
@@ -14,28 +15,23 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any
 
 from . import events as ev
 from .control import Stop
 from .drives import open_drive as default_open_drive
 from .faults import CatalogFault, Fault, UsageFault
-from .kinds import DriveKind
-from .media.ids import new_id
 from .media.times import now_text
-from .model import CopyResult, Ending, ObjectFacts, ObjectReport, RunReport, Session
+from .model import CopyResult, Ending, ObjectReport, RunReport, Session
 from .numbers import highest_number
 from .own import own_paths
-from .plan import Agent, CompiledPlan, Drive
+from .parts import Parts, build, prepare
+from .plan import CompiledPlan
 from .preflight import refuse_unrunnable
-from .reader import SourceReader
-from .report import copy_report, drive_report, object_report, status_of
-from .ring import Ring
-from .sources import open_source
-from .sources.children import Children
+from .report import drive_report, status_of
 from .sources.roots import OwnPath
-from .writer import DriveWriter
+from .telling import object_reports, snapshot
 
 #: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
 #: one, and only once it is awake.
@@ -54,39 +50,39 @@ def run(
     stop: Stop | None = None,
     own: Sequence[OwnPath] = (),
     open_drive: ev.OpenDrive = default_open_drive,
+    again: bool = False,
+    overwrite: bool = False,
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
     *base*: the plan's folder, which relative paths are relative to and in which commands run. *state*: the state
     folder, made (mode 0700) where there is none. *own*: what else the run writes, beyond what the plan says (a
-    report's file). What fails in the world is in the report; raises :class:`Fault` only when the run cannot begin:
-    the plan needs what this version cannot run, no state folder, no catalog, no memory.
+    report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
+    write over what they hold. What fails in the world is in the report; raises :class:`Fault` only when the run cannot
+    begin: the plan needs what this version cannot run, a selector selects nothing, a target holds something, no state
+    folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     make_state_folder(state)
-    session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
-    writes = (*own_paths(plan, base, state), *own)
+    stop = stop or Stop()
+    started = time.monotonic()
+    parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite)
     try:
-        one = _Run(
-            plan,
-            base=base,
-            session=session,
-            catalog=catalog,
-            observer=observer or ev.NoObserver(),
-            stop=stop or Stop(),
-            own=writes,
-            open_drive=open_drive,
-        )
-    except OSError as error:
-        raise UsageFault(
-            f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives cannot begin: {error.strerror}",
-            safe="nothing was opened, read or written",
-            todo="let the process open more files (`ulimit -n`), or split the plan",
-        ) from None
-    try:
-        return one.run()
+        stop.on_end_at_once(parts.children.kill_all)
+        session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
+        writes = (*own_paths(plan, base, state), *own)
+        try:
+            build(parts, plan, base=base, session=session, started=started, own=writes, open_drive=open_drive)
+        except OSError as error:
+            raise UsageFault(
+                f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives cannot begin: {error.strerror}",
+                safe="nothing was opened, read or written",
+                todo="let the process open more files (`ulimit -n`), or split the plan",
+            ) from None
+        one = _Run(plan, parts, session, catalog=catalog, observer=observer or ev.NoObserver(), stop=stop)
+        return one.run(base, started)
     finally:
-        one.release()
+        parts.release()
 
 
 def make_state_folder(state: Path) -> None:
@@ -103,113 +99,48 @@ class _Run:
     def __init__(
         self,
         plan: CompiledPlan,
-        *,
-        base: Path,
+        parts: Parts,
         session: Session,
+        *,
         catalog: ev.CatalogPort,
         observer: ev.Observer,
         stop: Stop,
-        own: Sequence[OwnPath],
-        open_drive: ev.OpenDrive,
     ) -> None:
         self._plan = plan
-        self._base = base
+        self._parts = parts
         self._session = session
         self._catalog: ev.CatalogPort | None = catalog
         self._observer: ev.Observer = observer
         self._stop = stop
-        self._started = time.monotonic()
-        self._events: SimpleQueue[ev.Event] = SimpleQueue()
+        self._started = 0.0
+        self._base = Path()
+        self._events = parts.events
         self._notes: list[str] = []
         self._flawed = False
         self._results: dict[tuple[str, str], CopyResult] = {}
         self._mounted: set[str] = set()  # drives that are mounted or have failed
         self._done: set[str] = set()  # drives whose writers are at their end
+        self._restored: set[str] = set()  # targets that are at their end
         self._ending_early = False
         self._why_early = ""
-        self._children = Children()
-        stop.on_end_at_once(self._children.kill_all)
         self._drives = {drive.name: drive for drive in plan.drives}
-        self._pools = {pool.name: pool for pool in plan.pools}
-        self._agents = tuple(agent for agent in plan.agents if agent.role == "write")
-        rings = [ring for ring in plan.rings if ring.buffers]  # a source that nothing reads is not read
-        try:
-            self._rings = {ring.id: Ring(ring.depth, plan.record) for ring in rings}
-        except (OSError, ValueError, OverflowError) as error:
-            raise UsageFault(f"the {plan.memory} bytes for the plan's buffers cannot be had: {error}") from None
-        self._facts = {ring.id: self._facts_of(ring.id, ring.feed) for ring in rings}
-        self._writers = {agent.drive: self._writer(agent, base, open_drive) for agent in self._agents}
-        self._readers: dict[int, SourceReader] = {}
-        sources = {source.name: source for source in plan.sources}
-        for ring in rings:
-            source = sources[ring.feed]
-            reader = SourceReader(
-                self._facts[ring.id],
-                self._rings[ring.id],
-                lambda cancel, source=source: open_source(  # type: ignore[misc]
-                    source, base=base, children=self._children, cancel=cancel, own=own
-                ),
-                self._events,
-            )
-            reader.size = source.size
-            self._readers[ring.id] = reader
-
-    # ---------------------------------------------------------------- what there is
-
-    def _facts_of(self, ring_id: int, feed: str) -> ObjectFacts:
-        source = next(source for source in self._plan.sources if source.name == feed)
-        drives = [a.drive for a in self._agents if any(b.ring == ring_id for b in a.buffers)]
-        return ObjectFacts(
-            id=new_id(),
-            source=source.name,
-            kind=source.kind,
-            session=self._session,
-            compress="zstd" if source.compress else None,
-            encrypt="age" if source.encrypt else None,
-            drives=tuple(drive for drive in drives if self._stores(drive)),
-        )
 
     def _stores(self, drive: str) -> bool:
-        kind: DriveKind = self._drives[drive].kind
-        return kind != "discard"
-
-    def _writer(self, agent: Agent, base: Path, open_drive: ev.OpenDrive) -> DriveWriter:
-        """The writer of one agent. A drive that discards is essential only to a source that no drive stores."""
-        drive = self._drives[agent.drive]
-        writer = DriveWriter(
-            agent,
-            open_drive(
-                self._with_capacity(drive),
-                base=base,
-                on_index=lambda index: self._events.put(ev.VolumeIndexed(drive.name, index)),
-            ),
-            self._events,
-            session=self._session,
-            record_bytes=self._plan.record,
-            started=self._started,
-        )
-        for buffer in agent.buffers:
-            essential = self._stores(agent.drive) or not self._facts[buffer.ring].drives
-            writer.attach(self._rings[buffer.ring], essential=essential)
-        return writer
-
-    def _with_capacity(self, drive: Drive) -> Drive:
-        """A drive that states no capacity has its pool's."""
-        pool = self._pools.get(drive.pool or "")
-        if drive.capacity is None and pool is not None and pool.capacity is not None:
-            return dataclasses.replace(drive, capacity=pool.capacity)
-        return drive
+        return self._drives[drive].kind != "discard"
 
     # ---------------------------------------------------------------- the course of a run
 
-    def run(self) -> RunReport:
-        """All of it; see the module's description."""
+    def run(self, base: Path, started: float) -> RunReport:
+        """All of it; see the module's description. *started*: by the monotonic clock."""
+        self._base, self._started = base, started
         self._stop.tell(self._events)
         self._observe("started", self._session, self._snapshot())
+        for note in self._parts.work.notes if self._parts.work is not None else ():
+            self._note(note)
         try:
             self._mount()
             self._begin()
-            self._attend(lambda: self._done >= self._writers.keys())
+            self._attend(self._all_done)
         except BaseException:
             self._end_early("the control of the run failed")
             raise
@@ -218,23 +149,40 @@ class _Run:
         self._drain_events()
         return self._finish()
 
+    def _all_done(self) -> bool:
+        parts = self._parts
+        return self._done >= parts.writers.keys() and self._restored >= parts.targets.keys()
+
     def _mount(self) -> None:
-        for writer in self._writers.values():
+        for writer in self._parts.writers.values():
             writer.thread.start()
-        self._attend(lambda: self._mounted >= self._writers.keys())
+        self._attend(lambda: self._mounted >= self._parts.writers.keys())
 
     def _begin(self) -> None:
-        """Open the gates: sources that no drive would store are skipped, the others are read."""
-        for ring_id, reader in self._readers.items():
+        """Open the gates: what no drive and no target would take is skipped, the rest is read."""
+        for feeder in self._parts.feeders:
             if self._ending_early or self._stop.signal is not None:
-                reader.skip(self._not_read())
-            elif self._rings[ring_id].abandoned:
-                reader.skip(Ending("failed", error="not read: none of its drives can be written"))
-        for writer in self._writers.values():
+                feeder.skip(self._not_read())
+            elif feeder.abandoned:
+                feeder.skip(Ending("failed", error="not read: none of its drives can be written"))
+            else:
+                self._prepare(feeder)
+        for writer in self._parts.writers.values():
             writer.go()
-        for reader in self._readers.values():
-            if reader.ending is None:
-                reader.thread.start()
+        for target in self._parts.targets.values():
+            target.thread.start()
+        for feeder in self._parts.feeders:
+            if feeder.ending is None:
+                feeder.thread.start()
+
+    def _prepare(self, feeder: ev.Feeder) -> None:
+        try:
+            feeder.prepare()
+        except Fault as fault:
+            feeder.skip(Ending("failed", error=str(fault)))
+            self._note(f"{feeder.name} cannot be read: {fault.message}" + (f"; {fault.todo}" if fault.todo else ""))
+            if self._plan.on_failure == "abort":
+                self._abort(f"{feeder.name} cannot be read")
 
     def _attend(self, done: Callable[[], bool]) -> None:
         """Hear events and feed the display until *done*."""
@@ -273,26 +221,46 @@ class _Run:
                 self._results.update({(drive, result.object_id): result for result in results})
             case ev.SourceDone(source, ending):
                 self._source_done(source, ending)
+            case ev.MediumDone(drive, ending):
+                self._medium_done(drive, ending)
+            case ev.Noted(text):
+                self._note(text)
+            case ev.TargetFailed(target, fault):
+                self._note(f"target {target} failed: {fault.message}")
+                self._leave_alone("every copy of it failed")
+                if self._plan.on_failure == "abort":
+                    self._abort(f"target {target} failed")
+            case ev.TargetDone(target):
+                self._restored.add(target)
             case ev.StopRequested():
-                self._note("stopping: sources end, what is buffered is written (once more ends at once)")
+                self._note("stopping: reading ends, what is buffered is written (once more ends at once)")
                 self._end_early("the run was stopped")
 
     def _drive_failed(self, name: str, fault: Fault) -> None:
         self._mounted.add(name)
-        rings = {buffer.ring for buffer in self._writers[name].agent.buffers}
+        rings = {buffer.ring for buffer in self._parts.writers[name].agent.buffers}
         others = any(
             other.fault is None
             and self._stores(other.agent.drive)
             and not rings.isdisjoint(buffer.ring for buffer in other.agent.buffers)
-            for other in self._writers.values()
+            for other in self._parts.writers.values()
         )
         self._note(f"drive {name} failed: {fault.message}" + ("; the other copies go on" if others else ""))
-        for ring_id, reader in self._readers.items():
-            if self._rings[ring_id].abandoned and reader.thread.ident is not None and reader.ending is None:
-                reader.cancel("every copy of it failed")
-        agent = self._writers[name].agent
+        self._leave_alone("every copy of it failed")
+        agent = self._parts.writers[name].agent
         if "abort" in (agent.on_failure, self._plan.on_failure):
             self._abort(f"drive {name} failed")
+
+    def _leave_alone(self, reason: str) -> None:
+        """What nobody takes any more is not read any further."""
+        for feeder in self._parts.feeders:
+            if feeder.abandoned and feeder.thread.ident is not None and feeder.ending is None:
+                feeder.cancel(reason)
+
+    def _medium_done(self, drive: str, ending: Ending) -> None:
+        agents = [agent for agent in self._plan.agents if agent.role == "read" and agent.drive == drive]
+        if ending.status != "whole" and "abort" in {self._plan.on_failure, *(agent.on_failure for agent in agents)}:
+            self._abort(f"drive {drive} could not be read whole")
 
     def _source_done(self, source: str, ending: Ending) -> None:
         if ending.status == "failed":
@@ -309,31 +277,25 @@ class _Run:
         """Sources stop; rings drain; writers close as they always do."""
         self._ending_early = True
         self._why_early = self._why_early or reason
-        for reader in self._readers.values():
-            if reader.ending is None:
-                reader.cancel(reason)
+        for feeder in self._parts.feeders:
+            if feeder.ending is None:
+                feeder.cancel(reason)
 
     def _not_read(self) -> Ending:
         return Ending("cut-off", error=f"not read: {self._why_early or 'the run was stopped'}")
 
     def _join(self) -> None:
         """Wait for every thread. Gates that were never opened are opened onto rings that have ended."""
-        for reader in self._readers.values():
-            if reader.thread.ident is None and reader.ending is None:
-                reader.skip(self._not_read())
-        for writer in self._writers.values():
+        parts = self._parts
+        for feeder in parts.feeders:
+            if feeder.thread.ident is None and feeder.ending is None:
+                feeder.skip(self._not_read())
+        for writer in parts.writers.values():
             writer.go()
-        for thread in [r.thread for r in self._readers.values()] + [w.thread for w in self._writers.values()]:
-            while thread.ident is not None and thread.is_alive():
-                thread.join(_SLEEP_SECONDS)
-
-    def release(self) -> None:
-        """Give memory and descriptors back; all threads have ended."""
-        self._children.close()
-        for reader in self._readers.values():
-            reader.close()
-        for ring in self._rings.values():
-            ring.close()
+        for takers in (parts.feeders, parts.writers.values(), parts.targets.values()):
+            for one in takers:
+                while one.thread.ident is not None and one.thread.is_alive():
+                    one.thread.join(_SLEEP_SECONDS)
 
     # ---------------------------------------------------------------- catalog, display, report
 
@@ -373,23 +335,12 @@ class _Run:
             self._observer = ev.NoObserver()
 
     def _snapshot(self) -> ev.Snapshot:
-        readers = self._readers.items()
-        return ev.Snapshot(
-            seconds=time.monotonic() - self._started,
-            sources=tuple(ev.SourceSample(r.facts.source, r.bytes, r.records, r.size, r.state) for _, r in readers),
-            rings=tuple(
-                ev.RingSample(i, r.facts.source, self._rings[i].fill, self._rings[i].depth) for i, r in readers
-            ),
-            drives=tuple(
-                ev.DriveSample(w.agent.drive, w.agent.name, w.drive.written_bytes, w.state)
-                for w in self._writers.values()
-            ),
-        )
+        return snapshot(self._parts, self._plan, self._started)
 
     def _finish(self) -> RunReport:
-        objects = tuple(self._object_report(ring_id) for ring_id in self._readers)
+        objects = object_reports(self._parts, self._plan, self._results)
         for entry in objects:
-            if entry.copies and all(c.status == "discarded" for c in entry.copies):
+            if entry.copies and not entry.targets and all(c.status == "discarded" for c in entry.copies):
                 self._note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
         if not objects:
             self._note("no source of the plan reaches a drive: nothing is stored")
@@ -401,11 +352,12 @@ class _Run:
             seconds=time.monotonic() - self._started,
             signal=self._stop.signal,
             notes=tuple(self._notes),
-            faults=tuple(drive_report(name, w.fault) for name, w in self._writers.items() if w.fault is not None),
+            faults=tuple(drive_report(name, w.fault) for name, w in self._parts.writers.items() if w.fault is not None),
         )
         if self._catalog is not None:
             try:
-                self._catalog.finish_session(report, self._session, {s.name: s.kind for s in self._plan.sources})
+                known = dataclasses.replace(report, objects=self._for_the_catalog(objects))
+                self._catalog.finish_session(known, self._session, {s.name: s.kind for s in self._plan.sources})
             except Exception as error:  # noqa: BLE001 - as in _record
                 self._catalog_failed(error)
                 status = status_of(objects, flawed=True)
@@ -413,23 +365,7 @@ class _Run:
         self._observe("finished", report)
         return report
 
-    def _object_report(self, ring_id: int) -> ObjectReport:
-        reader = self._readers[ring_id]
-        facts = reader.facts
-        ending = reader.ending or Ending("cut-off")
-        copies = []
-        for agent in self._agents:
-            if not any(buffer.ring == ring_id for buffer in agent.buffers):
-                continue
-            fault = self._writers[agent.drive].fault
-            copies.append(
-                copy_report(
-                    agent.drive,
-                    agent.name,
-                    discards=not self._stores(agent.drive),
-                    ending=ending,
-                    result=self._results.get((agent.drive, facts.id)),
-                    error=None if fault is None else str(fault),
-                )
-            )
-        return object_report(facts, ending, payload_bytes=reader.bytes, records=reader.records, copies=copies)
+    def _for_the_catalog(self, objects: Sequence[ObjectReport]) -> tuple[ObjectReport, ...]:
+        """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""
+        recorded = self._parts.work.recorded if self._parts.work is not None else frozenset()
+        return tuple(o for o in objects if not o.copied or o.object in recorded or any(c.volumes for c in o.copies))

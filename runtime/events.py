@@ -6,18 +6,23 @@ events in its life, and each volume one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .faults import Fault
 from .kinds import SourceKind
 from .model import CopyResult, Ending, ObjectFacts, RunReport, Session
 from .plan import Drive as PlanDrive
 
+if TYPE_CHECKING:
+    from .catalog.queries import CatalogObject, CatalogSession, CatalogVolume
+
 SourceState = Literal["waiting", "reading", "whole", "cut-off", "failed"]
 DriveState = Literal["mounting", "writing", "closing", "done", "failed"]
+TargetState = Literal["waiting", "restoring", "done", "failed"]
 
 # ---------------------------------------------------------------- events
 
@@ -63,18 +68,59 @@ class SourceDone:
 
 
 @dataclass(frozen=True, slots=True)
+class MediumDone:
+    """A drive's reader is at its end; ``ending`` is whole where each of its objects is."""
+
+    drive: str
+    ending: Ending
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """Something that is worth a line at once: a damaged record that came from another copy, say."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TargetFailed:
+    """A target takes no more; it has left its ring already."""
+
+    target: str
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class TargetDone:
+    """A target's thread is at its end."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A signal asks for an orderly end."""
 
 
-Event = Mounted | DriveFailed | VolumeIndexed | WriterDone | SourceDone | StopRequested
+Event = (
+    Mounted
+    | DriveFailed
+    | VolumeIndexed
+    | WriterDone
+    | SourceDone
+    | MediumDone
+    | Noted
+    | TargetFailed
+    | TargetDone
+    | StopRequested
+)
 
 # ---------------------------------------------------------------- what a display sees
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSample:
-    """A source at one moment: payload bytes read, records published, expected size (bytes) where one is known."""
+    """A source, or a restore agent's buffer, at one moment: payload bytes read, records published, expected bytes."""
 
     name: str
     bytes: int
@@ -104,6 +150,15 @@ class DriveSample:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetSample:
+    """A target at one moment: payload bytes handed to it."""
+
+    name: str
+    bytes: int
+    state: TargetState
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A run at one moment, ``seconds`` after its start."""
 
@@ -111,6 +166,7 @@ class Snapshot:
     sources: tuple[SourceSample, ...]
     rings: tuple[RingSample, ...]
     drives: tuple[DriveSample, ...]
+    targets: tuple[TargetSample, ...] = ()
 
 
 class Observer(Protocol):
@@ -152,6 +208,39 @@ class NoObserver:
 
 
 # ---------------------------------------------------------------- what the engine needs of others
+
+
+class Feeder(Protocol):
+    """Who reads, on one thread of its own, into one ring or several: a source's reader, a medium's."""
+
+    thread: threading.Thread
+
+    @property
+    def name(self) -> str:
+        """``source D1``, ``drive R2``."""
+
+    @property
+    def ending(self) -> Ending | None:
+        """Set when the thread is at its end, or will not be started."""
+
+    @property
+    def abandoned(self) -> bool:
+        """No essential reader is left on its rings."""
+
+    def samples(self) -> Iterable[SourceSample]:
+        """How it stands."""
+
+    def prepare(self) -> None:
+        """Take what it reads from, after all drives that are written are taken. Raises :class:`Fault`."""
+
+    def skip(self, ending: Ending) -> None:
+        """Instead of starting the thread: nothing is read."""
+
+    def cancel(self, reason: str) -> None:
+        """From any thread: end soon; what is published stays."""
+
+    def close(self) -> None:
+        """After the thread's end, or instead of its start: give everything back."""
 
 
 class DrivePort(Protocol):
@@ -198,6 +287,15 @@ class CatalogPort(Protocol):
 
     def catch_up(self, drive: str, folder: Path) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
+
+    def objects(self) -> list[CatalogObject]:
+        """All objects, newest first: asked only where drives are read."""
+
+    def volumes(self) -> list[CatalogVolume]:
+        """All volumes: asked only where drives are read."""
+
+    def sessions(self) -> list[CatalogSession]:
+        """All sessions: asked only where drives are read."""
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

@@ -10,6 +10,7 @@ from .kinds import SourceKind
 ObjectStatus = Literal["whole", "cut-off", "failed"]
 CopyStatus = Literal["stored", "cut-off", "failed", "discarded"]
 RunStatus = Literal["ok", "degraded", "failed"]
+TargetStatus = Literal["restored", "degraded", "cut-off", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +87,21 @@ class CopyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class TargetReport:
+    """What a target made of one object: all of it ``restored``, or what lacks and why."""
+
+    target: str
+    status: TargetStatus
+    error: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectReport:
-    """An object as ``tcc run --report`` writes it."""
+    """An object as ``tcc run --report`` writes it. ``copied``: it was read from a drive, not from its source.
+
+    ``already``: drives that held it whole before this run, which did not write it again.
+    """
 
     source: str
     object: str
@@ -98,6 +112,9 @@ class ObjectReport:
     copies: tuple[CopyReport, ...] = ()
     unread: int = 0
     error: str | None = None
+    copied: bool = False
+    already: tuple[str, ...] = ()
+    targets: tuple[TargetReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,21 +60,24 @@ def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
         for attribute in ("changer", "slot"):
             if getattr(drive, attribute) is not None:
                 yield f"drive {drive.name}: {attribute}"
-    for group in plan.groups:
-        if group.kind in ("restore", "copy"):
-            yield f"{group.kind} group {group.name}"
-    restores = {group.name for group in plan.groups if group.kind in ("restore", "copy")}
     for agent in plan.agents:
-        if agent.role != "write" and agent.group not in restores:
-            yield f"agent {agent.name}: reads its drive"
+        drive = next(drive for drive in plan.drives if drive.name == agent.drive)
+        if agent.role == "read" and drive.kind == "discard":
+            yield f"agent {agent.name}: reads {drive.name}, which stores nothing"
         if len({buffer.ring for buffer in agent.buffers}) < len(agent.buffers):
             yield f"agent {agent.name}: two of its buffers hold one object"
         if agent.spool is not None:
             yield f"agent {agent.name}: spool"
         if agent.spool_size is not None:
             yield f"agent {agent.name}: spool_size"
+    buffers = {
+        f"{agent.name}.{buffer.name}" for agent in plan.agents if agent.role == "read" for buffer in agent.buffers
+    }
+    restored = {ring.id for ring in plan.rings if not buffers.isdisjoint(ring.buffers)}
+    of_buffer = {name: ring.id for ring in plan.rings for name in ring.buffers}
     for target in plan.targets:
-        yield f"target {target.name}"
+        if of_buffer.get(target.feed or "") not in restored:
+            yield f"target {target.name}: it hangs on no buffer of a restore or copy group"
     yield from _elsewhere(plan)
     if sum(source.stream == "-" for source in plan.sources) > 1:
         names = " and ".join(source.name for source in plan.sources if source.stream == "-")

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from .events import Event, SourceDone, SourceState
+from .events import Event, SourceDone, SourceSample, SourceState
 from .faults import Fault
 from .media.record import HEADER_BYTES, seal
 from .model import Ending, ObjectFacts
@@ -42,6 +42,23 @@ class SourceReader:
         self._events = events
         self._cancel = Cancel()
         self._held: tuple[memoryview, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """How notes call it."""
+        return f"source {self.facts.source}"
+
+    @property
+    def abandoned(self) -> bool:
+        """No drive that stores is left on its ring."""
+        return self.ring.abandoned
+
+    def samples(self) -> tuple[SourceSample, ...]:
+        """How it stands."""
+        return (SourceSample(self.facts.source, self.bytes, self.records, self.size, self.state),)
+
+    def prepare(self) -> None:
+        """A source is opened by its own thread."""
 
     def cancel(self, reason: str) -> None:
         """Call the source off, from any thread: it stops at once, its object is cut off. What is published stays."""

@@ -17,6 +17,7 @@ from .model import (
     ObjectReport,
     RunReport,
     RunStatus,
+    TargetReport,
 )
 
 _EXIT = {"ok": EXIT_OK, "degraded": EXIT_DEGRADED, "failed": EXIT_FAILED}
@@ -56,7 +57,15 @@ def drive_report(drive: str, fault: Fault) -> DriveReport:
 
 
 def object_report(
-    facts: ObjectFacts, ending: Ending, *, payload_bytes: int, records: int, copies: Iterable[CopyReport]
+    facts: ObjectFacts,
+    ending: Ending,
+    *,
+    payload_bytes: int,
+    records: int,
+    copies: Iterable[CopyReport],
+    copied: bool = False,
+    already: Iterable[str] = (),
+    targets: Iterable[TargetReport] = (),
 ) -> ObjectReport:
     """What is reported of one object."""
     return ObjectReport(
@@ -69,22 +78,34 @@ def object_report(
         copies=tuple(copies),
         unread=ending.unread,
         error=ending.error,
+        copied=copied,
+        already=tuple(already),
+        targets=tuple(targets),
     )
 
 
 def status_of(objects: Sequence[ObjectReport], *, flawed: bool) -> RunStatus:
-    """``failed``: no object is whole and stored; ``ok``: everything asked for is; else ``degraded``.
+    """``failed``: no object is whole and stored or restored; ``ok``: everything asked for is; else ``degraded``.
 
-    Copies on drives that discard never count. *flawed*: something else went wrong (the catalog could not be written).
+    Copies on drives that discard never count. What the source could not read once does not degrade a later copy.
+    *flawed*: something else went wrong (the catalog could not be written).
     """
-    if not any(o.status == "whole" and any(c.status == "stored" for c in o.copies) for o in objects):
+    if not any(o.status == "whole" and _kept(o) for o in objects):
         return "failed"
     if flawed or not all(
-        o.status == "whole" and not o.unread and all(c.status in ("stored", "discarded") for c in o.copies)
+        o.status == "whole"
+        and (o.copied or not o.unread)
+        and all(c.status in ("stored", "discarded") for c in o.copies)
+        and all(t.status == "restored" for t in o.targets)
         for o in objects
     ):
         return "degraded"
     return "ok"
+
+
+def _kept(entry: ObjectReport) -> bool:
+    stored = any(copy.status == "stored" for copy in entry.copies)
+    return stored or any(target.status in ("restored", "degraded") for target in entry.targets)
 
 
 def exit_code(report: RunReport) -> int:
@@ -97,9 +118,14 @@ def exit_code(report: RunReport) -> int:
 def to_json(report: RunReport) -> dict[str, Any]:
     """The report as JSON values (cli.md, "tcc run --report").
 
-    Beyond the contract's keys: ``unread`` and ``error`` of an object; ``signal``, ``notes`` and ``faults`` of the run.
+    Beyond the contract's keys: ``unread`` and ``error`` of an object, and of one that was copied ``copied``,
+    ``already`` and ``targets``; ``signal``, ``notes`` and ``faults`` of the run.
     """
     document: dict[str, Any] = dataclasses.asdict(report)
     first = ("version", "session", "plan", "status", "objects", "seconds")
     document["seconds"] = round(report.seconds, 3)
+    for entry in document["objects"]:
+        if not entry["copied"]:
+            for key in ("copied", "already", "targets"):
+                del entry[key]
     return {key: document[key] for key in (*first, *(k for k in document if k not in first))}

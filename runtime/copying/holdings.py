@@ -48,8 +48,8 @@ class HeldVolume:
 class Held:
     """An object and what the folder holds of it: ``segments``, in the order of their sequences.
 
-    ``complete``: that is all of it. ``usable``: it is whole, and complete here, or the catalog says that it was. ``copies``: all copies that are
-    known, this one among them.
+    ``complete``: that is all of it. ``usable``: it is whole, and complete here, or the catalog says that it was.
+    ``copies``: all copies that are known, this one among them.
     """
 
     item: CatalogObject
@@ -124,7 +124,9 @@ def _files(drive: str, folder: Path) -> dict[int, Path]:
         return {}
     except OSError as error:
         raise UsageFault(
-            f"the folder {folder} cannot be read: {error.strerror}", place=Place(drive=drive), safe="nothing was written"
+            f"the folder {folder} cannot be read: {error.strerror}",
+            place=Place(drive=drive),
+            safe="nothing was written",
         ) from None
     return {int(match[1]): real / match[0] for name in sorted(names) if (match := pattern.fullmatch(name))}
 
@@ -136,7 +138,7 @@ def _size(path: Path) -> int:
         return -1
 
 
-def _holdings(
+def _holdings(  # noqa: PLR0917 - one place's all
     drive: str,
     folder: Path,
     volumes: Mapping[str, HeldVolume],

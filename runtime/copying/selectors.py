@@ -168,5 +168,7 @@ def _chain(whole: Sequence[Held], holdings: Holdings, selector: Selector) -> Cho
         if line[-1] is full:
             break
     loose = [held for held in whole if _age(held) > _age(full) and held not in line]
-    notes = [f"object {held.item.id} of {held.item.started} does not hang on {full.item.id}: left out" for held in loose]
+    notes = [
+        f"object {held.item.id} of {held.item.started} does not hang on {full.item.id}: left out" for held in loose
+    ]
     return Chosen(tuple(reversed(line)), tuple(notes))

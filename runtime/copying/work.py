@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..catalog.queries import CatalogVolume
 from ..faults import MediaFault, Place, UsageFault
-from ..media.record import BadRecord, parse
+from ..media import record
 from ..media.volume import open_volume
 from ..model import ObjectFacts
 from ..plan import Agent, Buffer, CompiledPlan
@@ -113,7 +113,7 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
                     f"the folder {folders[agent.drive]} holds no volume of drive {agent.drive}",
                     place=Place(drive=agent.drive),
                     safe="nothing was written",
-                    todo="volumes are named DRIVE-NNNNNN.tar: a drive that is read bears the name that it was written by",
+                    todo="volumes are named DRIVE-NNNNNN.tar: name the drive as it was named when they were written",
                 )
         for buffer in agent.buffers:
             as_of = moment(buffer.as_of) if buffer.as_of is not None else None
@@ -256,6 +256,9 @@ def _refuse_large_records(plan: CompiledPlan, draft: _Draft) -> None:
 def _first_record_bytes(holdings: Holdings, held: Held) -> int:
     """The size of the object's first record here; 0 where it cannot be read: reading it says why."""
     segment = held.segments[0]
-    with contextlib.suppress(MediaFault, BadRecord), open_volume(holdings.volumes[segment.volume_id].path) as reader:
-        return parse(reader.head(segment.first)).total_bytes
+    with (
+        contextlib.suppress(MediaFault, record.BadRecord),
+        open_volume(holdings.volumes[segment.volume_id].path) as reader,
+    ):
+        return record.parse(reader.head(segment.first)).total_bytes
     return 0

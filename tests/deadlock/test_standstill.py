@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tapechain.compiler.program import compile_program
 from tapechain.compiler.world import MemoryWorld
-from tapechain.runtime import engine
+from tapechain.runtime import engine, parts
 from tapechain.runtime.control import Stop
 from tapechain.runtime.events import NoObserver, Snapshot
 from tapechain.runtime.faults import UsageFault
@@ -315,7 +315,7 @@ def watched(drawn: Drawn, folder: Path) -> tuple[Watch, RunReport]:
             watch.agents.setdefault(bell, []).append(reader)
             return reader
 
-    with mock.patch.object(engine, "Ring", Seen), mock.patch.object(engine, "refuse_unrunnable"):
+    with mock.patch.object(parts, "Ring", Seen), mock.patch.object(engine, "refuse_unrunnable"):
         report = engine.run(
             plan,
             base=folder,

@@ -1,0 +1,196 @@
+"""The parts of one run, made from the compiled plan: rings, who feeds them, who takes from them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from . import events as ev
+from .faults import UsageFault
+from .media.ids import new_id
+from .model import ObjectFacts, Session
+from .plan import Agent, CompiledPlan, Drive
+from .reader import SourceReader
+from .ring import Ring
+from .sources import open_source
+from .sources.children import Children
+from .sources.roots import OwnPath
+from .writer import DriveWriter
+
+if TYPE_CHECKING:
+    from .copying.medium import MediumReader
+    from .copying.work import Work
+    from .targets.writer import TargetWriter
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything that has a thread or memory. ``sources`` are by their ring, ``writers`` by their drive."""
+
+    events: SimpleQueue[ev.Event] = field(default_factory=SimpleQueue)
+    children: Children = field(default_factory=Children)
+    work: Work | None = None
+    rings: dict[int, Ring] = field(default_factory=dict)
+    sources: dict[int, SourceReader] = field(default_factory=dict)
+    mediums: list[MediumReader] = field(default_factory=list)
+    writers: dict[str, DriveWriter] = field(default_factory=dict)
+    targets: dict[str, TargetWriter] = field(default_factory=dict)
+
+    @property
+    def feeders(self) -> Iterator[ev.Feeder]:
+        """All that read."""
+        yield from self.sources.values()
+        yield from self.mediums
+
+    def release(self) -> None:
+        """Give memory and descriptors back; all threads have ended, or were never started."""
+        self.children.close()
+        for feeder in self.feeders:
+            feeder.close()
+        for target in self.targets.values():
+            target.close()
+        for ring in self.rings.values():
+            ring.close()
+
+
+def prepare(
+    plan: CompiledPlan, *, base: Path, catalog: ev.CatalogPort, again: bool = False, overwrite: bool = False
+) -> Parts:
+    """What must be known before a session begins: which objects are meant, and that targets can take them.
+
+    Raises the faults of selectors and targets; then nothing is written and nothing is left open.
+    """
+    parts = Parts()
+    try:
+        if any(agent.role == "read" for agent in plan.agents):
+            from .copying.work import work_of
+
+            parts.work = work_of(plan, base=base, catalog=catalog, again=again)
+        if plan.targets:
+            from .targets.factory import target_writer
+
+            for target in plan.targets:
+                parts.targets[target.name] = target_writer(
+                    target, base=base, children=parts.children, events=parts.events, overwrite=overwrite
+                )
+    except BaseException:
+        parts.release()
+        raise
+    return parts
+
+
+def build(
+    parts: Parts,
+    plan: CompiledPlan,
+    *,
+    base: Path,
+    session: Session,
+    started: float,
+    own: Sequence[OwnPath],
+    open_drive: ev.OpenDrive,
+) -> None:
+    """Make rings, feeders and writers. Raises UsageFault where there is no memory for them, OSError as it comes."""
+    rings = [ring for ring in plan.rings if ring.buffers]  # a source that nothing reads is not read
+    try:
+        parts.rings = {ring.id: Ring(ring.depth, plan.record) for ring in rings}
+    except (OSError, ValueError, OverflowError) as error:
+        raise UsageFault(f"the {plan.memory} bytes for the plan's buffers cannot be had: {error}") from None
+    read = {buffer.ring for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
+    facts = {
+        ring.id: _source_facts(plan, ring.id, ring.feed, session, _storing(plan, ring.id))
+        for ring in rings
+        if ring.id not in read
+    }
+    for agent in plan.agents:
+        if agent.role == "write":
+            parts.writers[agent.drive] = _writer(parts, plan, agent, base, session, started, open_drive)
+    sources = {source.name: source for source in plan.sources}
+    for ring in rings:
+        if ring.id in read:
+            continue
+        source = sources[ring.feed]
+        reader = SourceReader(
+            facts[ring.id],
+            parts.rings[ring.id],
+            lambda cancel, source=source: open_source(  # type: ignore[misc]
+                source, base=base, children=parts.children, cancel=cancel, own=own
+            ),
+            parts.events,
+        )
+        reader.size = source.size
+        parts.sources[ring.id] = reader
+    if parts.work is not None:
+        from .copying.medium import MediumReader
+
+        for drive in parts.work.drives:
+            parts.mediums.append(MediumReader(drive, parts.work.facts, parts.rings, parts.events))
+    of_buffer = {name: ring.id for ring in rings for name in ring.buffers}
+    for target in plan.targets:
+        if target.feed in of_buffer:
+            parts.targets[target.name].attach(parts.rings[of_buffer[target.feed]])
+
+
+def _source_facts(plan: CompiledPlan, ring_id: int, feed: str, session: Session, drives: Sequence[str]) -> ObjectFacts:
+    source = next(source for source in plan.sources if source.name == feed)
+    return ObjectFacts(
+        id=new_id(),
+        source=source.name,
+        kind=source.kind,
+        session=session,
+        compress="zstd" if source.compress else None,
+        encrypt="age" if source.encrypt else None,
+        drives=tuple(drives),
+    )
+
+
+def _storing(plan: CompiledPlan, ring_id: int) -> list[str]:
+    """The drives that store what comes through a ring."""
+    discards = {drive.name for drive in plan.drives if drive.kind == "discard"}
+    return [
+        agent.drive
+        for agent in plan.agents
+        if agent.role == "write" and agent.drive not in discards and any(b.ring == ring_id for b in agent.buffers)
+    ]
+
+
+def _writer(  # noqa: PLR0917 - what every writer needs
+    parts: Parts,
+    plan: CompiledPlan,
+    agent: Agent,
+    base: Path,
+    session: Session,
+    started: float,
+    open_drive: ev.OpenDrive,
+) -> DriveWriter:
+    """The writer of one agent. A drive that discards is essential only to a ring that no drive stores."""
+    drive = next(drive for drive in plan.drives if drive.name == agent.drive)
+    writer = DriveWriter(
+        agent,
+        open_drive(
+            _with_capacity(plan, drive),
+            base=base,
+            on_index=lambda index: parts.events.put(ev.VolumeIndexed(drive.name, index)),
+        ),
+        parts.events,
+        session=session,
+        record_bytes=plan.record,
+        started=started,
+    )
+    without = parts.work.without if parts.work is not None else {}
+    for buffer in agent.buffers:
+        essential = drive.kind != "discard" or not _storing(plan, buffer.ring)
+        passed = without.get((agent.name, buffer.ring), frozenset())
+        writer.attach(parts.rings[buffer.ring], essential=essential, without=passed)
+    return writer
+
+
+def _with_capacity(plan: CompiledPlan, drive: Drive) -> Drive:
+    """A drive that states no capacity has its pool's."""
+    pool = next((pool for pool in plan.pools if pool.name == drive.pool), None)
+    if drive.capacity is None and pool is not None and pool.capacity is not None:
+        return dataclasses.replace(drive, capacity=pool.capacity)
+    return drive

@@ -1,0 +1,128 @@
+"""Target writers: one thread a target that takes whole objects from its buffer's ring and restores them.
+
+The objects come one whole object after another (``copying.passes``). A target that fails leaves its ring at once, so
+that everything else goes on; what it restored before stays.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+
+from ..events import Event, TargetDone, TargetFailed, TargetState
+from ..faults import Fault, Place, RestoreFault
+from ..media.record import HEADER_BYTES
+from ..model import Ending, ObjectFacts, TargetReport
+from ..restore.sinks import Outcome, Sink
+from ..ring import Ring
+from ..taking import Taking
+
+#: Makes the sink of one object. Raises RestoreFault.
+OpenSink = Callable[[ObjectFacts], Sink]
+
+
+class TargetWriter:
+    """Restores what comes. Life: constructed → attached to its ring → started → its ring ends → ``TargetDone``.
+
+    *release* gives back what *open_sink* uses; it is called once, when the thread has ended or was never started.
+    """
+
+    def __init__(
+        self, name: str, open_sink: OpenSink, events: SimpleQueue[Event], release: Callable[[], None] = lambda: None
+    ) -> None:
+        self.thread = threading.Thread(target=self._run, name=f"target {name}")
+        self.name = name
+        self.state: TargetState = "waiting"
+        self.fault: Fault | None = None
+        self.bytes = 0
+        self.results: dict[str, TargetReport] = {}
+        self._open_sink = open_sink
+        self._release = release
+        self._events = events
+        self._taking = Taking(self)
+        self._sink: Sink | None = None
+        self._object = ""
+        self._wanted = True
+        # The walker of members may change bytes of what it is given; a ring's record is everybody's.
+        self._private = None if os.geteuid() == 0 else bytearray()
+
+    def attach(self, ring: Ring) -> None:
+        """Its buffer."""
+        self._taking.attach(ring, essential=True)
+
+    def leave(self) -> None:
+        """Instead of starting the thread."""
+        self._taking.leave()
+
+    def close(self) -> None:
+        """Give everything back; the thread has ended, or was never started."""
+        self._release()
+
+    # ---------------------------------------------------------------- the thread
+
+    def _run(self) -> None:
+        self.state = "restoring"
+        try:
+            self._taking.take_all("object")
+            self.state = "done"
+        except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and go on
+            self._taking.leave()
+            self._fail(error)
+        if self._sink is not None:
+            self._sink.abandon()
+            self._sink = None
+        self._events.put(TargetDone(self.name))
+
+    def _fail(self, error: Exception) -> None:
+        if isinstance(error, Fault):
+            self.fault = error
+        elif isinstance(error, OSError):
+            self.fault = RestoreFault(error.strerror or str(error), place=Place(object_id=self._object or None))
+        else:
+            self.fault = RestoreFault(f"internal error ({type(error).__name__}: {error})")
+        self.state = "failed"
+        if self._object:
+            self.results[self._object] = TargetReport(self.name, "failed", error=str(self.fault))
+        self._events.put(TargetFailed(self.name, self.fault))
+
+    # ---------------------------------------------------------------- what comes (``taking.Consumer``)
+
+    def begin(self, facts: ObjectFacts) -> None:
+        """Open the sink of the next object."""
+        self._object = facts.id
+        self._wanted = True
+        self._sink = self._open_sink(facts)
+
+    def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
+        """Hand the record's payload to the sink."""
+        if self._wanted and self._sink is not None:
+            payload = record[HEADER_BYTES : HEADER_BYTES + payload_bytes]
+            if self._private is not None:
+                self._private[:] = payload
+                payload.release()
+                payload = memoryview(self._private)
+            else:
+                payload = payload.toreadonly()
+            try:
+                self._wanted = self._sink.write(payload)
+            finally:
+                payload.release()
+        self.bytes += payload_bytes
+
+    def end(self, object_id: str, ending: Ending) -> None:
+        """Complete the object, or keep what is whole of it."""
+        sink, self._sink = self._sink, None
+        assert sink is not None
+        whole = ending.status == "whole"
+        outcome = sink.finish() if whole else sink.cut(ending.error or "it was cut off")
+        self.results[object_id] = _report(self.name, outcome, whole=whole)
+        self._object = ""
+
+
+def _report(target: str, outcome: Outcome, *, whole: bool) -> TargetReport:
+    if not outcome.problems:
+        return TargetReport(target, "restored", notes=outcome.notes)
+    status = ("degraded" if whole else "cut-off") if outcome.usable else "failed"
+    return TargetReport(target, status, outcome.problems[0], outcome.problems[1:] + outcome.notes)  # type: ignore[arg-type]
