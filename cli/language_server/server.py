@@ -76,7 +76,8 @@ class PlanServer(LanguageServer):
 
     def begin(self, params: lsp.InitializeParams) -> None:
         """What the editor told at the start: its folders, how it counts, and values for params."""
-        encoding = cast(Encoding, str(getattr(self.workspace.position_encoding, "value", "utf-16")))
+        agreed: Any = self.workspace.position_encoding  # of the enumeration, or the bare text that the client sent
+        encoding = cast(Encoding, str(getattr(agreed, "value", agreed) or "utf-16"))
         self.analyst.encoding = self.publisher.encoding = encoding
         uris = [folder.uri for folder in params.workspace_folders or []] or [params.root_uri or ""]
         self.set_folders(uris)
