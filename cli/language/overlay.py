@@ -51,7 +51,6 @@ class OverlayWorld:
         if text is None:
             text = self.documents.get(self.resolve(path))
         if text is not None:
-            # Half a surrogate pair, which JSON can send, is no character; `?` keeps the columns.
             return text.encode("utf-8", "replace")
         real = self.resolve(path)
         if not is_inside(real, self.folders):

@@ -16,6 +16,9 @@ from ...dsl.spans import Span
 
 Encoding = Literal["utf-8", "utf-16", "utf-32"]
 
+#: Half a pair, which JSON can send, is no character. What stands for it has as many units in every encoding.
+_LONE = re.compile("[\ud800-\udfff]")
+
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
 
@@ -37,6 +40,7 @@ class Text:
     """One text, with the ways between offsets, editors' places and plans' spans. Never changed once made."""
 
     def __init__(self, text: str, encoding: Encoding = "utf-16") -> None:
+        text = _LONE.sub("\N{REPLACEMENT CHARACTER}", text)
         self.text = text
         self.encoding = encoding
         ends = [match.span() for match in _LINE_END.finditer(text)]

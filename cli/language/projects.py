@@ -131,7 +131,10 @@ class _Including:
                     pieces = HOLE.split(posixpath.normpath(posixpath.join(folder, include)))[::2]
                     self._patterns.append((re.compile("[^\0]*".join(map(re.escape, pieces))), file))
                 elif "\0" not in include:
-                    real = os.path.realpath(posixpath.join(folder, include))
+                    try:
+                        real = os.path.realpath(posixpath.join(folder, include))
+                    except (OSError, ValueError):
+                        continue  # no path of this machine
                     self._exact.setdefault(real, {})[file] = None
 
     def __call__(self, path: str) -> list[str]:

@@ -49,10 +49,11 @@ class Round:
 class Analyst:
     """Keeps the newest analysis of each program that an open document belongs to.
 
-    *publish* is called in the event loop with each finished round.
+    *publish* is called in the event loop with each finished round, *report* with what went wrong inside of us.
     """
 
     publish: Callable[[Round], None]
+    report: Callable[[Exception], None]
     defines: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
     encoding: Encoding = "utf-16"
@@ -106,7 +107,11 @@ class Analyst:
             stale, self._stale = self._stale, False
             snapshot = dict(self.documents)
             wanted = sorted(key for key in dirty if key in snapshot)
-            done = await loop.run_in_executor(self._worker, self._round, snapshot, wanted, stale)
+            try:
+                done = await loop.run_in_executor(self._worker, self._round, snapshot, wanted, stale)
+            except Exception as error:  # noqa: BLE001 - said in the editor's log; the next text gets its turn
+                self.report(error)
+                done = Round(snapshot, {key: (key,) for key in wanted}, ())
             self.mains |= {key: mains for key, mains in done.mains.items() if key in self.documents}
             needed = {main for mains in self.mains.values() for main in mains}
             self.analyses |= {one.main: one for one in done.analyses}

@@ -70,7 +70,7 @@ class PlanServer(LanguageServer):
             max_workers=2,
         )
         self.publisher = Publisher(self.text_document_publish_diagnostics)
-        self.analyst = Analyst(self._publish, dict(defines))
+        self.analyst = Analyst(self._publish, self.report, dict(defines))
 
     # ------------------------------------------------------------ life
 
