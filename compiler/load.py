@@ -25,6 +25,7 @@ from ..dsl.ast import (
 )
 from ..dsl.diagnostics import Diagnostic
 from ..dsl.parser import parse
+from ..dsl.pieces import Memory
 from ..dsl.spans import Span
 from .loops import iterations
 from .params import replaced
@@ -70,9 +71,12 @@ class Program:
     unused_defines: tuple[str, ...] = ()
 
 
-def load(path: str, world: World, defines: Mapping[str, str]) -> Program:
-    """Read and parse *path* and what it includes. Raises OSError when *path* itself cannot be read."""
-    loader = _Loader(world, defines)
+def load(path: str, world: World, defines: Mapping[str, str], memory: Memory | None = None) -> Program:
+    """Read and parse *path* and what it includes, of what *memory* knows nothing.
+
+    Raises OSError when *path* itself cannot be read.
+    """
+    loader = _Loader(world, defines, memory)
     name = "<stdin>" if path == "-" else path
     content = world.read(path)
     statements = loader.add_file(name, path, "", content)
@@ -106,6 +110,7 @@ class _Frame:
 class _Loader:
     world: World
     defines: Mapping[str, str]
+    memory: Memory | None = None
     variables: dict[str, Value] = field(default_factory=dict)
     declared: dict[str, Name] = field(default_factory=dict)
     params: set[str] = field(default_factory=set)
@@ -143,7 +148,7 @@ class _Loader:
         self.seen.add(real)
         self.folders[name] = folder
         self.texts[name] = content.decode("utf-8", "replace").removeprefix("\ufeff")
-        file, problems = parse(content, name)
+        file, problems = parse(content, name, self.memory)
         self.found += problems
         for skipped in file.skipped:
             self.lost = self.lost or not _is_attributes(skipped, file.statements)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..dsl.diagnostics import Diagnostic
+from ..dsl.pieces import Memory
 from ..runtime.plan import CompiledPlan
 from .expand import expand
 from .graph import Graph, build
@@ -38,14 +39,21 @@ class Compilation:
 
 
 def compile_program(
-    path: str, world: World, defines: Mapping[str, str] | None = None, *, base: str = "."
+    path: str,
+    world: World,
+    defines: Mapping[str, str] | None = None,
+    *,
+    base: str = ".",
+    memory: Memory | None = None,
+    lowered: bool = True,
 ) -> Compilation:
     """Compile the program that the file *path* (``-``: standard input) begins.
 
-    *base* is the plan's folder relative to where the compiled plan will lie, and goes into it as it is. Raises OSError
-    when the file itself cannot be read; everything else that is wrong is a diagnostic.
+    *base* is the plan's folder relative to where the compiled plan will lie, and goes into it as it is. With *memory*
+    only that is parsed which it does not know; without *lowered* there is no compiled plan, for those who check while
+    somebody types. Raises OSError when the file itself cannot be read; everything else that is wrong is a diagnostic.
     """
-    program = load(path, world, defines or {})
+    program = load(path, world, defines or {}, memory)
     expansion = expand(program)
     model = resolve(program, expansion, world)
     graph = build(model)
@@ -61,7 +69,7 @@ def compile_program(
     diagnostics = not_silenced(report(found), program.comments, program.texts)
     wrong = any(d.severity == "error" for d in diagnostics)
     return Compilation(
-        plan=None if wrong else lower(graph, layout, base=base),
+        plan=None if wrong or not lowered else lower(graph, layout, base=base),
         diagnostics=diagnostics,
         texts=program.texts,
         graph=graph,

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from ...dsl import ast
 from ...dsl.parser import parse
+from ...dsl.pieces import Memory
 from ...dsl.strings import HOLE
 from .occurrences import Key, Occurrence, occurrences, patterns
 from .positions import Encoding, Text
@@ -43,9 +44,9 @@ class Page:
         return tuple(_stars(self.file.statements, ""))
 
 
-def page(path: str, text: str, encoding: Encoding = "utf-16") -> Page:
-    """Parse one file. Never raises for anything the text may hold."""
-    file, problems = parse(text, path)
+def page(path: str, text: str, encoding: Encoding = "utf-16", memory: Memory | None = None) -> Page:
+    """Parse one file, of what *memory* knows nothing. Never raises for anything the text may hold."""
+    file, problems = parse(text, path, memory)
     broken = bool(file.skipped) or any(problem.code in _SYNTAX for problem in problems)
     return Page(path, Text(text, encoding), file, broken, occurrences(file))
 

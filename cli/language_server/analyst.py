@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from ...compiler.program import Compilation, compile_program
 from ...dsl.diagnostics import Diagnostic
+from ...dsl.pieces import Memory
 from ..language.book import Book, Page, page
 from ..language.overlay import OverlayWorld, Paths, is_inside
 from ..language.positions import Encoding
@@ -66,7 +67,9 @@ class Analyst:
     _turn: asyncio.Condition = field(default_factory=asyncio.Condition)
     _projects: Projects = field(default_factory=Projects)
     _paths: Paths = field(default_factory=Paths)
+    _memory: Memory = field(default_factory=Memory)
     _pages: dict[str, Page] = field(default_factory=dict)
+    _pages_memory: Memory = field(default_factory=Memory)
     _worker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "tcc-analysis"))
     _asker: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "tcc-request"))
 
@@ -136,7 +139,7 @@ class Analyst:
                 mains[key] = self._projects.mains(key, written) if key.startswith("/") else (key,)
             needed = dict.fromkeys(main for own in mains.values() for main in own)
             texts = {key: document.text.text for key, document in snapshot.items()}
-            return Round(snapshot, mains, tuple(self.analysed(main, texts) for main in needed))
+            return Round(snapshot, mains, tuple(self.analysed(main, texts, self._memory) for main in needed))
         finally:
             if collecting:
                 gc.enable()
@@ -155,10 +158,14 @@ class Analyst:
         own = (main.rpartition("/")[0] or "/",) if main.startswith("/") else ()
         return OverlayWorld(texts, inside or own, self._paths)
 
-    def analysed(self, main: str, texts: Mapping[str, str]) -> Analysis:
-        """Compile the program that *main* begins. Never raises: a fault of ours must not end the server."""
+    def analysed(self, main: str, texts: Mapping[str, str], memory: Memory | None = None) -> Analysis:
+        """Compile the program that *main* begins; with the worker's *memory* only check it, as fast as can be.
+
+        Never raises: a fault of ours must not end the server.
+        """
         try:
-            known = compile_program(main, self.world(main, texts), self.defines)
+            world = self.world(main, texts)
+            known = compile_program(main, world, self.defines, memory=memory, lowered=memory is None)
         except Exception as error:  # noqa: BLE001 - the server reports it, and goes on
             return Analysis(main, None, error)
         return Analysis(main, known)
@@ -209,7 +216,7 @@ class Analyst:
         for path, text in texts.items():
             known = self._pages.get(path)
             if known is None or known.text.text != text:
-                known = page(path, text, self.encoding)
+                known = page(path, text, self.encoding, self._pages_memory)
             pages[path] = known
         self._pages = pages
         return Book(pages)
