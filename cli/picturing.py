@@ -108,10 +108,16 @@ def read_picture(
     print_diagnostics(compilation)
     if compilation.plan is None and not annotate:
         raise click.exceptions.Exit(EXIT_FAILED)
-    return _picture_of_program(compilation, annotate=annotate, link=link)
+    return picture_of_program(compilation, annotate=annotate, link=link)
 
 
-def _picture_of_program(compilation: Compilation, *, annotate: bool, link: LinkTemplate | None) -> tuple[Picture, int]:
+def picture_of_program(
+    compilation: Compilation, *, annotate: bool = False, link: LinkTemplate | None = None
+) -> tuple[Picture, int]:
+    """The picture of a compiled program with its places, and the exit code that its diagnostics ask for.
+
+    With errors in it, it is drawn as far as it can be read.
+    """
     from ..compiler.emit.annotate import annotated
     from ..compiler.emit.picture import picture_of
     from ..compiler.emit.rough import rough

@@ -55,7 +55,7 @@ def annotated(
     return replace(
         picture,
         couplings=couplings,
-        remarks={key: tuple(found) for key, found in remarks.items()},
+        remarks={key: tuple(sorted(found, key=lambda r: _RANK.get(r.tone, 9))) for key, found in remarks.items()},
         tones=tones,
         notes=(*notes, *picture.notes),
     )

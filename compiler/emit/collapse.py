@@ -279,7 +279,8 @@ class _Collapse:
                 found.append(Remark(tone, head, _some(names), ", ".join(runs(names))))
         if found:
             self.remarks[card] = tuple(found)
-            self.tones[card] = found[0].tone
+            mixed = self.whole.compared and set(members) - self.whole.tones.keys()
+            self.tones[card] = "changed" if (len(found) > 1 and self.whole.compared) or mixed else found[0].tone
 
 
 def _some(names: Sequence[str]) -> str:

@@ -126,7 +126,7 @@ def stroke(number: int, theme: Theme) -> Stroke:
 
 def bundle_stroke(count: int, theme: Theme) -> Stroke:
     """The stroke of *count* chains in one line: the more, the wider."""
-    return Stroke(theme.faint, "solid", min(7.0, 1.8 + 0.6 * log2(max(1, count))), theme.box)
+    return Stroke(theme.faint, "solid", min(4.6, 1.8 + 0.4 * log2(max(1, count))), theme.box)
 
 
 def tone_stroke(tone: Tone | None, theme: Theme) -> Stroke:

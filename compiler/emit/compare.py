@@ -52,7 +52,8 @@ def compared(old: CompiledPlan, new: CompiledPlan, changes: Sequence[Change]) ->
     counts = Counter(tone for key, tone in found.tones.items() if key[0] != "strand")
     said = ", ".join(f"{counts[tone]} {tone}" for tone in ("added", "removed", "changed") if counts[tone])
     notes = [Remark("note", "+ added   − removed   ~ changed", f"parts: {said or 'none'}")]
-    notes += (Remark(*_EFFECTS[c.effect], c.message) for c in changes)
+    secret = {s.name for s in (*old.sources, *new.sources) if s.command}
+    notes += (Remark(*_EFFECTS[c.effect], _harmless(c, secret)) for c in changes)
     if not changes:
         notes.append(Remark("note", "the plans come to the same", ""))
     return dataclasses.replace(
@@ -64,6 +65,13 @@ def compared(old: CompiledPlan, new: CompiledPlan, changes: Sequence[Change]) ->
         notes=tuple(notes),
         compared=True,
     )
+
+
+def _harmless(change: Change, commands: set[str]) -> str:
+    """The change in words; a picture shows no arguments of a command, which may hold a password."""
+    if change.kind == "sources" and change.name in commands and "command" in change.message:
+        return f"{change.name} is read by another command, or with other arguments"
+    return change.message
 
 
 def unchanged_groups(picture: Picture) -> set[str]:

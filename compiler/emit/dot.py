@@ -7,7 +7,6 @@ versions give one picture. It still says what the plan says, ``D3 -> A124:B1``, 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from ...runtime.kinds import encode_name
@@ -15,6 +14,7 @@ from ...runtime.plan import CompiledPlan, Drive, Target
 from .colours import THEMES, Stroke, Theme, ThemeName
 from .dot_canvas import Canvas
 from .dot_legend import draw_legend
+from .dot_lines import draw_wires
 from .dot_text import Row, Span, label, number, port_name, spline, tooltip
 from .picture import BufferKey, Card, PartKey, Picture, Tone, picture_of
 from .picture_boxes import Box, Layout, PlacedAgent, PlacedGroup, PlacedHost
@@ -34,9 +34,9 @@ from .picture_sizes import (
     source_notes,
     target_notes,
 )
-from .picture_text import short, width_of
+from .picture_text import short
 from .picture_tips import agent_tip, buffer_tip, drive_tip, placed, source_tip, target_tip
-from .picture_wires import Wire, straight, wires_of
+from .picture_wires import straight
 from .picture_words import legend_of
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class _Drawing(Canvas):
             self._target(target)
         for drive, box in layout.idle:
             self._idle(drive, box)
-        bottom = self._wires()
+        bottom = draw_wires(self, layout)
         if legend:
             left = min([0.0, *(c.left for c in layout.columns)])
             right = max([0.0, *(c.right for c in layout.columns)])
@@ -325,75 +325,9 @@ class _Drawing(Canvas):
             **self.link(key),
         )
 
-    # ------------------------------------------------------------ lines
-
     def _row_line(self, key: BufferKey, *, strand: bool = False) -> Stroke:
         tones = self.picture.tones
         tone: Tone | None = tones.get(("buffer", *key))
         if tone is None and strand:
             tone = tones.get(("strand", *key))
         return self.line(self.picture.chain_of_buffer[key], tone if self.picture.compared else None)
-
-    def _wires(self) -> float:
-        """All lines between columns. Returns the y below which there is nothing."""
-        bottom = self._layout.bottom
-        wires = wires_of(self.picture, self._layout)
-        out_of = Counter(self._ends(w)[0] for w in wires)
-        into = Counter(self._ends(w)[1] for w in wires)
-        for number_, wire in enumerate(wires):
-            bottom = max(bottom, *(y for _, y in wire.points))
-            tail, head = self._ends(wire)
-            line = self.line(wire.chain, wire.tone, wire.count)
-            pos = spline(wire.points, tip=wire.tip)
-            self.graph.edge(tail, head, pos=pos, tooltip=tooltip(self._wire_words(wire)), **self.pen(line))
-            if wire.count > 1 and (out_of[tail] == 1 or into[head] == 1):
-                self._count(number_, wire, near_head=out_of[tail] > 1)
-        return bottom
-
-    def _wire_words(self, wire: Wire) -> str:
-        start = self._called("source", wire.source) if wire.source is not None else self._buffer_called(wire.tail)
-        end = self._called("target", wire.target) if wire.target is not None else self._buffer_called(wire.head)
-        if wire.count > 1:
-            return f"{wire.count} couplings: {start} → {end}"
-        if wire.chain < 0:
-            return f"{start} → {end}"
-        chain = self.picture.chain_names[wire.chain]
-        said = {"added": "new: ", "removed": "gone: "}.get(wire.tone or "", "")
-        return f"{said}{start} → {end}" + (f" (chain of {chain})" if chain != start else "")
-
-    def _called(self, kind: str, name: str) -> str:
-        card = self.picture.cards.get((kind, name))
-        return card.title if card is not None else name
-
-    def _buffer_called(self, key: BufferKey | None) -> str:
-        assert key is not None
-        card = self.picture.cards.get(("agent", key[0]))
-        return card.title if card is not None else ".".join(key)
-
-    def _ends(self, wire: Wire) -> tuple[str, str]:
-        tail = self.id("source", wire.source) if wire.source is not None else self._port(wire.tail)
-        head = self.id("target", wire.target) if wire.target is not None else self._port(wire.head)
-        return tail, head
-
-    def _count(self, number_: int, wire: Wire, *, near_head: bool) -> None:
-        """How many couplings a line stands for, above the line at the end where it is alone."""
-        text = str(wire.count)
-        width = width_of(text, SMALL_SIZE + 1, bold=True) + 4
-        start, end = wire.points[0], wire.points[-1]
-        x = end[0] - 6 - width / 2 if near_head else start[0] + 12 + width / 2
-        y = (end if near_head else start)[1]
-        box = Box(x - width / 2, y - self.line(wire.chain, wire.tone, wire.count).width / 2 - 17, width, 15)
-        rows = [Row(15, (Span(text, SMALL_SIZE + 1, bold=True),), centred=True)]
-        self.node(
-            self.graph,
-            self.id("count", str(number_)),
-            box,
-            label=label(box.w, box.h, rows),
-            shape="plain",
-            tooltip=tooltip(self._wire_words(wire)),
-        )
-
-    def _port(self, key: BufferKey | None) -> str:
-        assert key is not None
-        ident = self.id("agent", key[0])
-        return ident if ("agent", key[0]) in self.picture.cards else f"{ident}:{port_name(key[1])}"

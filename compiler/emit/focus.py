@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from ...runtime.plan import Agent
 from .picture import BufferKey, Coupling, PartKey, Picture, Remark, Stage, Tone
-from .picture_text import visible
+from .picture_text import short
 from .picture_words import count
 
 
@@ -134,7 +134,7 @@ def _reduced(picture: Picture, seen: Seen, parts: list[PartKey]) -> Picture:
     said = [f"{len(drawn)} of {count(len(plan.agents), 'agent')}"]
     if plan.sources:
         said.append(f"{len(sources)} of {count(len(plan.sources), 'source')}")
-    note = Remark("note", f"focus on {visible(what)}", " and ".join(said) + " are shown")
+    note = Remark("note", f"focus on {short(what, 60)}", " and ".join(said) + " are shown")
     return replace(
         picture,
         plan=replace(

@@ -17,7 +17,7 @@ TOOLTIP_SHOWN: Final = 600
 
 _NARROW: Final = frozenset("ijlI.,:;'|!()[]{} ·`frt-")
 _WIDE: Final = frozenset("mwMW@%—…→←")
-_NUMBERED: Final = re.compile(r"(.*?)(\d{1,9})", re.DOTALL)
+_NUMBERED: Final = re.compile(r"(.*?)([0-9]{1,9})", re.DOTALL)
 _SELECTOR: Final = re.compile(r"(latest|all|chain|object)\((.*)\)", re.DOTALL)
 
 
@@ -55,38 +55,56 @@ def width_of(text: str, size: float, *, bold: bool = False) -> float:
 
 def wrapped(text: str, size: float, width: float, *, first: float | None = None) -> list[str]:
     """*text* in lines of at most *width* points, the first of at most *first*; broken at blanks where there are any."""
+    least = 8.0 * size
+    width = max(width, least)
     lines: list[str] = []
-    line, room = "", width if first is None else first
+    line, room = "", width if first is None else max(first, least)
     for word in text.split(" "):
-        rest = word
-        joined = f"{line} {rest}" if line else rest
-        if width_of(joined, size) <= room:
-            line = joined
+        if width_of(f"{line} {word}" if line else word, size) <= room:
+            line = f"{line} {word}" if line else word
             continue
         if line:
             lines.append(line)
-            line, room = "", width
-        while width_of(rest, size) > room:
-            fits = max(1, next((i for i in range(len(rest), 0, -1) if width_of(rest[:i], size) <= room), 1))
-            lines.append(rest[:fits])
-            rest, room = rest[fits:], width
-        line = rest
+        *full, line = _pieces(word, size, width if line or lines else room, width)
+        lines += full
+        room = width if lines else room
     return [*lines, line] if line else lines
 
 
+def _pieces(word: str, size: float, first: float, width: float) -> list[str]:
+    """*word* in pieces that fit, the first into *first* points."""
+    pieces, taken, room = [""], 0.0, first
+    for c in word:
+        wide = width_of(c, size)
+        if taken + wide > room and pieces[-1]:
+            pieces.append("")
+            taken, room = 0.0, width
+        pieces[-1] += c
+        taken += wide
+    return pieces
+
+
 def runs(names: Iterable[str]) -> list[str]:
-    """*names* in their order, with those that only count on written as a run: ``A1 … A100``."""
+    """*names* with those that only count on written as a run, ``A1 … A100``; those of one kind stand together."""
     out: list[tuple[str, str]] = []
-    previous: tuple[str, int, int] | None = None
+    before: tuple[str, str] | None = None
+    alike: dict[str, list[tuple[str, tuple[str, str] | None]]] = {}
     for name in names:
         found = _NUMBERED.fullmatch(name)
-        key = (found[1], len(found[2]) if found[2][0] == "0" else 0, int(found[2])) if found is not None else None
-        if key is not None and previous is not None and key == (previous[0], previous[1], previous[2] + 1):
+        own = (found[1], found[2]) if found is not None else None
+        alike.setdefault(own[0] if own is not None else name, []).append((name, own))
+    for name, own in (entry for entries in alike.values() for entry in entries):
+        if own is not None and before is not None and own == (before[0], _next(before[1])):
             out[-1] = (out[-1][0], name)
         else:
             out.append((name, name))
-        previous = key
+        before = own
     return [a if a == b else f"{a} … {b}" for a, b in out]
+
+
+def _next(number: str) -> str:
+    """The number that follows, with as many zeros before it as keep its length."""
+    return str(int(number) + 1).zfill(len(number))
 
 
 def selector_text(feed: str, as_of: str | None) -> str:

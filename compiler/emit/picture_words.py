@@ -19,6 +19,8 @@ NAMES_MOST: Final = 5
 #: Notes that it shows, and how wide they are at least set, in points.
 NOTES_MOST: Final = 24
 NOTES_WIDTH: Final = 620.0
+#: Characters of a note that it shows; its tooltip shows more.
+NOTE_SHOWN: Final = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,22 @@ def legend_of(picture: Picture, width: float = NOTES_WIDTH) -> Legend:
     rows += _notes(picture, max(width, NOTES_WIDTH))
     if not picture.compared:
         rows += _chains(picture)
-    most = max(
-        width_of(visible(r.head), NAME_SIZE + 2, bold=True) + width_of(visible(r.text), SMALL_SIZE + 1) + 60 + r.indent
-        for r in rows
-    )
+    most = max(_row_width(row, first=number == 0) for number, row in enumerate(rows))
     return Legend(tuple(rows), most)
+
+
+def _row_width(row: LegendRow, *, first: bool) -> float:
+    larger = (NAME_SIZE + 2, SMALL_SIZE + 1) if first else (NAME_SIZE - 2, SMALL_SIZE)
+    stroke = 40.0 if row.chain is not None else 0.0
+    words = width_of(visible(row.head), larger[0], bold=True) + width_of(visible(row.text), larger[1])
+    return words + stroke + row.indent + 12.0
 
 
 def _notes(picture: Picture, width: float) -> list[LegendRow]:
     rows = []
     for note in picture.notes[:NOTES_MOST]:
         indent = width_of(note.head, NAME_SIZE - 2, bold=True) + 8.0 if note.head else 0.0
-        lines = wrapped(visible(note.text), SMALL_SIZE, width - indent) or [""]
+        lines = wrapped(short(note.text, NOTE_SHOWN), SMALL_SIZE, width - indent - 12.0) or [""]
         for number, line in enumerate(lines):
             rows.append(
                 LegendRow(

@@ -29,17 +29,11 @@ class Whereabouts:
 
     def at(self, span: Span, said: str = "") -> list[PartKey]:
         """The parts that are at *span*. Of the iterations of a ``for``, those that the message *said* names."""
-        found = self.exact.get(plain(span))
+        found = _meant(self.exact.get(plain(span), []), said)
         if not found:
             around = [entry for entry in self.wide.get(span.file, ()) if _inside(span, entry[0])]
             nearest = max(((p.line, p.column) for p, _, _ in around), default=None)
-            found = [(i, key) for p, i, key in around if (p.line, p.column) == nearest]
-        iterations = {iteration for iteration, _ in found}
-        if len(iterations) > 1:
-            # compiler.places.report: "(in the iteration i = 3)", "(in the iteration i = 3, and 99 more)"
-            named = {i for i in iterations if f"(in the iteration {i})" in said or f"(in the iteration {i}, " in said}
-            if f", and {len(iterations) - 1} more)" not in said:
-                found = [(i, key) for i, key in found if i in named]
+            found = _meant([(i, key) for p, i, key in around if (p.line, p.column) == nearest], said)
         return list(dict.fromkeys(key for _, key in found))
 
     def add(self, span: Span | None, key: PartKey) -> None:
@@ -52,6 +46,18 @@ class Whereabouts:
         """*key* is wherever is inside *span*."""
         iteration = span.iteration if isinstance(span, LoopSpan) else ""
         self.wide.setdefault(span.file, []).append((plain(span), iteration, key))
+
+
+def _meant(found: list[tuple[str, PartKey]], said: str) -> list[tuple[str, PartKey]]:
+    """Those of *found* whose iteration the message *said* names, where it names any."""
+    # compiler.places.report: "(in the iteration i = 3)", "(in the iteration i = 3, and 99 more)"
+    if "(in the iteration " not in said:
+        return found
+    iterations = {iteration for iteration, _ in found}
+    if f", and {len(iterations) - 1} more)" in said:
+        return found
+    named = {i for i in iterations if f"(in the iteration {i})" in said or f"(in the iteration {i}, and " in said}
+    return [(i, key) for i, key in found if i in named]
 
 
 def _inside(span: Span, place: Span) -> bool:

@@ -10,10 +10,11 @@ import sys
 import pytest
 from diagram_plans import PLANS, compiled_plans, figure2, figure5, files, sketch, volumes
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from tapechain.compiler.emit.dot import to_dot
 from tapechain.compiler.emit.mermaid import to_mermaid
 from tapechain.compiler.emit.picture import picture_of
-from tapechain.compiler.emit.picture_text import selector_text, short, visible, width_of
+from tapechain.compiler.emit.picture_text import selector_text, short, visible, width_of, wrapped
 from tapechain.runtime.kinds import encode_name
 from tapechain.runtime.plan import CompiledPlan, Group
 
@@ -225,3 +226,16 @@ def _node(kind: str, name: str) -> str:
 def _port(edge: object, end: str) -> str | None:
     value = edge.attr[end]  # type: ignore[attr-defined]
     return str(value) if value else None
+
+
+@given(
+    text=st.one_of(st.text(max_size=400), st.sampled_from(["W" * 3000, "a b " * 500, "", " ", "x  y"])),
+    width=st.floats(-50, 400),
+    first=st.one_of(st.none(), st.floats(-50, 400)),
+)
+@settings(max_examples=100, deadline=2000)
+def test_lines_hold_the_whole_text_and_fit(text: str, width: float, first: float | None) -> None:
+    lines = wrapped(text, 9.5, width, first=first)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    room = max(width, 8 * 9.5)
+    assert all(width_of(line, 9.5) <= max(room, first or 0.0) + 1e-6 for line in lines)

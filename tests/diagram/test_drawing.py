@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import struct
 import subprocess
@@ -83,6 +84,14 @@ def test_either_way_gives_the_same_lines(prog: str, monkeypatch: pytest.MonkeyPa
     else:
         monkeypatch.setenv("PATH", "/nowhere")
     assert "A124" in texts_of(render(to_dot(figure2()), "svg"))
+
+
+@pytest.mark.skipif(shutil.which("dot") is None, reason="no `dot` on the PATH: Debian's package graphviz has it")
+def test_the_systems_dot_and_the_bundled_one_agree(drawn_plan: CompiledPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = to_dot(drawn_plan)
+    system = render(document, "svg")
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert sorted(texts_of(system).split()) == sorted(texts_of(render(document, "svg")).split())
 
 
 def test_where_nothing_draws_the_fault_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
