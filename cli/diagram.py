@@ -35,9 +35,19 @@ SUFFIXES: Final = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", "
 
 @click.command(
     "diagram",
-    epilog="\b\nExamples:\n  tcc diagram night.tc                    draws night.svg\n"
-    "  tcc diagram night.tc -o night.png       the suffix says what is drawn\n"
-    "  tcc diagram -D site=vault night.tc -o - the DOT document on standard output",
+    epilog="""\b
+Examples:
+  tcc diagram night.tc                    draws night.svg
+  tcc diagram night.tc -o night.png       the suffix says what is drawn
+  tcc diagram -D site=vault night.tc -o - the DOT document on standard output
+  tcc diagram night.tc --focus home       one source, agent, drive or buffer, and what it hangs on
+  tcc diagram night.tc --collapse all     each group as one card
+  tcc diagram night.tc --annotate         errors and warnings at the parts at fault (exit 1 where there are errors)
+  tcc diagram night.tc --link 'https://git.example/plans/{file}#L{line}'
+  tcc diff old.tc night.tc -o changes.svg what changes between two plans
+
+\b
+Exit codes: 0 drawn, 1 the plan has errors (drawn with --annotate only), 2 bad usage, or it cannot be read or drawn.""",
 )
 @click.argument("file", metavar="FILE")
 @click.option(

@@ -45,6 +45,7 @@ collapse_option = click.option(
     multiple=True,
     default=(AUTO,),
     show_default=True,
+    shell_complete=lambda ctx, option, begun: [word for word in (AUTO, NEVER, ALL) if word.startswith(begun)],
     help="Groups to be drawn as one card each: the large ones of a plan that is too large to be read, none, all, "
     "or those that are named (may be repeated).",
 )
