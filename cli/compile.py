@@ -17,6 +17,7 @@ from .plans import compile_file, is_compiled, print_diagnostics
 from .writing import write_whole
 
 if TYPE_CHECKING:
+    from ..compiler.program import Compilation
     from ..runtime.plan import CompiledPlan
 
 #: What ``--emit`` knows, and the suffix of each one's file.
@@ -27,6 +28,8 @@ EMITTERS: Final[Mapping[str, str]] = {
     "png": ".png",
     "pdf": ".pdf",
     "mermaid": ".mmd",
+    "markdown": ".md",
+    "systemd": "",  # two files, named for the plan: tapechain-NAME.service and .timer
 }
 
 
@@ -45,6 +48,7 @@ def _read_emitters(ctx: click.Context, option: click.Parameter, given: str) -> t
     epilog="\b\nExamples:\n  tcc compile night.tc                          writes night.plan.json\n"
     "  tcc compile night.tc -o -                     the compiled plan on standard output\n"
     "  tcc compile night.tc --emit json,svg -o out   several, into the folder out\n"
+    "  tcc compile night.tc --emit systemd -o units  a service and its timer, from the plan's schedule\n"
     "  tcc compile --check night.tc                  fails if night.plan.json is not up to date",
 )
 @click.argument("file", metavar="FILE")
@@ -52,7 +56,8 @@ def _read_emitters(ctx: click.Context, option: click.Parameter, given: str) -> t
     "-o",
     "--output",
     metavar="FILE|FOLDER",
-    help="Where to; - is standard output. Default: night.tc gives night.plan.json. With several --emit, a folder.",
+    help="Where to; - is standard output. Default: night.tc gives night.plan.json. "
+    "With several --emit, and for systemd, a folder.",
 )
 @click.option(
     "--emit",
@@ -73,24 +78,46 @@ def compile_command(
         raise UsageFault(f"{file} is compiled already", todo="give the .tc that it was made from")
     goals = _goals(file, output, emitters)
     compilation = compile_file(file, defines, base=_base(file, goals[0][1]))
-    _spare(compilation.texts, goals)
     print_diagnostics(compilation)
     if compilation.plan is None:
         return EXIT_FAILED
+    # All is made before anything is written: a picture that cannot be drawn leaves no half of a folder behind.
+    documents = [
+        document for emitter, goal in goals for document in _documents(file, compilation, defines, emitter, goal)
+    ]
+    _spare(compilation.texts, (path for path, _ in documents))
     stale = []
-    for emitter, goal in goals:
-        content = emitted(compilation.plan, emitter)
-        if goal is None:
+    for path, content in documents:
+        if path is None:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)  # UTF-8 whatever the terminal's encoding is: it is a document
             sys.stdout.buffer.flush()
         elif not check:
-            write_whole(goal, content)
-        elif _on_disk(goal) != content:
-            stale.append(goal)
-    for goal in stale:
-        say(f"{goal} is not what {file} gives now: run `tcc compile` again")
+            write_whole(path, content)
+        elif _on_disk(path) != content:
+            stale.append(path)
+    for path in stale:
+        say(f"{path} is not what {file} gives now: run `tcc compile` again")
     return EXIT_FAILED if stale else EXIT_OK
+
+
+def _documents(
+    file: str, compilation: Compilation, defines: Mapping[str, str], emitter: str, goal: Path | None
+) -> list[tuple[Path | None, bytes]]:
+    """What *emitter* makes of a sound plan, each with the file that it belongs in (None: standard output)."""
+    assert compilation.plan is not None
+    if emitter == "systemd":
+        from .units import units
+
+        return [(goal and goal / name, content) for name, content in units(file, compilation.plan, defines).items()]
+    if emitter == "markdown":
+        from ..compiler.emit.markdown import to_markdown
+        from ..compiler.forecast import forecast
+
+        found = forecast(compilation.graph, compilation.layout)
+        text = to_markdown(compilation.plan, found, compilation.diagnostics)
+        return [(goal, text.encode("utf-8"))]
+    return [(goal, emitted(compilation.plan, emitter))]
 
 
 def emitted(plan: CompiledPlan, emitter: str) -> bytes:
@@ -108,26 +135,26 @@ def _goals(file: str, output: str | None, emitters: tuple[str, ...]) -> list[tup
     """For each emitter the file that it writes; None is standard output."""
     stem = Path("stdin" if file == "-" else file).name.removesuffix(".tc") or "plan"
     if output == "-":
-        if len(emitters) > 1:
+        if len(emitters) > 1 or emitters == ("systemd",):
             raise UsageFault("several documents cannot go to standard output", todo="name a folder: -o FOLDER")
         return [(emitters[0], None)]
     if output is None and file == "-":
         return [(emitters[0], None)] if len(emitters) == 1 else _goals(file, ".", emitters)
     if output is None:
         folder = Path(file).parent
-    elif len(emitters) > 1 or Path(output).is_dir() or output.endswith("/"):
+    elif len(emitters) > 1 or emitters == ("systemd",) or Path(output).is_dir() or output.endswith("/"):
         folder = Path(output)
         if folder.exists() and not folder.is_dir():
             raise UsageFault(f"{output} is no folder, and several documents are to be written", todo="-o FOLDER")
     else:
         return [(emitters[0], Path(output))]
-    return [(emitter, folder / (stem + EMITTERS[emitter])) for emitter in emitters]
+    return [(name, folder if name == "systemd" else folder / (stem + EMITTERS[name])) for name in emitters]
 
 
-def _spare(read: Iterable[str], goals: Iterable[tuple[str, Path | None]]) -> None:
+def _spare(read: Iterable[str], goals: Iterable[Path | None]) -> None:
     """Raise :class:`UsageFault` where a document would be written over a file of the plan itself."""
     own = {os.path.realpath(file) for file in read}
-    for _, goal in goals:
+    for goal in goals:
         if goal is not None and os.path.realpath(goal) in own:
             raise UsageFault(f"{goal} is a file of the plan itself", safe="nothing was written", todo="-o another file")
 
