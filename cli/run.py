@@ -75,6 +75,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
         _check_writable(Path(report_path))
 
     from ..runtime import engine
+    from ..runtime.catalog.scribe import Scribe
     from ..runtime.own import own_file
     from ..runtime.preflight import refuse_unrunnable
     from ..runtime.report import exit_code
@@ -89,13 +90,14 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     with (
         _signals(stop),
         open_the_catalog(catalog, state, plan, base, create=True) as opened,
+        closing(Scribe(opened)) as scribe,
         closing(observer_for(progress)) as observer,
     ):
         report = engine.run(
             plan,
             base=base,
             state=folder,
-            catalog=opened,
+            catalog=scribe,
             observer=observer,
             stop=stop,
             own=own,
