@@ -60,6 +60,24 @@ def run(contender: Contender) -> Sample:
         contender.clean()
 
 
+def fill(path: Path, size: int) -> None:
+    """A file of *size* bytes that are not zeros, quickly."""
+    block = bytes(range(256)) * 4096
+    with open(path, "wb") as out:
+        left = size
+        while left:
+            left -= out.write(block[: min(left, len(block))])
+
+
+def tree(folder: Path, files: int) -> None:
+    """*files* small files of 0 to 8 KiB, a hundred to a folder."""
+    block = bytes(range(256)) * 32
+    for n in range(files):
+        if n % 100 == 0:
+            (folder / f"{n // 100:05}").mkdir(parents=True)
+        (folder / f"{n // 100:05}" / f"file-{n}.txt").write_bytes(block[: n * 7919 % 8192])
+
+
 def compile_ours() -> None:
     """Compile our modules to bytecode, as an installed package's are: an editable checkout's may not be."""
     root = Path(tapechain.__file__).parent

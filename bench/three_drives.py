@@ -48,15 +48,6 @@ def plan(record: int, depth: int) -> CompiledPlan:
     return dataclasses.replace(made, fingerprint=fingerprint_of(made))
 
 
-def fill(path: Path, size: int) -> None:
-    """*size* bytes that are not zeros, quickly."""
-    block = bytes(range(256)) * 4096
-    with open(path, "wb") as out:
-        left = size
-        while left:
-            left -= out.write(block[: min(left, len(block))])
-
-
 def contenders(folder: Path, size: int, engine_seconds: list[float]) -> list[Contender]:
     """All of them; each run of ``tcc`` adds the seconds of its report to *engine_seconds*."""
     source, outputs = folder / "input", [folder / name for name in "ABC"]
@@ -114,7 +105,7 @@ def main() -> None:
     measure.compile_ours()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="tapechain-bench-") as made:
         folder = Path(made)
-        fill(folder / "input", options.bytes)
+        measure.fill(folder / "input", options.bytes)
         (folder / "bench.plan.json").write_text(dumps(plan(options.record, options.depth)))
         engine_seconds: list[float] = []
         samples = alternate(contenders(folder, options.bytes, engine_seconds), options.rounds)
