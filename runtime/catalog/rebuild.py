@@ -99,6 +99,8 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
             result = record_paths(catalog, paths)
         if not result.volumes:
             return result
+        if target.exists():
+            aside.chmod(target.stat().st_mode & 0o777)  # whoever was let in stays so
         kept = _keep(target)
         aside.replace(target)
         _sync(target.parent)

@@ -123,13 +123,15 @@ class SqliteFile:
 
 
 def make_room(path: Path, *, create: bool) -> bool:
-    """Make the folder of a catalog that is to be made; whether the file must be read as it lies there.
+    """Make the folder and the file (mode 0600) of a catalog that is to be made; whether the file must be read as it lies there.
 
     Raises CatalogFault where there is no catalog and none is to be made.
     """
     try:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # It tells what there is to steal. SQLite gives its other files the mode of this one.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         elif not path.is_file():
             raise CatalogFault(
                 f"there is no catalog at {path}",

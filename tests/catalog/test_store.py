@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapechain.runtime.catalog.rebuild import rebuild
 from tapechain.runtime.catalog.store import memory_catalog, open_catalog
 from tapechain.runtime.faults import CatalogFault
 from tapechain.runtime.model import CopyReport, Ending, ObjectReport, RunReport
@@ -247,3 +248,17 @@ def test_a_catalog_in_memory_is_its_own(world: Any) -> None:
         one.record_volumes(world.indexed)
         assert len(one.objects()) == 1
         assert other.objects() == []
+
+
+def test_a_new_catalog_is_its_owner_s_alone_and_a_rebuilt_one_lets_in_whom_the_old_one_did(
+    world: Any, support: Any
+) -> None:
+    before = os.umask(0)
+    try:
+        world.run({"A": b"x"}, ("R1",))
+    finally:
+        os.umask(before)
+    assert world.catalog_path.stat().st_mode & 0o777 == 0o600
+    world.catalog_path.chmod(0o640)
+    rebuild(world.catalog_path, [world.folder / "media" / "R1"])
+    assert world.catalog_path.stat().st_mode & 0o777 == 0o640
