@@ -123,7 +123,7 @@ class SqliteFile:
 
 
 def make_room(path: Path, *, create: bool) -> bool:
-    """Make the folder and the file (mode 0600) of a catalog that is to be made; whether the file must be read as it lies there.
+    """Make folder and file (mode 0600) of a catalog that is to be made; whether it must be read as it lies there.
 
     Raises CatalogFault where there is no catalog and none is to be made.
     """
