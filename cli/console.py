@@ -65,5 +65,10 @@ def print_result(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """A JSON result on stdout; what is no text (names of files that are not UTF-8) or steers terminals is escaped."""
-    text = json.dumps(value, indent=1, ensure_ascii=False)
-    sys.stdout.write(_NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
+    sys.stdout.write(json_text(value) + "\n")
+
+
+def json_text(value: Any, *, indent: int | None = 1) -> str:
+    """*value* as JSON; what is no text, or steers terminals, is escaped."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return _NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

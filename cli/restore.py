@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.faults import EXIT_OK, CatalogFault
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, Place, RestoreFault
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
 from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
+from .table import size_text
 
 if TYPE_CHECKING:
+    from ..runtime.catalog.queries import CatalogObject
     from ..runtime.catalog.store import Catalog
+    from ..runtime.members.lists import ListFolder
     from ..runtime.restore.restore import Reading, Restored
+    from ..runtime.restore.selection import Selection
 
+
+#: How every report that this command has written begins.
+REPORT_HEAD = b'{\n "version": 1,\n "status": "'
 
 #: A full disk makes one problem a file: so many are shown.
 _PROBLEMS_SHOWN = 20
@@ -42,6 +51,18 @@ _PROBLEMS_SHOWN = 20
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be read, and from which volumes.")
 @click.option("--overwrite", is_flag=True, help="Restore into a folder that is not empty.")
+@click.option(
+    "--path",
+    "paths",
+    metavar="GLOB",
+    multiple=True,
+    help="Only members of this path, and what is below them; * also matches / (repeatable).",
+)
+@click.option("--plan-name", metavar="NAME", help="SOURCE is of the plan NAME (where PLAN/SOURCE could mean two).")
+@click.option(
+    "--keep-damaged", is_flag=True, help="Keep files that lack some of their content, as NAME.damaged with zeros."
+)
+@click.option("--report", "report_path", metavar="FILE", help="Write a report (JSON) to FILE; - is standard output.")
 @identity_option
 @progress_option
 @plan_option
@@ -57,6 +78,10 @@ def restore_command(
     volumes: tuple[str, ...],
     dry_run: bool,
     overwrite: bool,
+    paths: tuple[str, ...],
+    plan_name: str | None,
+    keep_damaged: bool,
+    report_path: str | None,
     identity: tuple[str, ...],
     progress: str,
     plan_path: str | None,
@@ -67,78 +92,138 @@ def restore_command(
     """Bring SOURCE (or PLAN/SOURCE) back: its newest whole object, from the best copies.
 
     A files source's members go to DIR, below the path that they had; a stream's or command's data to DIR/SOURCE.
-    Records that are damaged in one copy are taken from another.
+    Records that are damaged in one copy are taken from another. With --path only the records that hold the members
+    asked for are read.
     """
+    from contextlib import ExitStack
+
     from ..runtime.codec.identities import load
+    from ..runtime.restore.listing import member_list
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
+    from ..runtime.restore.selection import select
     from ..runtime.restore.shelf import Shelf
+    from .reports import check_report, forget_report, write_report
 
+    if report_path is not None:
+        forget_report(report_path, REPORT_HEAD)
+        check_report(report_path)
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
-    with open_for_reading(given, plan_path, catalog, state, defines) as known:
+    opened = open_for_reading(given, plan_path, catalog, state, defines)
+    with opened.catalog as known:
         shelf = Shelf(known.volumes(), given)
-        plan, name = resolve_source(known, source)
+        plan, name = resolve_source(known, source, plan=plan_name, object_id=object_id)
         choice = choose(
             known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
         )
     for note in choice.notes:
         say(f"note: {note}")
     reading = plan_reading(choice.object, shelf)
-    if dry_run:
-        _show(reading, Path(to))
-        return EXIT_OK
     from .meter import Stopped, meter, stoppable
 
     try:
-        with stoppable() as check, meter(progress, f"restoring {name}", reading.bytes) as moved:
+        with stoppable() as check, meter(progress, f"restoring {name}", reading.bytes) as moved, ExitStack() as stack:
 
             def step(done: int) -> None:
                 check()
                 if moved is not None:
                     moved(done)
 
-            result = restore(reading, shelf, Path(to), overwrite=overwrite, progress=step, identities=identities)
+            members = only = None
+            if paths:
+                listed = stack.enter_context(member_list(choice.object, shelf, opened.lists, identities, step))
+                if listed.remade:
+                    say("note: the list of the object's members was made anew, by reading all of it")
+                for lack in listed.lacks:
+                    say(f"warning: the list of members has a hole: {lack}", style="1;33")
+                members = listed.members
+                only = select(members, paths)
+                refuse_nothing(only, choice.object)
+            elif opened.lists is not None and choice.object.kind == "files":
+                kept = opened.lists.open(choice.object.id)
+                members = stack.enter_context(kept) if kept is not None else None
+            if dry_run:
+                _show(reading, Path(to), only)
+                return EXIT_OK
+            result = restore(
+                reading,
+                shelf,
+                Path(to),
+                overwrite=overwrite,
+                progress=step,
+                identities=identities,
+                only=only,
+                members=members,
+                keep_damaged=keep_damaged,
+            )
     except Stopped as stop:
         say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
         return 128 + stop.number
-    _tell(result)
-    return result.exit_code
+    _tell(result, only)
+    code = result.exit_code
+    if report_path is not None and not write_report(restore_json(result, only), report_path):
+        code = code or EXIT_DEGRADED
+    return code
+
+
+def refuse_nothing(only: Selection, item: CatalogObject) -> None:
+    """Raise RestoreFault where a pattern fits nothing: what was asked for is not there."""
+    if only.unmatched:
+        raise RestoreFault(
+            f"no member fits {', '.join(only.unmatched)}",
+            place=Place(source=item.source, object_id=item.id),
+            safe="nothing was written",
+            todo=f"see `tcc files {item.id}`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A catalog to read from, and where the member lists of its objects lie (None: it is one of volumes alone)."""
+
+    catalog: Catalog
+    lists: ListFolder | None
 
 
 def open_for_reading(
     given: list[Path], plan_path: str | None, catalog: str | None, state: str | None, defines: dict[str, str]
-) -> Catalog:
+) -> Opened:
     """The catalog that the options mean; one made from the given volumes where none is named, or none is there."""
-    from .state import open_the_catalog
+    from ..runtime.members.lists import ListFolder
+    from .state import catalog_place, lists_folder, open_the_catalog, state_folder
 
     plan = folder = None
     if plan_path is not None:
         from .plans import load_plan
 
         plan, folder = load_plan(plan_path, defines, warnings=False)
-    if not given:
-        return open_the_catalog(catalog, state, plan, folder)
-    if plan is not None or catalog is not None or state is not None:
+    if not given or plan is not None or catalog is not None or state is not None:
+        place = state_folder(state, plan, folder)
+        lists = ListFolder(lists_folder(catalog_place(catalog, place, plan, folder), place))
         try:
-            return open_the_catalog(catalog, state, plan, folder)
+            return Opened(open_the_catalog(catalog, state, plan, folder), lists)
         except CatalogFault as fault:
+            if not given:
+                raise
             say(f"note: {fault.message}; reading the volumes instead")
     from ..runtime.catalog.rebuild import catalog_of_volumes
 
     known, unreadable = catalog_of_volumes(given)
     for bad in unreadable:
         say(f"warning: {bad}", style="1;33")
-    return known
+    return Opened(known, None)
 
 
-def _show(reading: Reading, to: Path) -> None:
+def _show(reading: Reading, to: Path, only: Selection | None) -> None:
     item = reading.object
     print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, session {item.number} of {item.started}"))
     how = [f"compressed with {item.compress}"] * bool(item.compress) + [f"encrypted with {item.encrypt}"] * bool(
         item.encrypt
     )
     print_result(f"bytes    {item.bytes} in {item.records} records" + "".join(f", {word}" for word in how))
+    if only is not None:
+        print_result(f"members  {only.members} with {only.data_bytes} bytes, headers included")
     target = to if item.kind == "files" else to / encode_name(item.source)
     print_result(harmless(f"to       {target}"))
     for role, volumes in (("volume", reading.volumes), ("spare", reading.spare)):
@@ -147,7 +232,7 @@ def _show(reading: Reading, to: Path) -> None:
             print_result(harmless(f"{role:8} {volume.name}  {volume.id}  {place}"))
 
 
-def _tell(result: Restored) -> None:
+def _tell(result: Restored, only: Selection | None) -> None:
     item = result.object
     for warning in item.warnings:
         say(f"warning: when it was backed up: {warning}", style="1;33")
@@ -164,4 +249,35 @@ def _tell(result: Restored) -> None:
     if len(result.problems) > _PROBLEMS_SHOWN:
         say(f"error: and {len(result.problems) - _PROBLEMS_SHOWN} more", style="1;31")
     words = {"ok": "restored", "degraded": "restored in part", "failed": "not restored"}[result.status]
-    say(f"{words}: {item.plan}/{item.source} of {item.started}, {result.bytes} bytes, to {result.place}")
+    if only is None:
+        say(f"{words}: {item.plan}/{item.source} of {item.started}, {result.bytes} bytes, to {result.place}")
+        return
+    for target in only.targets:
+        say(f"note: {os.fsdecode(target)} comes along, since a hard link asked for is another name of it")
+    say(
+        f"{words}: {only.members} members of {item.plan}/{item.source} of {item.started}, to {result.place};"
+        f" read {size_text(result.read_bytes)} of {size_text(item.bytes)}"
+    )
+
+
+def restore_json(result: Restored, only: Selection | None) -> dict[str, Any]:
+    """The report of a restore (docs/restore.md)."""
+    item = result.object
+    return {
+        "version": 1,
+        "status": result.status,
+        "plan": item.plan,
+        "source": item.source,
+        "object": item.id,
+        "session": item.session_id,
+        "started": item.started,
+        "to": str(result.place),
+        "bytes": result.bytes,
+        "records": result.records,
+        "read": result.read_bytes,
+        "of": item.bytes,
+        "members": None if only is None else only.members,
+        "mended": result.mended,
+        "problems": list(result.problems),
+        "notes": [*result.mended_notes, *result.notes],
+    }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
@@ -14,15 +13,13 @@ from types import FrameType
 import click
 
 from ..runtime.control import Stop
-from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
-from ..runtime.model import RunReport
-from .console import print_json, print_result, say
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
+from .console import print_result
 from .options import catalog_option, define_option, progress_option, state_option
 from .plans import load_plan
 from .progress import Mode, observer_for
-from .standard import abandon_stdout
-from .state import catalog_place, open_the_catalog, state_folder
-from .writing import write_whole
+from .reports import check_report, forget_report, write_report
+from .state import catalog_place, lists_folder, open_the_catalog, state_folder
 
 #: How every report that this command has written begins.
 _REPORT_HEAD = b'{\n "version": 1,\n "session": "'
@@ -60,8 +57,8 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     catalog: str | None,
 ) -> int:
     """Run the plan FILE (.tc, or compiled): read each source once and write all its copies."""
-    if report_path is not None and report_path != "-" and not dry_run:
-        _forget_report(Path(report_path))
+    if report_path is not None and not dry_run:
+        forget_report(report_path, _REPORT_HEAD)
     plan, base = load_plan(path, defines, warnings=dry_run)
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
@@ -71,14 +68,15 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
         for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where)):
             print_result(line)
         return EXIT_OK
-    if report_path is not None and report_path != "-":
-        _check_writable(Path(report_path))
+    if report_path is not None:
+        check_report(report_path)
 
     from ..runtime import engine
     from ..runtime.catalog.scribe import Scribe
+    from ..runtime.members.lists import ListFolder
     from ..runtime.own import own_file
     from ..runtime.preflight import refuse_unrunnable
-    from ..runtime.report import exit_code
+    from ..runtime.report import exit_code, to_json
 
     refuse_unrunnable(plan)
     own = [*own_file(where)] if "://" not in where else []
@@ -103,9 +101,10 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             own=own,
             again=again,
             overwrite=overwrite,
+            lists=ListFolder(lists_folder(where, folder)),
         )
         code = exit_code(report)
-        if report_path is not None and not _write_report(report, report_path):
+        if report_path is not None and not write_report(to_json(report), report_path):
             code = code or EXIT_DEGRADED
     return code
 
@@ -154,51 +153,3 @@ def _signals(stop: Stop) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _check_writable(path: Path) -> None:
-    """Find out before the run, not after it, that the report cannot be written."""
-    folder = path.absolute().parent
-    if path.exists() and not path.is_file():
-        writable = not path.is_dir() and os.access(path, os.W_OK)
-    else:
-        writable = folder.is_dir() and os.access(folder, os.W_OK)
-    if not writable:
-        raise UsageFault(
-            f"the report {path} cannot be written",
-            safe="nothing was opened, read or written",
-            todo="name a file in a folder that may be written",
-        )
-
-
-def _forget_report(path: Path) -> None:
-    """Remove an earlier run's report: when this run cannot begin, nobody shall take that one's "ok" for its own."""
-    try:
-        if not path.is_file():
-            return
-        with path.open("rb") as report:
-            ours = report.read(len(_REPORT_HEAD)) == _REPORT_HEAD
-        if ours:
-            Path(os.path.realpath(path)).unlink()
-    except OSError:
-        pass  # _check_writable says so
-
-
-def _write_report(report: RunReport, path: str) -> bool:
-    """Write the report, all of it or nothing; False where that failed, which is said: the run itself is not harmed."""
-    from ..runtime.report import to_json
-
-    try:
-        if path == "-":
-            print_json(to_json(report))
-            sys.stdout.flush()
-        else:
-            write_whole(Path(path), (json.dumps(to_json(report), indent=1) + "\n").encode("ascii"))
-    except UsageFault as fault:
-        say(f"error: the report was not written: {fault.message}", style="1;31")
-        return False
-    except OSError as error:
-        abandon_stdout()
-        say(f"error: the report was not written: standard output: {error.strerror or error}", style="1;31")
-        return False
-    return True

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..runtime.kinds import LISTS_FOLDER
 from ..runtime.plan import CompiledPlan
 
 if TYPE_CHECKING:
@@ -46,6 +47,13 @@ def catalog_place(
                 return scheme + str((folder / plan.catalog.removeprefix(scheme)).absolute())
         return plan.catalog if "://" in plan.catalog else str((folder / plan.catalog).absolute())
     return str(state / CATALOG_FILE)
+
+
+def lists_folder(where: str, state: Path) -> Path:
+    """Where the member lists of the catalog at *where* lie: beside an SQLite file, else in the state folder."""
+    for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
+        where = where.removeprefix(scheme)
+    return (state if "://" in where else Path(where).absolute().parent) / LISTS_FOLDER
 
 
 def open_the_catalog(

@@ -52,15 +52,16 @@ def run(
     open_drive: ev.OpenDrive = default_open_drive,
     again: bool = False,
     overwrite: bool = False,
+    lists: ev.ListsPort | None = None,
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
     *base*: the plan's folder, which relative paths are relative to and in which commands run. *state*: the state
     folder, made (mode 0700) where there is none. *own*: what else the run writes, beyond what the plan says (a
     report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
-    write over what they hold. What fails in the world is in the report; raises :class:`Fault` only when the run cannot
-    begin: the plan needs what this version cannot run, a selector selects nothing, a target holds something, no state
-    folder, no catalog, no memory.
+    write over what they hold. *lists*: where the member lists of ``files`` objects are kept. What fails in the world is
+    in the report; raises :class:`Fault` only when the run cannot begin: the plan needs what this version cannot run, a
+    selector selects nothing, a target holds something, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     make_state_folder(state)
@@ -72,7 +73,16 @@ def run(
         session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
         writes = (*own_paths(plan, base, state), *own)
         try:
-            build(parts, plan, base=base, session=session, started=started, own=writes, open_drive=open_drive)
+            build(
+                parts,
+                plan,
+                base=base,
+                session=session,
+                started=started,
+                own=writes,
+                open_drive=open_drive,
+                lists=lists,
+            )
         except OSError as error:
             raise UsageFault(
                 f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives cannot begin: {error.strerror}",
@@ -342,6 +352,7 @@ class _Run:
         for entry in objects:
             if entry.copies and not entry.targets and all(c.status == "discarded" for c in entry.copies):
                 self._note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
+        self._keep_lists(objects)
         if not objects:
             self._note("no source of the plan reaches a drive: nothing is stored")
         report = RunReport(
@@ -369,3 +380,15 @@ class _Run:
         """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""
         recorded = self._parts.work.recorded if self._parts.work is not None else frozenset()
         return tuple(o for o in objects if not o.copied or o.object in recorded or any(c.volumes for c in o.copies))
+
+    def _keep_lists(self, objects: Sequence[ObjectReport]) -> None:
+        """The member lists of what is stored; one that is lacking is made from the object when it is asked for."""
+        for entry in objects:
+            listed = self._parts.lists.pop(entry.object, None)
+            if listed is None:
+                continue
+            if entry.status == "whole" and any(copy.status == "stored" for copy in entry.copies):
+                if not listed.keep():
+                    self._note(f"source {entry.source}: there is no list of its members ({listed.why})")
+            else:
+                listed.drop()

@@ -276,6 +276,30 @@ class OpenDrive(Protocol):
         """*on_index* is called on the writer's thread after an index is confirmed."""
 
 
+class ListPort(Protocol):
+    """The member list of one object while it is read."""
+
+    @property
+    def why(self) -> str | None:
+        """Why there will be no list, or None."""
+
+    def feed(self, data: memoryview) -> None:
+        """The next bytes of the archive, on the reader's thread. Never raises."""
+
+    def keep(self) -> bool:
+        """The object is stored: the list stays, if it is complete."""
+
+    def drop(self) -> None:
+        """It is not: the list goes."""
+
+
+class ListsPort(Protocol):
+    """Where member lists are kept (``members.lists.ListFolder``)."""
+
+    def begin(self, object_id: str) -> ListPort:
+        """The list of an object that is about to be read. Never raises."""
+
+
 class CatalogPort(Protocol):
     """The catalog as the engine uses it; all methods are called on the control thread."""
 

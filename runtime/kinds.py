@@ -24,6 +24,8 @@ RUNNABLE_DRIVE_KINDS: Final[frozenset[DriveKind]] = frozenset({"volumes", "disca
 
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
+#: Beside a catalog: the member lists of its objects, one file each.
+LISTS_FOLDER: Final = "tapechain-members"
 
 RECORD_BYTES_MIN: Final = 64 * KIB
 RECORD_BYTES_MAX: Final = 16 * MIB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from .kinds import encode_name
+from .kinds import LISTS_FOLDER, encode_name
 from .plan import CompiledPlan
 from .sources.base import place_of
 from .sources.roots import OwnPath, literal
@@ -31,12 +31,13 @@ def _own(plan: CompiledPlan, base: Path, state: Path) -> Iterator[OwnPath]:
         written = target.files if target.files is not None else target.stream
         if written is not None and written != "-":
             yield OwnPath(place_of(written, base))
-    yield OwnPath(str(state), ("catalog.sqlite*",))
+    yield OwnPath(str(state), ("catalog.sqlite*", LISTS_FOLDER))
     if plan.catalog is not None and plan.catalog.startswith("sqlite:///"):
         yield from own_file(place_of(plan.catalog.removeprefix("sqlite:///"), base))
 
 
 def own_file(path: str) -> Iterator[OwnPath]:
-    """One file that the run writes (a catalog, a report), with what a database keeps beside it."""
+    """One file that the run writes (a catalog, a report), with what a database, and we, keep beside it."""
     for suffix in _BESIDE:
         yield OwnPath(path + suffix)
+    yield OwnPath(str(Path(path).parent / LISTS_FOLDER))

@@ -39,6 +39,8 @@ class Parts:
     mediums: list[MediumReader] = field(default_factory=list)
     writers: dict[str, DriveWriter] = field(default_factory=dict)
     targets: dict[str, TargetWriter] = field(default_factory=dict)
+    #: by their object
+    lists: dict[str, ev.ListPort] = field(default_factory=dict)
 
     @property
     def feeders(self) -> Iterator[ev.Feeder]:
@@ -55,6 +57,8 @@ class Parts:
             target.close()
         for ring in self.rings.values():
             ring.close()
+        for listed in self.lists.values():
+            listed.drop()
 
 
 def prepare(
@@ -92,8 +96,12 @@ def build(
     started: float,
     own: Sequence[OwnPath],
     open_drive: ev.OpenDrive,
+    lists: ev.ListsPort | None = None,
 ) -> None:
-    """Make rings, feeders and writers. Raises UsageFault where there is no memory for them, OSError as it comes."""
+    """Make rings, feeders and writers; in *lists* the member lists of ``files`` sources.
+
+    Raises UsageFault where there is no memory for them, OSError as it comes.
+    """
     rings = [ring for ring in plan.rings if ring.buffers]  # a source that nothing reads is not read
     try:
         parts.rings = {ring.id: Ring(ring.depth, plan.record) for ring in rings}
@@ -113,11 +121,16 @@ def build(
         if ring.id in read:
             continue
         source = sources[ring.feed]
+        tap = None
+        if lists is not None and source.kind == "files":
+            object_id = facts[ring.id].id
+            parts.lists[object_id] = lists.begin(object_id)
+            tap = parts.lists[object_id].feed
         reader = SourceReader(
             facts[ring.id],
             parts.rings[ring.id],
-            lambda cancel, source=source: open_source(  # type: ignore[misc]
-                source, base=base, children=parts.children, cancel=cancel, own=own
+            lambda cancel, source=source, tap=tap: open_source(  # type: ignore[misc]
+                source, base=base, children=parts.children, cancel=cancel, own=own, tap=tap
             ),
             parts.events,
         )

@@ -101,6 +101,8 @@ class VolumeReader:
         self.path = path
         self.size = size
         self.label = label
+        #: bytes read so far, the label among them
+        self.bytes_read = LABEL_BYTES
 
     def __enter__(self) -> VolumeReader:
         return self
@@ -169,6 +171,22 @@ class VolumeReader:
         except BadRecord as bad:
             raise self._fault(f"the record is damaged: {bad}", found.position, header) from None
 
+    def header(self, position: int) -> RecordHeader | None:
+        """The record header at *position*, or None where none can be read; the payload is not looked at.
+
+        Raises :class:`MediaFault` where the medium cannot be read.
+        """
+        data = bytearray(HEADER_BYTES)
+        try:
+            return parse(memoryview(data)[: self._fill(memoryview(data), position)])
+        except BadRecord:
+            return None
+
+    def bytes_at(self, position: int, size: int) -> bytes:
+        """The *size* bytes at *position*; fewer at the volume's end. Raises :class:`MediaFault`."""
+        data = bytearray(size)
+        return bytes(data[: self._fill(memoryview(data), position)])
+
     def scan(self, start: int = LABEL_BYTES, stop: int | None = None) -> Iterator[ScannedRecord | Damage]:
         """The records from *start* to *stop* (the volume's end), each checked; indexes are passed over.
 
@@ -204,9 +222,11 @@ class VolumeReader:
 
     def _fill(self, view: memoryview, position: int) -> int:
         try:
-            return self._read(view, position)
+            got = self._read(view, position)
         except OSError as error:
             raise self._fault(f"it cannot be read: {error.strerror}", position) from None
+        self.bytes_read += got
+        return got
 
     def _advise(self, start: int) -> None:
         try:

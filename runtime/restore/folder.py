@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from ..faults import RestoreFault
@@ -46,6 +47,26 @@ class TargetFolder:
 
     def remove_file(self, name: bytes) -> bool:
         """Remove the regular file *name*, without following any link; whether one was there."""
+        return self._with_file(name, lambda last, at: os.unlink(last, dir_fd=at))
+
+    def rename_file(self, name: bytes, to: bytes) -> bool:
+        """Rename the regular file *name* within its folder, to a name that is free; whether that was done."""
+        last = to.rpartition(b"/")[2]
+
+        def rename(old: bytes, at: int) -> None:
+            os.link(old, last, src_dir_fd=at, dst_dir_fd=at, follow_symlinks=False)
+            os.unlink(old, dir_fd=at)
+
+        return self._with_file(name, rename)
+
+    def open_file(self, name: bytes) -> int | None:
+        """A descriptor to read the regular file *name* with, reached without following any link; None without one."""
+        found: list[int] = []
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+        self._with_file(name, lambda last, at: found.append(os.open(last, flags, dir_fd=at)))
+        return found[0] if found else None
+
+    def _with_file(self, name: bytes, do: Callable[[bytes, int], None]) -> bool:
         if self.leads_away(name):
             return False
         *folders, last = [part for part in name.split(b"/") if part not in {b"", b"."}]
@@ -57,7 +78,7 @@ class TargetFolder:
                 at = below
             if not stat.S_ISREG(os.stat(last, dir_fd=at, follow_symlinks=False).st_mode):
                 return False
-            os.unlink(last, dir_fd=at)
+            do(last, at)
         except OSError:
             return False
         finally:

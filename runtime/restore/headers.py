@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 from zlib import adler32
 
@@ -68,8 +69,8 @@ def decimal(text: bytes) -> int:
 _NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
 
 
-def read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
-    """Read the records ``LENGTH KEY=VALUE\\n`` of a pax header; keep those that decide where content goes."""
+def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The records ``LENGTH KEY=VALUE\\n`` of a pax header, in order. Raises Unsound."""
     at = 0
     while at < len(body):
         blank = body.find(b" ", at, at + 12)
@@ -80,8 +81,14 @@ def read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
         key, equals, value = body[blank + 1 : end].partition(b"=")
         if end > len(body) or end <= blank or not equals or value[-1:] != b"\n":
             raise Unsound("an extended header cannot be read")
+        yield key, value[:-1]
+        at = end
+
+
+def read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
+    """Read a pax header; keep the records that decide where content goes. Raises Unsound."""
+    for key, value in pax_records(body):
         if key in _NAMES:
-            into.setdefault(key, []).append(value[:-1])
+            into.setdefault(key, []).append(value)
         elif key.startswith(b"GNU.volume."):
             raise Unsound("an extended header of a tape that spans, which no backup makes")
-        at = end

@@ -14,6 +14,7 @@ end, which is what protects a fresh folder beyond that number.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, read_pax
@@ -22,6 +23,8 @@ from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, 
 HEADERS_BYTES_MAX: Final = 16 << 20
 #: Symbolic links that are remembered (about 80 bytes each).
 LINKS_MAX: Final = 1 << 20
+#: Names at the archive's top that are remembered.
+TOPS_MAX: Final = 1024
 #: Refused members that are named in the report.
 NAMED_MAX: Final = 100
 
@@ -62,6 +65,14 @@ class Walker:
         self.open_member: bytes | None = None
         #: what of the last payload is good although it was not returned
         self.rescued: list[memoryview | bytes] = []
+        #: whether it is known what the next byte belongs to; a loss that takes headers with it ends that
+        self.in_step = True
+        #: members that lack some of their content, by their plain names, in order
+        self.damaged: dict[bytes, None] = {}
+        #: components of names that stand at the archive's top
+        self.tops: set[bytes] = set()
+        self._lost: set[bytes] = set()
+        self._after_loss = False
         self._folder = folder
         self._privileged = privileged
         self._links: set[int] = set()
@@ -143,6 +154,42 @@ class Walker:
         self._left, self._keep = left, keep
         self.open_member = self._name if left and keep else None
         return out
+
+    # ------------------------------------------------------------ losses
+
+    def gap(self, size: int) -> int:
+        """The next *size* bytes are lost. Returns how many zeros go to tar in their place.
+
+        The member whose content they are part of is ``damaged``. Where headers are lost, too, ``in_step`` ends: the
+        next bytes come only after :meth:`resume`.
+        """
+        if self.ended or not self.in_step:
+            return 0
+        filler = 0
+        if self._carry:
+            self._carry.clear()
+            self._left = 0
+            self.in_step = False
+            return 0
+        if self._left:
+            hit = min(self._left, size)
+            if self._keep:
+                filler = hit
+                self.damaged[normal(self._name)] = None
+            self._left -= hit
+            size -= hit
+        self.in_step = size == 0
+        self.open_member = self._name if self._left and self._keep else None
+        return filler
+
+    def resume(self, lost: Iterable[bytes]) -> None:
+        """The next byte is the first one of a member's headers. *lost*: the names of members that are missing."""
+        self._lost.update(normal(name) for name in lost)
+        self._after_loss = True
+        self._parent = None
+        self._left = 0
+        self.open_member = None
+        self.in_step = True
 
     def _quick(self, raw: bytes, at: int, size: int) -> int:
         """As :meth:`_head` for what nearly every member of a tree is: a plain file beside the one before it.
@@ -340,6 +387,8 @@ class Walker:
             plain = normal(name)
             parent = plain.rpartition(b"/")[0]
             if parent != self._parent:
+                if len(self.tops) < TOPS_MAX:
+                    self.tops.add(plain.partition(b"/")[0])
                 if parent and (why := self._away(parent, kind)):
                     return why
                 self._parent = parent
@@ -361,6 +410,11 @@ class Walker:
             parent = plain.rpartition(b"/")[0]
             if parent and (why := self._away(parent, _HARD_LINK)):
                 return f"a hard link to what is {why}"
+            if plain in self.damaged or plain in self._lost:
+                return "a hard link to a file that is damaged or lost"
+            if self._after_loss and self._folder is not None:
+                # What bears that name may be what the folder held before.
+                return "a hard link behind a loss, into a folder that was not empty"
             # A hard link to a symbolic link is one more symbolic link.
             if hash(plain) in self._links or (self._folder is not None and self._folder.leads_away(plain)):
                 self._remember(normal(name))

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 
 from ..catalog.queries import CatalogCopy, CatalogObject
 from ..faults import MediaFault
-from ..media.record import RecordHeader
+from ..kinds import RECORD_BYTES_MAX
+from ..media.record import HEADER_BYTES, RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
+from .seeking import NEAR, Found, find
 from .shelf import Shelf
 
 #: Faults that a report names one by one; the others are counted.
@@ -58,6 +60,7 @@ class _Part:
         #: why nothing can be read here any more
         self._closed: str | None = None
         self._damage = ""
+        self._closed_bytes = 0
 
     def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
         """Read record *sequence* into *into*. Raises MediaFault when it is not sound here."""
@@ -67,7 +70,8 @@ class _Part:
         try:
             if self._members is None:
                 self._reader = self._shelf.open(segment.volume_id)
-                self._members = self._own(self._reader)
+                self._members = self._own(self._reader, segment.first)
+            self._skip(sequence)
             while self._at is None or self._at.header.sequence < sequence:
                 found = next(self._members, None)
                 if found is None:
@@ -87,9 +91,20 @@ class _Part:
             self.close(f"volume {segment.volume_name}: it lacks record {sequence + 1}")
         return header
 
-    def _own(self, reader: VolumeReader) -> Iterator[ScannedRecord]:
-        """The object's records of this part, unread, in order of position; their order of sequence is the caller's."""
-        low, high = self.segment.first, self.segment.last
+    def _skip(self, sequence: int) -> None:
+        """Where record *sequence* is far ahead, and its place can be found, go on there."""
+        before = self._at.header.sequence if self._at is not None else self.segment.first_sequence
+        if self._reader is None or sequence - before <= NEAR:
+            return
+        known = None if self._at is None else Found(self._at.position, self._at.header)
+        found = find(self._reader, self.segment, self._item.id, sequence, known)
+        if found is not None:
+            self._members = self._own(self._reader, found.position)
+            self._at = None
+
+    def _own(self, reader: VolumeReader, low: int) -> Iterator[ScannedRecord]:
+        """The object's records from *low* on, unread, in order of position; their order of sequence is the caller's."""
+        high = self.segment.last
         for member in reader.members(low, reader.size, check=False, wanted=self._item.id):
             if member.position > high:
                 return
@@ -103,8 +118,26 @@ class _Part:
         self._closed = why
         self._members = self._at = None
         if self._reader is not None:
+            self._closed_bytes += self._reader.bytes_read
             self._reader.close()
             self._reader = None
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of the volume that were read."""
+        return self._closed_bytes + (self._reader.bytes_read if self._reader is not None else 0)
+
+    def full_payload(self) -> int | None:
+        """Payload bytes of a full record, as the first header of this part says; None where it cannot tell."""
+        try:
+            with self._shelf.open(self.segment.volume_id) as reader:
+                header = reader.header(self.segment.first)
+                self._closed_bytes += reader.bytes_read
+        except MediaFault:
+            return None
+        if header is None or header.object_id != self._item.id or header.last:
+            return None
+        return header.payload_bytes
 
 
 class ObjectReader:
@@ -127,6 +160,20 @@ class ObjectReader:
             if header.last:
                 return
             sequence += 1
+
+    @property
+    def bytes_read(self) -> int:
+        """Bytes of volumes that were read."""
+        return sum(part.bytes_read for _, parts in self._copies for part in parts)
+
+    def full_payload(self) -> int | None:
+        """Payload bytes of each of the object's records but the last one; None where no volume can tell."""
+        for _, parts in self._copies:
+            for part in parts:
+                size = part.full_payload()
+                if size is not None:
+                    return size
+        return None
 
     def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
         """Record *sequence*, whole, in *into*, from the first copy that has it sound; sequences only ascend.
@@ -157,6 +204,26 @@ class ObjectReader:
         for _, parts in self._copies:
             for part in parts:
                 part.close("closed")
+
+
+class Fetcher:
+    """The payloads of one object's records, asked for with rising sequences; None for one that is lost."""
+
+    def __init__(self, item: CatalogObject, copies: Sequence[CatalogCopy], shelf: Shelf) -> None:
+        self._reader = ObjectReader(item, copies, shelf)
+        self._into = memoryview(bytearray(RECORD_BYTES_MAX))
+
+    def __call__(self, sequence: int) -> bytes | None:
+        """The payload of record *sequence*."""
+        try:
+            header = self._reader.fetch(sequence, self._into)
+        except RecordLost:
+            return None
+        return bytes(self._into[HEADER_BYTES : HEADER_BYTES + header.payload_bytes])
+
+    def close(self) -> None:
+        """Close every volume."""
+        self._reader.close()
 
 
 def preferred(item: CatalogObject, shelf: Shelf) -> list[CatalogCopy]:

@@ -5,21 +5,27 @@ The plan of the reading is a value that can be shown before anything is touched 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..catalog.queries import CatalogCopy, CatalogObject
-from ..codec.decode import Decoder, Undecodable, fits, kinds_of_recipients
+from ..codec.decode import fits, kinds_of_recipients
 from ..faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Place, RestoreFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
+from ..members.lists import Member
+from .decoded import DecodedSink
 from .folder import TargetFolder, open_target
+from .gaps import ListedThread, SearchedThread, Thread
 from .headers import BLOCK
-from .reading import ObjectReader, RecordLost, preferred
+from .pump import Pump, Pumped
+from .reading import Fetcher, ObjectReader, RecordLost, preferred
+from .selection import Selection
 from .shelf import FoundVolume, Shelf
-from .sinks import Outcome, Sink, StreamSink, TarSink
+from .sinks import GapSink, StreamSink, TarSink
 
 #: Called with the payload bytes restored so far.
 Progress = Callable[[int], None]
@@ -54,6 +60,8 @@ class Restored:
     notes: tuple[str, ...] = ()
     mended: int = 0
     mended_notes: tuple[str, ...] = ()
+    #: bytes of volumes that were read for it
+    read_bytes: int = 0
 
     @property
     def exit_code(self) -> int:
@@ -82,20 +90,25 @@ def restore(
     overwrite: bool,
     progress: Progress | None = None,
     identities: Sequence[Any] = (),
+    only: Selection | None = None,
+    members: Iterable[Member] | None = None,
+    keep_damaged: bool = False,
 ) -> Restored:
     """Restore *reading* into the folder *to*; *identities* (``codec.identities``) open it where it is encrypted.
 
-    A ``files`` object's members go below *to*, another object to ``to/SOURCE``. Raises RestoreFault when nothing could
-    be begun; a loss on the way is told by the result.
+    A ``files`` object's members go below *to*, another object to ``to/SOURCE``. *only*: the members that are wanted;
+    nothing else is read. *members*: the object's whole list, where one is at hand; it says what lies behind a record
+    that is lost. *keep_damaged*: files that lack some of their content stay, under another name. Raises RestoreFault
+    when nothing could be begun; a loss on the way is told by the result.
     """
     item = reading.object
     check_identities(reading, shelf, identities)
     with open_target(to, overwrite=overwrite) as folder:
         reader = ObjectReader(item, reading.copies, shelf)
         try:
-            sink = _sink(item, folder)
+            sink = sink_for(item, folder, identities, only=only, keep_damaged=keep_damaged)
             try:
-                return _pump(item, reader, sink, folder, progress, identities)
+                return _pump(reading, reader, sink, folder, shelf, only, members, progress)
             except BaseException:
                 sink.abandon()
                 raise
@@ -133,72 +146,91 @@ def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any]) 
     )
 
 
-def _sink(item: CatalogObject, folder: TargetFolder) -> Sink:
-    return TarSink(folder) if item.kind == "files" else StreamSink(folder, item.source)
-
-
-def decoder(item: CatalogObject, sink: Sink, identities: Sequence[Any]) -> Decoder | None:
-    """What undoes the object's compression and encryption before *sink*; None where there is none."""
-    if not item.compress and not item.encrypt:
-        return None
-    block = BLOCK if item.kind == "files" else 1
-    return Decoder(compress=item.compress, encrypt=item.encrypt, identities=identities, write=sink.write, block=block)
-
-
-def _pump(  # noqa: PLR0917 - one call
+def sink_for(
     item: CatalogObject,
-    reader: ObjectReader,
-    sink: Sink,
     folder: TargetFolder,
-    progress: Progress | None,
     identities: Sequence[Any],
+    *,
+    only: Selection | None = None,
+    keep_damaged: bool = False,
+) -> GapSink:
+    """Where the object's payloads go: its plain bytes to tar or a file, behind what undoes its encoding."""
+    sink: GapSink
+    sink = TarSink(folder, keep_damaged=keep_damaged) if item.kind == "files" else StreamSink(folder, item.source)
+    if not item.compress and not item.encrypt:
+        return sink
+    return DecodedSink(item, sink, identities, ranges=None if only is None else only.ranges)
+
+
+def _pump(  # noqa: PLR0917 - one step of one function
+    reading: Reading,
+    reader: ObjectReader,
+    sink: GapSink,
+    folder: TargetFolder,
+    shelf: Shelf,
+    only: Selection | None,
+    members: Iterable[Member] | None,
+    progress: Progress | None,
 ) -> Restored:
-    into = memoryview(bytearray(RECORD_BYTES_MAX))
-    done = records = 0
-    lost: str | None = None
-    undo = decoder(item, sink, identities)
-    write = sink.write if undo is None else undo.feed
-    try:
-        wanted = True
-        for header in reader.records(into):
-            if wanted:
-                wanted = write(into[HEADER_BYTES : HEADER_BYTES + header.payload_bytes])
-            done += header.payload_bytes
-            records += 1
-            if progress is not None:
-                progress(done)
-    except RecordLost as loss:
-        lost = str(loss)
-    except Undecodable as error:
-        lost = str(error)
-    except BaseException:
-        if undo is not None:
-            undo.abandon()
-        raise
-    outcome = _end(sink, undo, lost)
+    item = reading.object
+    pump = Pump(
+        item,
+        reader,
+        sink,
+        ranges=None if only is None or isinstance(sink, DecodedSink) else only.ranges,
+        thread=_thread(reading, shelf, sink, members),
+        listed=members is not None,
+        progress=progress,
+    )
+    pumped = pump.run()
+    if only is not None and not pumped.losses and not isinstance(sink, DecodedSink):
+        # What was chosen ends here; the archive's own end was not read.
+        sink.write(memoryview(bytearray(2 * BLOCK)))
+    outcome = sink.cut_off(_losses(pumped)) if pumped.losses else sink.finish()
     status: Literal["ok", "degraded", "failed"] = "ok"
     if outcome.problems:
         status = "degraded" if outcome.usable else "failed"
     return Restored(
         object=item,
         status=status,
-        bytes=done if undo is None else undo.plain_bytes,
-        records=records,
+        bytes=sink.plain_bytes if isinstance(sink, DecodedSink) else pumped.payload_bytes,
+        records=pumped.records,
         place=folder.path,
         problems=outcome.problems,
         notes=outcome.notes,
         mended=reader.mended.count,
         mended_notes=tuple(reader.mended.notes),
+        read_bytes=reader.bytes_read,
     )
 
 
-def _end(sink: Sink, undo: Decoder | None, lost: str | None) -> Outcome:
-    """End the decoder, then the sink behind it."""
-    if undo is not None and lost is None:
-        try:
-            undo.finish()
-        except Undecodable as error:
-            lost = str(error)
-    if undo is not None and lost is not None:
-        undo.cut()
-    return sink.finish() if lost is None else sink.cut(lost)
+def _thread(
+    reading: Reading, shelf: Shelf, sink: GapSink, members: Iterable[Member] | None
+) -> Callable[[int], Thread] | None:
+    """What finds the members again behind a loss: the list, or the headers themselves."""
+    if not isinstance(sink, TarSink):
+        return None
+    if members is not None:
+        return lambda _: ListedThread(members)
+    walker = sink.walker
+    return lambda payload: SearchedThread(
+        lambda: Fetcher(reading.object, reading.copies, shelf), payload, reading.object.records, lambda: walker.tops
+    )
+
+
+def _losses(pumped: Pumped) -> list[str]:
+    """The lost records, and what they have cost as far as it is known."""
+    told = list(pumped.losses)
+    if pumped.left_out:
+        told.append(f"{pumped.left_out} more records are lost")
+    told += [f"{os.fsdecode(name)} is lost" for name in pumped.lost_members]
+    if pumped.lost_count > len(pumped.lost_members):
+        told.append(f"{pumped.lost_count - len(pumped.lost_members)} more members are lost")
+    if pumped.cut:
+        told.append("nothing behind that could be used")
+    elif pumped.searched:
+        told.append(
+            "there is no list of the object's members, so that those which began in the lost records cannot be named;"
+            " what lay behind was found by its headers"
+        )
+    return told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,6 +12,9 @@ from ..catalog.queries import CatalogObject
 from ..catalog.store import Catalog
 from ..faults import Place, RestoreFault, UsageFault
 from .shelf import Shelf
+
+#: The beginning of an identifier: enough of it not to be met by chance.
+_BEGINNING = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +25,37 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
-def resolve_source(catalog: Catalog, text: str) -> tuple[str, str]:
+def resolve_source(
+    catalog: Catalog, text: str, *, plan: str | None = None, object_id: str | None = None
+) -> tuple[str, str]:
     """The (plan, source) that *text* names: ``SOURCE`` where one plan has it, ``PLAN/SOURCE`` always (system.md).
 
-    Raises UsageFault when the catalog has no such source, or several plans have it.
+    Names may hold a ``/`` themselves, so that one text can mean two sources. *plan* then says which (*text* is the
+    source's name alone), or *object_id*, which is of one of them. Raises UsageFault when the catalog has no such
+    source, or several plans have it.
     """
-    return one_source(catalog.source_names(), text, catalog.name)
+    names = catalog.source_names()
+    if plan is not None:
+        return _of_plan(names, text, plan, catalog.name)
+    try:
+        return one_source(names, text, catalog.name)
+    except UsageFault:
+        for item in catalog.objects(object_id=object_id) if object_id is not None else ():
+            if text in (item.source, f"{item.plan}/{item.source}"):
+                return item.plan, item.source
+        raise
+
+
+def _of_plan(names: Sequence[tuple[str, str]], text: str, plan: str, where: str) -> tuple[str, str]:
+    mine = [source for owner, source in names if owner == plan]
+    if text not in mine and text.removeprefix(f"{plan}/") in mine:
+        text = text.removeprefix(f"{plan}/")
+    if text in mine:
+        return plan, text
+    if not mine:
+        known_plans = ", ".join(sorted({owner for owner, _ in names})) or "none"
+        raise UsageFault(f"the catalog {where} knows no plan {plan}", todo=f"it knows {known_plans}")
+    raise UsageFault(f"the plan {plan} has no source {text}", todo=f"it has {', '.join(mine)}")
 
 
 def one_source(names: Sequence[tuple[str, str]], text: str, where: str) -> tuple[str, str]:
@@ -36,7 +66,13 @@ def one_source(names: Sequence[tuple[str, str]], text: str, where: str) -> tuple
     if len(found) == 1:
         return found[0]
     if found:
-        several = ", ".join(f"{plan}/{source}" for plan, source in found)
+        if full:
+            several = " or ".join(f"source {source} of plan {owner}" for owner, source in full)
+            raise UsageFault(
+                f"{text} means {several}",
+                todo=f"say which plan: --plan-name {shlex.quote(full[0][0])} {shlex.quote(full[0][1])}",
+            )
+        several = ", ".join(f"{owner}/{source}" for owner, source in short)
         raise UsageFault(f"{text} is the name of a source in several plans: {several}", todo="name one as PLAN/SOURCE")
     import difflib
 
@@ -60,6 +96,29 @@ def moment(text: str) -> str:
         raise UsageFault(
             f"{text} is not a moment", todo="write 2026-11-20T02:00 (local time), or 2026-11-20T02:00Z"
         ) from None
+
+
+def find_object(catalog: Catalog, text: str, *, plan: str | None = None) -> CatalogObject:
+    """The object that *text* means: its identifier, the beginning of one, or a source's newest whole object.
+
+    Raises UsageFault and RestoreFault.
+    """
+    names = catalog.source_names()
+    is_source = plan is not None or any(text in (source, f"{owner}/{source}") for owner, source in names)
+    if not is_source and _BEGINNING.fullmatch(text):
+        fitting = [o for o in catalog.objects() if o.id.startswith(text.lower())]
+        if len(fitting) > 1:
+            raise UsageFault(
+                f"{len(fitting)} objects have identifiers that begin with {text}",
+                todo=f"give more of it: {fitting[0].id}, say",
+            )
+        if fitting:
+            return fitting[0]
+    owner, source = resolve_source(catalog, text, plan=plan)
+    for item in catalog.objects(plan=owner, source=source):
+        if item.status == "whole" and any(copy.segments for copy in item.copies):
+            return item
+    raise RestoreFault("none of its objects is whole and stored", place=Place(source=source), todo="see `tcc objects`")
 
 
 def choose(

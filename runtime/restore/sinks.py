@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -13,12 +14,15 @@ from typing import Protocol
 from ..faults import RestoreFault
 from ..kinds import MIB, encode_name
 from .folder import TargetFolder
-from .headers import BLOCK, Unsound
-from .members import Walker
+from .headers import BLOCK, Unsound, normal
+from .members import NAMED_MAX, Walker
 
 _F_SETPIPE_SZ = 1031
 _ORDERLY_SECONDS = 60
 _MESSAGES_MAX = 200
+_FILLER = bytes(64 * 1024)
+#: What is put behind the name of a file that lacks some of its content, where it is kept at all.
+DAMAGED = b".damaged"
 _MESSAGE_BYTES_MAX = 1000
 
 
@@ -48,6 +52,30 @@ class Sink(Protocol):
 
     def abandon(self) -> None:
         """Something else went wrong: release everything, at once."""
+        ...
+
+
+class GapSink(Sink, Protocol):
+    """A sink that hears of losses, and may go on behind them; ``cut_off`` ends it, too."""
+
+    def can_go_on(self) -> bool:
+        """Whether there is sense in what follows a loss."""
+        ...
+
+    def gap(self, size: int) -> None:
+        """The next *size* bytes are lost. Raises RestoreFault."""
+        ...
+
+    def in_step(self) -> bool:
+        """Whether the sink knows what the next byte belongs to."""
+        ...
+
+    def resume(self, lost: Sequence[bytes]) -> None:
+        """The next byte begins a member; *lost* are the names of members that will not come."""
+        ...
+
+    def cut_off(self, why: Sequence[str]) -> Outcome:
+        """Records were lost (*why* says which, and what else is known): keep what is whole and say so."""
         ...
 
 
@@ -96,13 +124,31 @@ class StreamSink:
             self._close()
         return Outcome(True)
 
+    def can_go_on(self) -> bool:
+        """A stream with a hole is no stream."""
+        return False
+
+    def gap(self, size: int) -> None:
+        """Not asked of a stream."""
+
+    def in_step(self) -> bool:
+        """Always: there is nothing but bytes."""
+        return True
+
+    def resume(self, lost: Sequence[bytes]) -> None:
+        """Not asked of a stream."""
+
     def cut(self, why: str) -> Outcome:
+        """As :meth:`cut_off`."""
+        return self.cut_off([why])
+
+    def cut_off(self, why: Sequence[str]) -> Outcome:
         """Keep what came as ``.partial``."""
         self._close()
         if not self._written:
             os.unlink(self._partial, dir_fd=self._folder.fd)
-            return Outcome(False, (why,))
-        return Outcome(True, (why, f"its first {self._written} bytes are in {self._folder.path / self._partial}"))
+            return Outcome(False, tuple(why))
+        return Outcome(True, (*why, f"its first {self._written} bytes are in {self._folder.path / self._partial}"))
 
     def abandon(self) -> None:
         """Close the file; what it holds stays as ``.partial``."""
@@ -117,8 +163,9 @@ class StreamSink:
 class TarSink:
     """GNU tar, extracting into the folder; every member passes a :class:`~.members.Walker` first."""
 
-    def __init__(self, folder: TargetFolder) -> None:
+    def __init__(self, folder: TargetFolder, *, keep_damaged: bool = False) -> None:
         self._folder = folder
+        self._keep_damaged = keep_damaged
         root = os.geteuid() == 0
         self.walker = Walker(None if folder.fresh else folder, privileged=root)
         command = ["tar", "--extract", "-b", "2048", "-f", "-", "-C", str(folder.path.absolute())]
@@ -187,9 +234,33 @@ class TarSink:
         cut = walker.open_member
         return self._end(problems, cut)
 
+    def can_go_on(self) -> bool:
+        """As long as tar and the archive's sense hold."""
+        return self._unsound is None and not self._gone
+
+    def gap(self, size: int) -> None:
+        """What is lost of a member's content goes to tar as zeros, so that it finds the next header."""
+        left = self.walker.gap(size)
+        while left:
+            step = min(left, len(_FILLER))
+            self._send(memoryview(_FILLER)[:step])
+            left -= step
+
+    def in_step(self) -> bool:
+        """Whether the walker knows what the next byte belongs to."""
+        return self.walker.in_step
+
+    def resume(self, lost: Sequence[bytes]) -> None:
+        """The next byte is the first one of a member's headers."""
+        self.walker.resume(lost)
+
     def cut(self, why: str) -> Outcome:
-        """Let tar complete what it has; the member that was cut is removed, as its content is not what it was."""
-        return self._end([why], self.walker.open_member)
+        """As :meth:`cut_off`."""
+        return self.cut_off([why])
+
+    def cut_off(self, why: Sequence[str]) -> Outcome:
+        """Let tar complete what it has; members that lack content are removed, as they are not what they were."""
+        return self._end(list(why), self.walker.open_member)
 
     def _end(self, problems: list[str], cut: bytes | None) -> Outcome:
         walker = self.walker
@@ -197,11 +268,16 @@ class TarSink:
             self._send(memoryview(bytes(2 * BLOCK)))
         status = self._wait()
         complete = walker.members - walker.refused
+        incomplete = dict(walker.damaged)
         if cut is not None:
+            incomplete[normal(cut)] = None
+        for n, name in enumerate(incomplete):
             complete -= 1
-            removed = self._folder.remove_file(cut)
-            name = os.fsdecode(cut)
-            problems.append(f"{name} is incomplete" + (" and was removed" if removed else ""))
+            done = self._put_away(name)
+            if n < NAMED_MAX:
+                problems.append(f"{os.fsdecode(name)} is incomplete{done}")
+        if len(incomplete) > NAMED_MAX:
+            problems.append(f"{len(incomplete) - NAMED_MAX} more members are incomplete{done}")
         problems += [f"{os.fsdecode(member)} was not restored: {why}" for member, why in walker.refusals]
         if walker.refused > len(walker.refusals):
             problems.append(f"{walker.refused - len(walker.refusals)} more members were not restored")
@@ -221,6 +297,12 @@ class TarSink:
             )
             notes.append(f"{walker.set_id_files} setuid or setgid files were made, {kept}")
         return Outcome(complete > 0, tuple(problems), tuple(notes))
+
+    def _put_away(self, name: bytes) -> str:
+        """An incomplete file must not bear its name; what became of it, in words."""
+        if self._keep_damaged and self._folder.rename_file(name, name + DAMAGED):
+            return f": what is left of it is in {os.fsdecode(name + DAMAGED)}, with zeros for what is lost"
+        return " and was removed" if self._folder.remove_file(name) else ""
 
     def _pipe_end(self) -> None:
         assert self._tar.stdin is not None

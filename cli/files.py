@@ -1,0 +1,160 @@
+"""``tcc files``: the members of a ``files`` object, from its member list."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
+from .console import harmless, json_text, print_result, say
+from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..runtime.members.lists import Member
+
+_KIND_BITS = {
+    "file": stat.S_IFREG,
+    "hardlink": stat.S_IFREG,
+    "symlink": stat.S_IFLNK,
+    "folder": stat.S_IFDIR,
+    "char": stat.S_IFCHR,
+    "block": stat.S_IFBLK,
+    "fifo": stat.S_IFIFO,
+}
+
+EPILOG = """\b
+Examples:
+  tcc files home --plan night.tc                  the newest whole object of the source home
+  tcc files 0197a2c4 '*.conf' --plan night.tc     the members of one object that fit; * also matches /
+  tcc files home --from /mnt/vault --json         from volumes alone: the object is read for it"""
+
+
+@click.command("files", epilog=EPILOG)
+@click.argument("name", metavar="OBJECT")
+@click.argument("globs", metavar="[GLOB]...", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
+@click.option(
+    "--from", "volumes", metavar="VOLUME", multiple=True, help="Read this volume, or the volumes in a folder."
+)
+@click.option("--plan-name", metavar="NAME", help="OBJECT is a source of the plan NAME.")
+@identity_option
+@progress_option
+@plan_option
+@catalog_option
+@state_option
+@define_option
+def files_command(
+    *,
+    name: str,
+    globs: tuple[str, ...],
+    as_json: bool,
+    volumes: tuple[str, ...],
+    plan_name: str | None,
+    identity: tuple[str, ...],
+    progress: str,
+    plan_path: str | None,
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+) -> int:
+    """List the members of a files object: OBJECT is its identifier, the beginning of one, or SOURCE or PLAN/SOURCE.
+
+    A source means its newest whole object. A list that is not there (after a rebuild of the catalog) is made by reading
+    the object, and kept.
+    """
+    from ..runtime.codec.identities import load
+    from ..runtime.restore.listing import member_list
+    from ..runtime.restore.select import find_object
+    from ..runtime.restore.shelf import Shelf
+    from .meter import Stopped, meter, stoppable
+    from .restore import open_for_reading
+
+    identities = load([Path(file) for file in identity])
+    given = [Path(v) for v in volumes]
+    opened = open_for_reading(given, plan_path, catalog, state, defines)
+    with opened.catalog as known:
+        item = find_object(known, name, plan=plan_name)
+        shelf = Shelf(known.volumes(), given)
+    try:
+        with stoppable() as check, meter(progress, f"reading {item.source}", item.bytes) as moved:
+
+            def step(done: int) -> None:
+                check()
+                if moved is not None:
+                    moved(done)
+
+            with member_list(item, shelf, opened.lists, identities, step) as listed:
+                for lack in listed.lacks:
+                    say(f"warning: the list has a hole: {lack}", style="1;33")
+                chosen = _chosen(listed.members, globs)
+                found = _print_json(chosen) if as_json else _print(chosen)
+                lacks = bool(listed.lacks)
+    except Stopped as stop:
+        return 128 + stop.number
+    if globs and not found:
+        say(f"no member of {item.id} fits {', '.join(globs)}")
+        return EXIT_FAILED
+    return EXIT_DEGRADED if lacks else EXIT_OK
+
+
+def _chosen(members: Iterator[Member] | Any, globs: tuple[str, ...]) -> Iterator[Member]:
+    from ..runtime.restore.selection import PathPattern
+
+    patterns = [PathPattern(text) for text in globs]
+    for member in members:
+        if not patterns or any(pattern.matches(member.name) for pattern in patterns):
+            yield member
+
+
+def member_json(member: Member) -> dict[str, Any]:
+    """One member as ``tcc files --json`` shows it; ``offset`` is where its first header lies in the archive."""
+    shown: dict[str, Any] = {
+        "name": os.fsdecode(member.name),
+        "type": member.kind,
+        "size": member.size,
+        "mode": f"{member.mode:04o}",
+        "mtime": member.mtime,
+        "offset": member.offset,
+    }
+    if member.link:
+        shown["link"] = os.fsdecode(member.link)
+    return shown
+
+
+def _print_json(members: Iterator[Member]) -> int:
+    """A list, a batch at a time: there may be millions."""
+    count = 0
+    sys.stdout.write("[")
+    for member in members:
+        sys.stdout.write((",\n " if count else "\n ") + json_text(member_json(member), indent=None))
+        count += 1
+    sys.stdout.write("\n]\n" if count else "]\n")
+    return count
+
+
+def _print(members: Iterator[Member]) -> int:
+    from datetime import datetime
+
+    count = 0
+    for member in members:
+        mode = stat.filemode(_KIND_BITS.get(member.kind, 0) | member.mode)
+        if member.kind == "hardlink":
+            mode = "h" + mode[1:]
+        try:
+            when = datetime.fromtimestamp(member.mtime).strftime("%Y-%m-%d %H:%M:%S")
+        except (OverflowError, ValueError, OSError):
+            when = str(member.mtime)
+        arrow = {"symlink": " -> ", "hardlink": " link to "}.get(member.kind)
+        behind = arrow + os.fsdecode(member.link) if arrow else ""
+        line = f"{os.fsdecode(member.name)}{behind}"
+        line = harmless(line).replace("\n", "\\n").replace("\t", "\\t")
+        print_result(f"{mode} {member.size:>12} {when} {line}")
+        count += 1
+    return count
