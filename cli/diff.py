@@ -132,15 +132,9 @@ def _plans(old: str, new: str, defines: Mapping[str, str]) -> tuple[CompiledPlan
 
 def _compile(path: str, content: bytes, defines: Mapping[str, str]) -> Compilation:
     from ..compiler.program import compile_program
-    from .world import RealWorld
+    from .world import KnownWorld
 
-    class Known(RealWorld):
-        """The real world, but that *path* is not read again."""
-
-        def read(self, wanted: str) -> bytes:
-            return content if wanted == path else super().read(wanted)
-
-    return compile_program(path, Known(), defines)
+    return compile_program(path, KnownWorld(path, content), defines)
 
 
 def _lines(changes: tuple[Change, ...]) -> Iterator[str]:

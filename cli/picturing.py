@@ -11,7 +11,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, UsageFault
 from .console import say
-from .plans import compile_file, is_compiled, load_plan, print_diagnostics
+from .plans import compile_file, is_json, load_plan, print_diagnostics, read_content
 
 if TYPE_CHECKING:
     from ..compiler.emit.links import LinkTemplate
@@ -89,8 +89,9 @@ def read_picture(
     """
     from ..compiler.emit.picture import picture_of
 
-    if is_compiled(file):
-        plan, _ = load_plan(file, defines)
+    content = read_content(file)
+    if content is not None and is_json(content):
+        plan, _ = load_plan(file, defines, content=content)
         picture = picture_of(plan)
         if annotate:
             raise UsageFault(f"{file} is a compiled plan: it has no errors to mark", todo="draw the .tc")
@@ -105,7 +106,9 @@ def read_picture(
                 )
             picture = dataclasses.replace(picture, links=_links(picture, link, {}))
         return picture, EXIT_OK
-    compilation = compile_file(file, defines)
+    if file == "-" and link is not None and link.fields & {"file", "path"}:
+        raise UsageFault("--link: standard input has no {file} and no {path}", todo="name the plan's file")
+    compilation = compile_file(file, defines, content=content)
     print_diagnostics(compilation)
     if compilation.plan is None and not annotate:
         raise click.exceptions.Exit(EXIT_FAILED)

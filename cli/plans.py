@@ -20,23 +20,25 @@ _PLAN_BYTES_MAX = 64 * 1024 * 1024
 
 
 def load_plan(
-    path: str, defines: Mapping[str, str] | None = None, *, warnings: bool = True
+    path: str, defines: Mapping[str, str] | None = None, *, warnings: bool = True, content: bytes | None = None
 ) -> tuple[CompiledPlan, Path]:
     """The compiled plan that *path* is (JSON) or gives (``.tc``), and the absolute folder of its relative paths.
 
     Diagnostics go to stderr; without *warnings* only those of a plan that has errors, for commands to which the plan
-    just says where its catalog is. Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault`
-    (exit code 2) when the file cannot be read, is no compiled plan, or a name in *defines* is no param of it.
+    just says where its catalog is. *content* is the file's, where it has been read already: a pipe gives it once.
+    Raises ``click.exceptions.Exit(1)`` when the plan has errors, :class:`UsageFault` (exit code 2) when the file cannot
+    be read, is no compiled plan, or a name in *defines* is no param of it.
     """
-    if is_compiled(path):
+    content = read_content(path) if content is None else content
+    if content is not None and is_json(content):
         if defines:
             raise UsageFault(
                 f"{path} is a compiled plan: -D has no effect on it",
                 todo="compile the plan anew with -D, or run the .tc",
             )
-        plan = loads(_read(path), name=path)
+        plan = loads(content, name=path)
         return plan, Path(path).absolute().parent / plan.base
-    compilation = compile_file(path, defines or {})
+    compilation = compile_file(path, defines or {}, content=content)
     if warnings or compilation.plan is None:
         print_diagnostics(compilation)
     if compilation.plan is None:
@@ -46,20 +48,30 @@ def load_plan(
 
 def is_compiled(path: str) -> bool:
     """Whether the file is a compiled plan: JSON begins with a brace, a plan in the language never does."""
-    return path != "-" and _read(path).lstrip()[:1] == b"{"
+    return path != "-" and Path(path).is_file() and is_json(_read(path))
 
 
-def compile_file(path: str, defines: Mapping[str, str], *, base: str = ".") -> Compilation:
+def is_json(content: bytes) -> bool:
+    """Whether *content* is that of a compiled plan, or at least of no plan in the language."""
+    return content.lstrip()[:1] == b"{"
+
+
+def compile_file(
+    path: str, defines: Mapping[str, str], *, base: str = ".", content: bytes | None = None
+) -> Compilation:
     """Compile the plan at *path* (``-``: standard input) in the real world; *base* is written into the compiled plan.
+
+    *content* is the file's, where it has been read already.
 
     Raises :class:`UsageFault` when the file cannot be read or a name in *defines* is no param of the plan; all else
     that is wrong is among the diagnostics.
     """
     from ..compiler.program import compile_program
-    from .world import RealWorld
+    from .world import KnownWorld, RealWorld
 
+    world = RealWorld() if content is None else KnownWorld(path, content)
     try:
-        compilation = compile_program(path, RealWorld(), defines, base=base)
+        compilation = compile_program(path, world, defines, base=base)
     except OSError as error:
         raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
     if compilation.unused_defines:
@@ -74,6 +86,11 @@ def print_diagnostics(compilation: Compilation) -> None:
         from .report import print_text
 
         print_text(compilation.diagnostics, compilation.texts, sys.stderr)
+
+
+def read_content(path: str) -> bytes | None:
+    """The bytes of the file *path*; None for ``-``, which the compiler reads. Raises :class:`UsageFault`."""
+    return None if path == "-" else _read(path)
 
 
 def _read(path: str) -> bytes:

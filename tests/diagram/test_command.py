@@ -77,6 +77,24 @@ def test_links_and_places_come_from_the_plan(folder: Path) -> None:
     assert b'URL="https://wiki.example/agent/A124"' in names.stdout
 
 
+def test_standard_input_and_pipes_are_drawn(folder: Path) -> None:
+    for command in ("cat hosts.tc | {} -o -", "{} <(cat hosts.tc) -o -", "{} <(cat night.plan.json) -o -"):
+        program = f"{sys.executable} -m tapechain diagram" + (" -" if "|" in command else "")
+        done = subprocess.run(
+            ["bash", "-c", command.format(program)], cwd=folder, capture_output=True, timeout=60, check=False
+        )
+        assert done.returncode == 0 and b"subgraph" in done.stdout, done.stderr
+    done = subprocess.run(
+        [sys.executable, "-m", "tapechain", "diagram", "-", "--link", "https://x/{file}"],
+        cwd=folder,
+        input=HOSTS.encode(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2 and b"standard input has no {file}" in done.stderr
+
+
 def test_diff_draws_beside_its_report(folder: Path) -> None:
     done = tcc("diff", "old.tc", "new.tc", "-o", "changes.dot", cwd=folder)
     assert done.returncode == 1 and b"logs is not backed up any more" in done.stdout
