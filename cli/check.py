@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from .console import say
 from .formats.findings import Checked, Findings
 from .options import define_option
 from .report import count, print_text
+
+if TYPE_CHECKING:
+    from ..compiler.recorded import Recorded
 
 #: Format → module of ``formats`` whose ``render`` writes it; ``text`` is the report for people.
 FORMATS = {
@@ -32,6 +36,7 @@ Examples:
   tcc check plan.tc                        silent when all is well
   tcc check --strict *.tc                  warnings fail too
   tcc check --format sarif plan.tc         for a code scanning service
+  tcc check --catalog state/catalog.sqlite back.tc   selectors, too: is there what it would restore?
   tcc check -D site=vault plan.tc          with another value for a param
   generate-plan | tcc check -              from standard input
 
@@ -51,11 +56,17 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 a file cannot
     help="How the report is written.",
 )
 @click.option("--strict", is_flag=True, help="Warnings fail, too.")
+@click.option("--catalog", metavar="URL", help="Check selectors against this catalog (a file, or a database's URL).")
 @define_option
-def check_command(files: tuple[str, ...], form: str, strict: bool, defines: dict[str, str]) -> int:
+def check_command(files: tuple[str, ...], form: str, strict: bool, catalog: str | None, defines: dict[str, str]) -> int:
     """Parse, resolve and validate plans: each FILE with what it includes is one program; - is standard input."""
     unused: list[set[str]] = []
-    checked = tuple(_check(file, defines, unused) for file in dict.fromkeys(files))
+    recorded = None
+    if catalog is not None:
+        from .recorded import recorded_in
+
+        recorded = recorded_in(catalog)
+    checked = tuple(_check(file, defines, unused, recorded) for file in dict.fromkeys(files))
     findings = Findings(checked, strict)
     # A name that no program knows is a mistyped one; several plans need not all have the same params.
     unknown = sorted(set.intersection(*unused)) if unused else []
@@ -74,14 +85,14 @@ def check_command(files: tuple[str, ...], form: str, strict: bool, defines: dict
     return EXIT_FAILED if errors or (strict and warnings) else EXIT_OK
 
 
-def _check(file: str, defines: Mapping[str, str], unused: list[set[str]]) -> Checked:
+def _check(file: str, defines: Mapping[str, str], unused: list[set[str]], recorded: Recorded | None) -> Checked:
     """The program that *file* begins; the names of *defines* that it does not know are added to *unused*."""
     from ..compiler.program import compile_program
     from .world import RealWorld
 
     name = STDIN if file == "-" else file
     try:
-        compilation = compile_program(file, RealWorld(), defines)
+        compilation = compile_program(file, RealWorld(recorded), defines)
     except OSError as error:
         return Checked(name, unreadable=error.strerror or str(error))
     unused.append(set(compilation.unused_defines))

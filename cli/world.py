@@ -6,8 +6,12 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..compiler.world import tape_identity
+
+if TYPE_CHECKING:
+    from ..compiler.recorded import Recorded
 
 #: A plan file larger than this is not read: no plan is that long, and a device would never end.
 PLAN_BYTES_MAX = 64 * 1024 * 1024
@@ -17,7 +21,14 @@ _SCSI_TAPE_MAJOR = 9
 
 
 class RealWorld:
-    """Files, symbolic links and device numbers of this machine."""
+    """Files, symbolic links and device numbers of this machine; a catalog only where one was given."""
+
+    def __init__(self, catalog: Recorded | None = None) -> None:
+        self._catalog = catalog
+
+    def recorded(self) -> Recorded | None:
+        """What the catalog knows."""
+        return self._catalog
 
     def read(self, path: str) -> bytes:
         """The bytes of *path*, or of standard input for ``-``. Raises OSError, also when it is larger than 64 MiB."""

@@ -28,7 +28,7 @@ def places(chain: ast.Chain, names: Names, agents: Mapping[str, Agent], faults: 
             selecting = i == 1 and first_selects and chain.places[0].buffer is None
             node = _buffer(endpoint, i, names, agents, faults, selecting=selecting)
             if node is not None and selecting and before is not None:
-                selector = Selector("latest", chain.places[0].name.text)
+                selector = Selector("latest", chain.places[0].name.text, None, chain.places[0].name.span)
         elif i == 0 and first_selects and names.find(endpoint.name.text, ("source",)) is None:
             node = _recorded(endpoint, names, faults)
         else:

@@ -165,9 +165,14 @@ class _Coupler:
         feed = item.feed
         as_of = statement.text("as_of")
         if isinstance(feed, ast.Selector):
-            selector = Selector(feed.function, feed.argument.text if feed.argument is not None else None, as_of)
+            argument = feed.argument
+            selector = (
+                Selector(feed.function, None, as_of)
+                if argument is None
+                else Selector(feed.function, argument.text, as_of, argument.span)
+            )
         elif feed.buffer is None:
-            selector = Selector("latest", feed.name.text, as_of)
+            selector = Selector("latest", feed.name.text, as_of, feed.name.span)
         else:
             help = (
                 "a restore agent reads its drive: name the recorded source, or latest(…), all(…), chain(…), object(…)"

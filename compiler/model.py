@@ -147,6 +147,7 @@ class Selector:
     function: Literal["latest", "all", "chain", "object"]
     argument: str | None
     as_of: str | None = None
+    argument_span: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,7 @@ from .rules import (
     out_of_range,
     own_output,
     past_its_stage,
+    picks_nothing,
     reached_twice,
     read_and_written,
     single_copy,
@@ -39,6 +40,7 @@ from .rules import (
     unknown_variable,
     unmet_requirement,
     unread_source,
+    unrecorded,
     unused_drive,
     wait_cycle,
     what_it_is,
@@ -61,6 +63,8 @@ ALL: tuple[Rule, ...] = (
     what_it_is.RULE,
     wrong_type.RULE,
     out_of_range.RULE,
+    unrecorded.RULE,
+    picks_nothing.RULE,
     cycle.RULE,
     two_writers.RULE,
     two_feeds.RULE,
@@ -107,6 +111,8 @@ MODEL_CHECKS: tuple[Callable[[Model], Iterable[Diagnostic]], ...] = (
     chain_place.check,
     unused_drive.check,
     own_output.check,
+    unrecorded.check,
+    picks_nothing.check,
 )
 
 GRAPH_CHECKS: tuple[Callable[[Graph], Iterable[Diagnostic]], ...] = (

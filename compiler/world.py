@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from .recorded import Recorded
+
 #: Linux names one tape drive by many nodes: st0 rewinds, nst0 does not, and l, m, a are modes of it.
 _TAPE = re.compile(r"/dev/n?st(\d+)[lma]?")
 
@@ -27,6 +29,9 @@ class World(Protocol):
     def identity(self, path: str) -> str:
         """A text that two paths share when they are one thing: one folder or one device, whatever it is called."""
 
+    def recorded(self) -> Recorded | None:
+        """What the catalog knows that selectors are to be checked against; None: they are not checked."""
+
 
 def tape_identity(path: str) -> str | None:
     """``tape 0`` for every node of the first SCSI tape (``/dev/st0``, ``/dev/nst0``, ``/dev/nst0a``); else None."""
@@ -36,15 +41,15 @@ def tape_identity(path: str) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class MemoryWorld:
-    """A world in memory: *files* by path, symbolic *links* by path, *same* paths by the identity that they share.
-
-    Relative paths lie in *folder*.
+    """A world in memory: *files* by path, symbolic *links* by path, *same* paths by the identity that they share;
+    *catalog* is what is recorded. Relative paths lie in *folder*.
     """
 
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     same: Mapping[str, str] = field(default_factory=dict)
     folder: str = "/plans"
+    catalog: Recorded | None = None
 
     def read(self, path: str) -> bytes:
         """The bytes of *path*; a path that is not there raises FileNotFoundError."""
@@ -79,3 +84,7 @@ class MemoryWorld:
         """The identity given in *same*, the tape that a device's name says, or the resolved path."""
         real = self.resolve(path)
         return self.same.get(real) or tape_identity(real) or real
+
+    def recorded(self) -> Recorded | None:
+        """The *catalog*."""
+        return self.catalog

@@ -75,6 +75,9 @@ class OverlayWorld:
             known = self.paths.identities[path] = RealWorld().identity(path)
         return known
 
+    def recorded(self) -> None:
+        """No catalog is asked while somebody types."""
+
 
 def is_inside(real: str, folders: tuple[str, ...]) -> bool:
     """Whether a real path lies in one of the folders (real paths)."""

@@ -6,6 +6,7 @@ report below it, its mend must be clean. `make accept` rewrites the reports.
 
 import importlib
 import io
+import json
 import os
 import pkgutil
 import re
@@ -17,6 +18,7 @@ from tapechain.cli.report import print_text
 from tapechain.cli.rulebook import Page, pages, parse
 from tapechain.compiler import rules
 from tapechain.compiler.program import Compilation, compile_program
+from tapechain.compiler.recorded import Recorded, RecordedObject
 from tapechain.compiler.rulebook import ALL
 from tapechain.compiler.world import MemoryWorld
 
@@ -26,7 +28,7 @@ PLAN = "plan.tc"
 #: The table of the plan language (language.md, "What the compiler refuses"). A code is never reused.
 CODES = [
     *(f"TC10{n}" for n in range(1, 6)),
-    *(f"TC20{n}" for n in range(1, 8)),
+    *(f"TC20{n}" for n in range(1, 10)),
     *(f"TC3{n:02}" for n in range(1, 14)),
     *(f"TC40{n}" for n in range(1, 3)),
     *(f"TC50{n}" for n in range(1, 3)),
@@ -42,6 +44,7 @@ class Section:
 
     plans: dict[str, str]
     report: str | None
+    catalog: Recorded | None = None
 
 
 def section(page: Page, heading: str) -> Section:
@@ -49,22 +52,38 @@ def section(page: Page, heading: str) -> Section:
     assert rest, f"docs/rules/{page.code}.md has no section {heading}"
     text = re.split(r"^## ", rest, maxsplit=1, flags=re.MULTILINE)[0]
     plans: dict[str, str] = {}
-    report = None
+    report = catalog = None
     for block in _BLOCK.finditer(text):
         if block["kind"] == "tc":
             name = block["file"] or PLAN
             assert name not in plans
             plans[name] = block["text"]
+        elif block["kind"] == "json":
+            assert catalog is None
+            catalog = recorded(block["text"])
         else:
             assert block["kind"] == "text"
             assert report is None
             report = block["text"]
     assert PLAN in plans, f"docs/rules/{page.code}.md: {heading} shows no plan"
-    return Section(plans, report)
+    return Section(plans, report, catalog)
 
 
-def checked(plans: dict[str, str]) -> Compilation:
-    return compile_program(PLAN, MemoryWorld(files=plans))
+def recorded(text: str) -> Recorded:
+    """The catalog that a page shows, as `tcc objects --json` prints it."""
+    objects = []
+    for item in json.loads(text):
+        drives = {c["drive"]: c["status"] for c in item["copies"]}
+        stored = frozenset(d for d, status in drives.items() if status == "stored")
+        whole = item["status"] == "whole"
+        level = item.get("level", "full")
+        known = (item["object"], item["plan"], item["source"], item["started"])
+        objects.append(RecordedObject(*known, whole, level, frozenset(drives), stored))
+    return Recorded("catalog.sqlite", tuple(objects))
+
+
+def checked(shown: Section) -> Compilation:
+    return compile_program(PLAN, MemoryWorld(files=shown.plans, catalog=shown.catalog))
 
 
 def report_of(compilation: Compilation) -> str:
@@ -114,7 +133,7 @@ def test_a_page_says_what_why_wrong_and_mend_in_lines_that_fit(code: str) -> Non
 @pytest.mark.parametrize("code", CODES)
 def test_the_wrong_plan_gives_exactly_the_report_on_its_page(code: str) -> None:
     wrong = section(BOOK[code], "Wrong")
-    compilation = checked(wrong.plans)
+    compilation = checked(wrong)
     report = report_of(compilation)
     if os.environ.get("TCC_ACCEPT"):
         accept(code, report)
@@ -126,7 +145,7 @@ def test_the_wrong_plan_gives_exactly_the_report_on_its_page(code: str) -> None:
 
 @pytest.mark.parametrize("code", CODES)
 def test_the_mend_is_clean(code: str) -> None:
-    compilation = checked(section(BOOK[code], "Mend").plans)
+    compilation = checked(section(BOOK[code], "Mend"))
     assert report_of(compilation) == ""
     assert compilation.plan is not None
 
