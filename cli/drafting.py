@@ -53,29 +53,40 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
             [] if "@" in place else [("catalog", string_text(place if "://" in place else str(Path(place).absolute())))]
         )
     with open_the_catalog(catalog, state, plan, base) as opened:
-        judged = opened.expiry(pools_of([plan] if plan else []), now=time.time()).objects
-        expired = frozenset(object_id for object_id, verdict in judged.items() if verdict.expired)
+        pools, now = pools_of([plan] if plan else []), time.time()
+        expired = frozenset(
+            (object_id, pool)
+            for pool in {volume.pool for volume in opened.volumes()}
+            for object_id, verdict in opened.expiry(pools, now=now, within=[pool]).objects.items()
+            if verdict.expired
+        )
         return Sighted(holdings_of(opened, plan, base, expired), tuple(settings), plan, opened.name)
 
 
-def holdings_of(catalog: Catalog, plan: CompiledPlan | None, base: Path, expired: frozenset[str]) -> Holdings:
+def holdings_of(
+    catalog: Catalog, plan: CompiledPlan | None, base: Path, expired: frozenset[tuple[str, str | None]]
+) -> Holdings:
     """All whole objects that *catalog* knows, oldest first; a drive's folder is *plan*'s, else where its volumes lie.
 
-    *expired*: identifiers of objects that nothing keeps any more.
+    *expired*: (identifier, pool) of objects that their pool does not keep any more.
     """
     volumes = catalog.volumes()
     drives = {d.name: _drive_of(d, base) for d in (plan.drives if plan else ()) if d.volumes is not None}
-    at_hand = {v.id for v in volumes if v.location is not None and Path(v.location).exists()}
+    at_hand = {v.id: v.pool for v in volumes if v.location is not None and Path(v.location).exists()}
     for volume in volumes:
         if volume.drive not in drives and volume.location is not None:
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
-    objects = [_held(o, at_hand, o.id not in expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    objects = [_held(o, at_hand, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
     return Holdings(tuple(objects), dict(sorted(drives.items())))
 
 
-def _held(item: CatalogObject, at_hand: set[str], kept: bool) -> Held:
+def _held(item: CatalogObject, at_hand: Mapping[str, str | None], expired: frozenset[tuple[str, str | None]]) -> Held:
     copies = [
-        HeldCopy(c.drive, tuple(dict.fromkeys(s.volume_name for s in c.segments)))
+        HeldCopy(
+            c.drive,
+            tuple(dict.fromkeys(s.volume_name for s in c.segments)),
+            any((item.id, at_hand[s.volume_id]) not in expired for s in c.segments),
+        )
         for c in item.copies
         if c.status == "stored" and c.segments and all(s.volume_id in at_hand for s in c.segments)
     ]
@@ -93,7 +104,6 @@ def _held(item: CatalogObject, at_hand: set[str], kept: bool) -> Held:
         records=item.records,
         copies=tuple(copies),
         lacking=tuple(c.drive for c in item.copies if c.status in _LACKING),
-        kept=kept,
     )
 
 

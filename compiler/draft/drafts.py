@@ -41,14 +41,14 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
     """
     chosen = set(volumes) or {v for v in _volumes(holdings, drives) if _expired_share(holdings, v) >= 0.5}
     there = [h for h in _objects_of(holdings, chosen) if not drives or any(h.on(d) for d in drives)]
-    wanted = [h for h in there if h.kept]
+    wanted = [h for h in there if _kept_on(h, chosen)]
     if not there:
         raise NothingToDraft("no volume holds more that has expired than what is kept")
     if not wanted:
         raise NothingToDraft(
             f"nothing on {', '.join(sorted(chosen)[:6])} is kept any more: `tcc volume recycle` takes them back"
         )
-    gone = sum(h.bytes for h in there if not h.kept)
+    gone = sum(h.bytes for h in there if not _kept_on(h, chosen))
     why = (
         f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
         "When the copies are stored and verified, those volumes hold nothing that is needed.",
@@ -217,7 +217,12 @@ def _volumes(holdings: Holdings, drives: Sequence[str]) -> set[str]:
 def _expired_share(holdings: Holdings, volume: str) -> float:
     there = _objects_of(holdings, {volume})
     total = sum(h.bytes for h in there)
-    return sum(h.bytes for h in there if not h.kept) / total if total else 0.0
+    return sum(h.bytes for h in there if not _kept_on(h, {volume})) / total if total else 0.0
+
+
+def _kept_on(held: Held, volumes: set[str]) -> bool:
+    """Whether the retention of these volumes' pools still wants the object."""
+    return any(copy.kept for copy in held.copies if volumes & set(copy.volumes))
 
 
 def _objects_of(holdings: Holdings, volumes: set[str]) -> list[Held]:

@@ -14,17 +14,21 @@ Folder = str
 
 @dataclass(frozen=True, slots=True)
 class HeldCopy:
-    """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read."""
+    """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read.
+
+    ``kept``: the retention of the pool that it lies in still wants it.
+    """
 
     drive: str
     volumes: tuple[str, ...]
+    kept: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A whole object. ``copies``: those that are stored and at hand; ``lacking``: drives that were to hold it.
 
-    ``bytes`` of payload; ``session`` its identifier, ``number`` its count; ``kept``: retention still wants it.
+    ``bytes`` of payload; ``session`` its identifier, ``number`` its count.
     """
 
     id: str
@@ -40,7 +44,11 @@ class Held:
     records: int
     copies: tuple[HeldCopy, ...]
     lacking: tuple[str, ...] = ()
-    kept: bool = True
+
+    @property
+    def kept(self) -> bool:
+        """Whether any pool still wants it."""
+        return any(copy.kept for copy in self.copies)
 
     @property
     def name(self) -> str:

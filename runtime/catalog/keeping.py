@@ -25,8 +25,10 @@ def judge(
     pools: Mapping[tuple[str, str], Pool],
     now: float,
     given_up: Collection[tuple[str, str]] = (),
+    *,
+    within: Collection[str | None] | None = None,
 ) -> Expiry:
-    """When each volume and object of the catalog may go."""
+    """When each volume and object of the catalog may go; *within*: only volumes of these pools are looked at."""
     sessions = [
         KnownSession(row["id"], int(row["number"]), _ended(row["started"], row["seconds"]))
         for row in link.rows("SELECT id, number, started, seconds FROM sessions")
@@ -55,6 +57,7 @@ def judge(
             tuple(held.get(row["id"], ())),
         )
         for row in link.rows("SELECT id, pool, plan FROM volumes")
+        if within is None or row["pool"] in within
     ]
     return expiry(sessions=sessions, objects=objects, volumes=volumes, pools=pools, now=now, given_up=given_up)
 

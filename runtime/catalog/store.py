@@ -129,13 +129,21 @@ class Catalog:
     # ------------------------------------------------------------ questions
 
     def expiry(
-        self, pools: Mapping[tuple[str, str], Pool], *, now: float, given_up: Collection[tuple[str, str]] = ()
+        self,
+        pools: Mapping[tuple[str, str], Pool],
+        *,
+        now: float,
+        given_up: Collection[tuple[str, str]] = (),
+        within: Collection[str | None] | None = None,
     ) -> Expiry:
-        """When each volume and object may go (see :mod:`~.expiry`). Raises CatalogFault."""
+        """When each volume and object may go (see :mod:`~.expiry`), as far as it lies in the pools *within*.
+
+        Raises CatalogFault.
+        """
         from .keeping import judge
 
         with self._links.reading() as link:
-            return judge(link, pools, now, given_up)
+            return judge(link, pools, now, given_up, within=within)
 
     def objects(
         self, *, source: str | None = None, plan: str | None = None, object_id: str | None = None

@@ -1,7 +1,5 @@
 """Drafts as pure functions: what is read, written and left out; and every draft is a plan without fault."""
 
-import dataclasses
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -26,6 +24,7 @@ from tapechain.compiler.world import MemoryWorld
 
 def held(number: int, source: str = "home", **more: object) -> Held:
     copies = more.pop("copies", {"R1": ("R1-000001",)})
+    kept = bool(more.pop("kept", True))
     assert isinstance(copies, dict)
     values: dict[str, object] = {
         "id": f"0197a2c4-0000-7000-8000-{number:012d}",
@@ -39,7 +38,7 @@ def held(number: int, source: str = "home", **more: object) -> Held:
         "number": number,
         "bytes": 1000 * number,
         "records": 1,
-        "copies": tuple(HeldCopy(drive, tuple(volumes)) for drive, volumes in copies.items()),
+        "copies": tuple(HeldCopy(drive, tuple(volumes), kept) for drive, volumes in copies.items()),
     }
     return Held(**{**values, **more})  # type: ignore[arg-type]
 
@@ -138,7 +137,7 @@ def test_catch_up_of_one_session_and_of_none() -> None:
     with pytest.raises(NothingToDraft, match="--plan"):
         catch_up(holdings(one))
     with pytest.raises(NothingToDraft, match="no copy is missing"):
-        catch_up(holdings(dataclasses.replace(one, kept=False), more=("R2",)))
+        catch_up(holdings(held(1, kept=False, lacking=("R2",)), more=("R2",)))
 
 
 def test_a_chain_is_in_restore_order_and_in_one_piece() -> None:

@@ -1,0 +1,120 @@
+"""What drafts are for: drafted, checked, run, and restored from the new volumes alone."""
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import pytest
+from tapechain.cli.main import _main
+
+PLAN = """
+param broken = false
+plan night { state = "state"  record = 64KiB }
+source home { files = "tree" }
+source dump { command = ["cat", "big"] }
+drive R1 { volumes = "media/R1" }
+drive R2 { volumes = "media/R2"  capacity = 1MB }
+backup group b { agent a -> R1 { B1 <- home  B2 <- dump } }
+mirror group m of b { agent c -> R2 { * <- a } }
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two sessions on two drives, the second of which spans volumes."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TCC_STATE", raising=False)
+    (tmp_path / "night.tc").write_text(PLAN)
+    (tmp_path / "tree").mkdir()
+    for number in (1, 2):
+        (tmp_path / "tree" / f"file {number}").write_text(f"content {number}\n" * 1000)
+        (tmp_path / "big").write_bytes(hashlib.shake_256(bytes([number])).digest(700_000))
+        run("run", "night.tc", "--progress", "none")
+    return tmp_path
+
+
+def run(*words: str, code: int = 0) -> None:
+    assert _main([*words]) == code, words
+
+
+def drafted(*words: str, code: int = 0) -> None:
+    """Draft, check strictly, run."""
+    run("draft", *words, "--plan", "night.tc", "-o", "draft.tc", "--force")
+    run("check", "--strict", "draft.tc")
+    run("run", "draft.tc", "--progress", "none", "--report", "report.json", code=code)
+
+
+def comes_back(folder: Path, *media: str) -> None:
+    """Both sources come back from the folders *media* alone, with no catalog."""
+    shutil.rmtree(folder / "back", ignore_errors=True)
+    words = [word for place in media for word in ("--from", place)]
+    for source in ("home", "dump"):
+        run("restore", source, *words, "--to", f"back/{source}", "--state", "elsewhere")
+    assert (folder / "back" / "dump" / "dump").read_bytes() == (folder / "big").read_bytes()
+    tree = folder / "back" / "home" / (folder / "tree").relative_to("/")
+    assert {p.name: p.read_bytes() for p in tree.iterdir()} == {
+        p.name: p.read_bytes() for p in (folder / "tree").iterdir()
+    }
+
+
+def copies(folder: Path) -> dict[str, set[str]]:
+    """Object → the drives that have it stored, as the catalog says."""
+    from tapechain.runtime.catalog.store import open_catalog
+
+    with open_catalog(folder / "state" / "catalog.sqlite", create=False) as catalog:
+        return {o.id: {c.drive for c in o.copies if c.status == "stored"} for o in catalog.objects()}
+
+
+def test_refresh_onto_two_new_drives_in_one_pass(folder: Path) -> None:
+    drafted("refresh", "R1-000001", "--to", "one=new/one", "--to", "two=new/two")
+    assert all(drives == {"R1", "R2", "one", "two"} for drives in copies(folder).values())
+    shutil.rmtree(folder / "media")
+    comes_back(folder, "new/one")
+    comes_back(folder, "new/two")
+    run("verify", "--plan", "night.tc", "one-000001", "two-000001")
+
+
+def test_migrate_twice_copies_nothing_again(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drafted("migrate", "R1", "R2", "--to", "new=new/store")
+    size = (folder / "new/store/new-000001.tar").stat().st_size
+    run("run", "draft.tc", "--progress", "none")
+    assert (folder / "new/store/new-000001.tar").stat().st_size - size < 64 * 1024, "no record was written again"
+    capsys.readouterr()
+    assert _main(["draft", "migrate", "R1", "--to", "new", "--plan", "night.tc"]) == 1
+    assert "already" in capsys.readouterr().err
+    shutil.rmtree(folder / "media")
+    comes_back(folder, "new")
+
+
+def test_catch_up_brings_what_a_failed_drive_lacks(folder: Path) -> None:
+    shutil.move(folder / "media/R2", folder / "away")
+    (folder / "media/R2").touch()
+    run("run", "night.tc", "--progress", "none", code=3)
+    (folder / "media/R2").unlink()
+    shutil.move(folder / "away", folder / "media/R2")
+    drafted("catch-up")
+    assert all(drives == {"R1", "R2"} for drives in copies(folder).values())
+    assert _main(["draft", "catch-up", "--plan", "night.tc"]) == 1, "nothing lacks any more"
+    shutil.rmtree(folder / "media/R1")
+    comes_back(folder, "media/R2")
+
+
+def test_a_recovery_plan_restores_in_one_pass(folder: Path) -> None:
+    drafted("restore", "home", "dump", "--to", "back")
+    assert (folder / "back/dump").read_bytes() == (folder / "big").read_bytes()
+    tree = folder / "back" / (folder / "tree").relative_to("/")
+    assert sorted(p.name for p in tree.iterdir()) == ["file 1", "file 2"]
+
+
+def test_compact_leaves_expired_objects_behind(folder: Path) -> None:
+    text = PLAN.replace('drive R1 { volumes = "media/R1" }', 'drive R1 { volumes = "media/R1"  pool = p }')
+    (folder / "night.tc").write_text(text + "pool p { sessions = 1 }\n")
+    shutil.rmtree(folder / "media")
+    shutil.rmtree(folder / "state")
+    for _ in range(3):
+        run("run", "night.tc", "--progress", "none")
+    drafted("compact", "--drive", "R1", "--to", "R1b=new/R1b")
+    there = [drives for drives in copies(folder).values() if "R1b" in drives]
+    assert len(there) == 2, "the newest session of each source"
+    shutil.rmtree(folder / "media")
+    comes_back(folder, "new")
