@@ -65,6 +65,7 @@ class KnownWorld(RealWorld):
     """The real world, but that the file *path* has been read already: a pipe gives its content once."""
 
     def __init__(self, path: str, content: bytes) -> None:
+        super().__init__()
         self._path, self._content = path, content
 
     def read(self, path: str) -> bytes:
