@@ -22,6 +22,20 @@ def _read_defines(ctx: click.Context, option: click.Parameter, given: tuple[str,
     return defines
 
 
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)([smhd])")
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(ctx: click.Context, option: click.Parameter, given: str | None) -> float | None:
+    """The seconds of a duration as plans write it (``36h``), as an option's callback."""
+    if given is None:
+        return None
+    found = _DURATION.fullmatch(given)
+    if found is None:
+        raise click.BadParameter(f"{given!r} is not a duration: write 36h, 7d, 90m", ctx=ctx, param=option)
+    return float(found[1]) * _SECONDS[found[2]]
+
+
 #: ``defines: dict[str, str]``: values for the plan's ``param`` statements, as text; the last of one name counts.
 define_option = click.option(
     "-D",

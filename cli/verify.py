@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault
+from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault, UsageFault
 from .console import harmless, print_json, print_result, say
-from .options import catalog_option, define_option, plan_option, progress_option, state_option
+from .options import catalog_option, define_option, duration, plan_option, progress_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogVolume
     from ..runtime.catalog.store import Catalog
+    from ..runtime.plan import CompiledPlan
+    from ..runtime.restore.due import Due
     from ..runtime.restore.verify import Verified
 
 
 @click.command(
-    epilog="Examples:  tcc verify --plan night.tc   tcc verify home --plan night.tc   tcc verify media/R1/R1-000001.tar"
+    epilog="""\b
+Examples:
+  tcc verify --plan night.tc                              every volume, and whether each source was stored in time
+  tcc verify home --plan night.tc --max-age 36h           only home; its newest object must be younger
+  tcc verify media/R1/R1-000001.tar                       a volume, with no catalog
+  tcc verify --plan night.tc --repair -o repair.tc        drafts the plan that heals what is damaged
+"""
 )
 @click.argument("targets", metavar="[SOURCE | VOLUME]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="The result as JSON.")
+@click.option(
+    "--max-age",
+    metavar="DURATION",
+    callback=duration,
+    help="How old the newest whole object of each source of --plan may be (default: by its schedule and window).",
+)
+@click.option("--repair", is_flag=True, help="Draft the plan that makes damaged and missing copies anew.")
+@click.option("-o", "--output", metavar="FILE", help="With --repair: write the plan to FILE, else to standard output.")
 @progress_option
 @plan_option
 @catalog_option
@@ -33,6 +50,9 @@ def verify_command(
     *,
     targets: tuple[str, ...],
     as_json: bool,
+    max_age: float | None,
+    repair: bool,
+    output: str | None,
     progress: str,
     plan_path: str | None,
     catalog: str | None,
@@ -43,20 +63,28 @@ def verify_command(
 
     VOLUME is a name, a UUID, or a path (also of a folder of volumes); SOURCE is SOURCE or PLAN/SOURCE, of which only
     the records are read. Without any, all volumes that the catalog knows are read. Ends with 1 when something is
-    damaged, missing, or not as the catalog says; what the catalog knows to be incomplete is no fault.
+    damaged, missing, or not as the catalog says; what the catalog knows to be incomplete is no fault. With --plan also
+    when a source of the plan has no whole object, or none that is young enough.
     """
     from .state import catalog_of_options
+
+    if max_age is not None and plan_path is None:
+        raise UsageFault("--max-age is about the sources of a plan", todo="name it: --plan FILE")
+    if repair and as_json and output is None:
+        raise UsageFault("--json and the draft of --repair cannot both be standard output", todo="-o FILE")
+    if output is not None and not repair:
+        raise UsageFault("-o is where --repair writes its plan", todo="say --repair, too")
 
     files = _volume_files([t for t in targets if _is_path(t)])
     names = [t for t in targets if not _is_path(t)]
     named = bool(plan_path or catalog or state)
     known: Catalog | None
     try:
-        known, _ = catalog_of_options(plan_path, catalog, state, defines)
+        known, plan = catalog_of_options(plan_path, catalog, state, defines)
     except CatalogFault:
         if names or not files:
             raise
-        known = None
+        known = plan = None
     with contextlib.ExitStack() as open_catalogs:
         if known is not None:
             open_catalogs.enter_context(known)
@@ -72,11 +100,33 @@ def verify_command(
                 told += [f"{path}: the catalog {known.name} does not know this volume" for path in strangers]
             parts.append(_Part(alone, alone.volumes(), None, ()))
         result = _read(parts, progress)
+        lacking = _due(plan, known, parts, max_age, whole=not targets)
     if as_json:
-        print_json(_json(result, told))
+        print_json(_json(result, told, lacking))
     else:
-        _print(result, told)
-    return EXIT_FAILED if told else result.exit_code
+        _print(result, told, lacking)
+    if repair:
+        from .repairing import draft_repair
+
+        draft_repair(result, output, plan_path=plan_path, catalog=catalog, state=state, defines=defines)
+    return EXIT_FAILED if told or lacking.absent else result.exit_code
+
+
+def _due(
+    plan: CompiledPlan | None, known: Catalog | None, parts: list[_Part], max_age: float | None, *, whole: bool
+) -> Due:
+    """What of the plan's sources should be stored and is not; of all, or of those that were asked for."""
+    from ..runtime.restore.due import Due, age_allowed, due
+
+    asked = {part.source[1] for part in parts if part.source is not None and plan and part.source[0] == plan.plan}
+    if plan is None or known is None or not (whole or asked):
+        return Due((), ())
+    allowed = age_allowed(plan) if max_age is None else max_age
+    found = due(plan, known.objects(plan=plan.plan), now=time.time(), allowed=allowed, only=None if whole else asked)
+    if plan.schedule is not None and allowed is None:
+        note = f'how far apart "{plan.schedule}" elapses is not understood: say --max-age'
+        return Due(found.absent, (note, *found.notes))
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +215,13 @@ def _read(parts: list[_Part], progress: str) -> Verified:
     return Verified(tuple(v for r in results for v in r.volumes), tuple(o for r in results for o in r.objects))
 
 
-def _json(result: Verified, told: list[str]) -> dict[str, Any]:
+def _json(result: Verified, told: list[str], lacking: Due) -> dict[str, Any]:
     return {
         "version": 1,
-        "status": "sound" if result.sound and not told else "damaged",
+        "status": "damaged" if told or not result.sound else "absent" if lacking.absent else "sound",
         "problems": told,
+        "absent": list(lacking.absent),
+        "notes": list(lacking.notes),
         "volumes": [
             {
                 "name": v.name,
@@ -206,8 +258,11 @@ _OUTLOOK = {
 }
 
 
-def _print(result: Verified, told: list[str]) -> None:
+def _print(result: Verified, told: list[str], lacking: Due) -> None:
     for volume in result.volumes:
+        if volume.status == "healed":
+            say(f"note: volume {volume.name} is not sound, but its drive holds all of it on other volumes")
+            continue
         if volume.status != "sound":
             print_result(harmless(f"{volume.status:8} volume {volume.name} ({volume.location or 'no place known'})"))
         for problem in volume.problems:
@@ -223,7 +278,12 @@ def _print(result: Verified, told: list[str]) -> None:
             print_result(harmless(f"{item.status:8} {item.plan}/{item.source} {item.object}: {what}; {', '.join(bad)}"))
     for line in told:
         print_result(harmless(f"unknown  {line}"))
+    for line in lacking.absent:
+        print_result(harmless(f"absent   {line}"))
+    for line in lacking.notes:
+        say(f"note: {line}")
     records = sum(v.records for v in result.volumes)
     size = sum(v.bytes for v in result.volumes)
     word = "all sound" if result.sound and not told else "NOT all sound"
+    word += f", {len(lacking.absent)} things ABSENT" if lacking.absent else ""
     say(f"{word}: {len(result.volumes)} volumes, {len(result.objects)} objects, {records} records of {size} bytes read")

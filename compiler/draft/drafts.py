@@ -100,11 +100,30 @@ def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]
     return _copied("migrate", why, holdings, wanted, outputs, only=drives)
 
 
+_CATCH_UP = (
+    "Catching up: copies that are missing since a drive failed or a run was cut off, from those that survived.",
+    "No source is read again; what a drive holds already is skipped.",
+)
+_REPAIR = (
+    "Repair: copies of which records are damaged or gone, once more, each record from a copy that is sound.",
+    "Run it with `tcc run FILE --again`: as far as the catalog knows, the drives that it writes hold these objects.",
+)
+
+
 def catch_up(holdings: Holdings, session: str | None = None) -> Drafted:
     """What a degraded run left missing, from the surviving copies. *session*: only objects of that one (identifier).
 
     Kept objects only: what has expired is not copied any more.
     """
+    return _bring_back("catch-up", _CATCH_UP, holdings, session)
+
+
+def repair(holdings: Holdings) -> Drafted:
+    """What a verification found damaged or gone: ``lacking`` of *holdings* says where, ``copies`` what is sound."""
+    return _bring_back("repair", _REPAIR, holdings, None)
+
+
+def _bring_back(name: str, why: tuple[str, ...], holdings: Holdings, session: str | None) -> Drafted:
     lacking = [h for h in holdings.objects if h.lacking and h.copies and h.kept]
     if session is not None:
         lacking = [h for h in lacking if h.session == session]
@@ -135,12 +154,8 @@ def catch_up(holdings: Holdings, session: str | None = None) -> Drafted:
     wanted = {h.id: h for its in parts.values() for h in its}
     reads, without = reads_of(wanted.values(), holdings.objects, holdings.drives, never=frozenset(targets))
     left += [(h, "no drive that holds it can be read") for h in without]
-    why = (
-        "Catching up: copies that are missing since a drive failed or a run was cut off, from those that survived.",
-        "No source is read again; what a drive holds already is skipped.",
-    )
     draft = Draft(
-        "catch-up",
+        name,
         (*why, *_said(reads)),
         tuple(dataclasses.replace(read, everything=False) for read in reads),
         tuple(Output(holdings.drives[drive], only=frozenset(h.id for h in its)) for drive, its in parts.items()),

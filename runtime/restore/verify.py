@@ -21,7 +21,7 @@ from ..media.volume import VolumeReader
 from ..model import Segment
 from .shelf import Shelf
 
-Verdict = Literal["sound", "damaged", "missing", "lost", "known", "unread"]
+Verdict = Literal["sound", "healed", "damaged", "missing", "lost", "known", "unread"]
 
 #: Damages of one volume that are told one by one.
 NAMED_MAX = 100
@@ -50,7 +50,11 @@ class Seen:
 
 @dataclass(slots=True)
 class VolumeVerdict:
-    """One volume: sound, damaged or missing, and each thing that is wrong with it."""
+    """One volume: sound, damaged or missing, and each thing that is wrong with it.
+
+    ``healed``: damaged or missing, but its drive holds all that it held once more. ``strange``: it and the catalog
+    differ in more than what is lost.
+    """
 
     id: str
     name: str
@@ -62,6 +66,7 @@ class VolumeVerdict:
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     left_out: int = 0
+    strange: bool = False
 
     def wrong(self, problem: str, status: Verdict = "damaged") -> None:
         """Something is wrong with it."""
@@ -104,7 +109,7 @@ class Verified:
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong beyond what the catalog knew."""
-        return all(v.status == "sound" for v in self.volumes) and all(
+        return all(v.status in {"sound", "healed"} for v in self.volumes) and all(
             o.status in {"sound", "known"} for o in self.objects
         )
 
@@ -149,7 +154,22 @@ def verify(
     read = {v.id for v in volumes}
     absent = {v.id for v in verdicts if v.status == "missing"}
     objects = [_object(o, found, read, absent) for o in known if any(s.volume_id in read for s in _segments(o))]
+    _heal(verdicts, expected, {o.object: {c.drive: c.status for c in o.copies} for o in objects})
     return Verified(tuple(verdicts), tuple(objects))
+
+
+def _heal(
+    verdicts: Iterable[VolumeVerdict],
+    expected: dict[str, list[tuple[CatalogObject, str, Segment]]],
+    copies: dict[str, dict[str, Verdict]],
+) -> None:
+    """Volumes of which nothing is needed any more: every copy that lay on them is sound on others of their drive."""
+    for verdict in verdicts:
+        held = expected.get(verdict.id, [])
+        if verdict.status == "sound" or verdict.strange or not held:
+            continue
+        if all(copies.get(item.id, {}).get(drive) == "sound" for item, drive, _ in held):
+            verdict.status = "healed"
 
 
 # ---------------------------------------------------------------- one volume
@@ -243,10 +263,12 @@ def _compare(
                 f" {segment.records} records are not sound or not there"
             )
         elif there and (there.source != item.source or there.bytes < segment.payload_bytes):
+            verdict.strange = True
             verdict.wrong(f"object {item.id} of {item.plan}/{item.source} is not what the catalog says of it")
     if all_of_it:
         for object_id, there in seen.items():
             if object_id not in claimed:
+                verdict.strange = True
                 verdict.wrong(
                     f"object {object_id} of source {there.source} is not in the catalog"
                     " (`tcc catalog rebuild` brings it there)"

@@ -1,0 +1,127 @@
+"""What should exist and does not: a plan's sources without a good session in their window, and copies that lack.
+
+A pure function of the compiled plan, the objects that the catalog knows, and the clock. The media are not asked here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from ..catalog.queries import CatalogObject
+from ..catalog.settle import RECYCLED
+from ..media.times import text_of
+from ..plan import CompiledPlan
+from ..schedule import longest_gap
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """``absent``: what lacks and is a fault; ``notes``: what is worth knowing and the catalog has known before."""
+
+    absent: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def age_allowed(plan: CompiledPlan) -> float | None:
+    """How old the newest whole object of each source may be, in seconds; None where the plan does not say.
+
+    The longest distance between two elapses of its ``schedule``, and its ``window`` for the run to end (half the
+    distance, where it states none).
+    """
+    gap = longest_gap(plan.schedule) if plan.schedule is not None else None
+    return None if gap is None else gap + (plan.window if plan.window is not None else gap / 2)
+
+
+def due(
+    plan: CompiledPlan,
+    objects: Sequence[CatalogObject],
+    *,
+    now: float,
+    allowed: float | None,
+    only: Collection[str] | None = None,
+) -> Due:
+    """What of *plan*'s sources should be stored and is not. *objects*: newest session first, of all plans.
+
+    *allowed*: as :func:`age_allowed`; where it is None no age is a fault. *only*: names of sources, all where None.
+    """
+    meant = _meant(plan)
+    absent: list[str] = []
+    notes: list[str] = []
+    by_id = {item.id: item for item in objects}
+    newest: dict[str, CatalogObject] = {}
+    for item in objects:
+        if item.plan == plan.plan and item.status == "whole" and _stored(item):
+            newest.setdefault(item.source, item)
+    for source, drives in meant.items():
+        if only is not None and source not in only:
+            continue
+        name = f"{plan.plan}/{source}"
+        if source not in newest:
+            (notes if allowed is None else absent).append(f"{name}: no whole object of it is stored")
+            continue
+        item = newest[source]
+        age = now - _seconds(item.started)
+        if allowed is not None and age > allowed:
+            absent.append(
+                f"{name}: its newest whole object is of {item.started}, {_words(age)} ago;"
+                f" none should be older than {_words(allowed)}"
+            )
+        elif age < 0:
+            notes.append(f"{name}: its newest whole object is of {text_of(_seconds(item.started))}, which has not come")
+        if broken := _broken_chain(item, by_id):
+            absent.append(f"{name}: its newest object {item.id} needs {broken}, which is not stored whole")
+        states = {copy.drive: copy.status for copy in item.copies}
+        lacking = [drive for drive in drives if states.get(drive) not in {"stored", RECYCLED}]
+        if lacking:
+            notes.append(
+                f"{name}: its newest whole object has no copy on {', '.join(lacking)} (`tcc draft catch-up` makes them)"
+            )
+    return Due(tuple(absent), tuple(notes))
+
+
+def _meant(plan: CompiledPlan) -> dict[str, list[str]]:
+    """Source → the drives that store it, in the order of the plan."""
+    sources = {source.name for source in plan.sources}
+    feeds = {ring.id: ring.feed for ring in plan.rings}
+    stores = {drive.name for drive in plan.drives if drive.kind != "discard"}
+    meant: dict[str, list[str]] = {}
+    for agent in plan.agents:
+        for buffer in agent.buffers:
+            source = feeds[buffer.ring]
+            if agent.role == "write" and source in sources and agent.drive in stores:
+                meant.setdefault(source, []).append(agent.drive)
+    return meant
+
+
+def _stored(item: CatalogObject) -> bool:
+    return any(copy.segments for copy in item.copies)
+
+
+def _broken_chain(item: CatalogObject, by_id: dict[str, CatalogObject]) -> str | None:
+    """The parent that lacks below *item*; None where its chain is whole."""
+    seen = {item.id}
+    while item.parent is not None:
+        parent = by_id.get(item.parent)
+        if parent is None or parent.id in seen or parent.status != "whole" or not _stored(parent):
+            return item.parent
+        seen.add(parent.id)
+        item = parent
+    return None
+
+
+def _seconds(started: str) -> float:
+    try:
+        return datetime.fromisoformat(started).astimezone(UTC).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
+
+
+def _words(seconds: float) -> str:
+    """A duration as a person says it: ``3 days``, ``26 hours``."""
+    for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if seconds >= 2 * length or (seconds >= length and seconds % length == 0):
+            count = int(seconds // length)
+            return f"{count} {unit}{'s' if count != 1 else ''}"
+    return f"{int(seconds)} seconds"
