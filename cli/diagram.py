@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from ..runtime.plan import CompiledPlan
 
 #: What an output file's suffix asks for.
-SUFFIXES: Final = {".svg": "svg", ".png": "png", ".pdf": "pdf", ".dot": "dot", ".gv": "dot", ".mmd": "mermaid"}
+SUFFIXES: Final = {
+    ".svg": "svg",
+    ".png": "png",
+    ".pdf": "pdf",
+    ".html": "html",
+    ".dot": "dot",
+    ".gv": "dot",
+    ".mmd": "mermaid",
+}
 
 
 @click.command(
@@ -54,7 +62,7 @@ Exit codes: 0 drawn, 1 the plan has errors (drawn with --annotate only), 2 bad u
     "-o",
     "--output",
     metavar="FILE",
-    help="Where to: .svg, .png, .pdf, .dot or .mmd (Mermaid); - writes DOT to standard output. "
+    help="Where to: .svg, .png, .pdf, .html, .dot or .mmd (Mermaid); - writes DOT to standard output. "
     "Default: night.tc gives night.svg.",
 )
 @focus_option
@@ -115,7 +123,8 @@ def form_of(output: str) -> str:
 
 
 def drawn(plan: CompiledPlan | Picture, form: str, theme: ThemeName = "light") -> bytes:
-    """*plan*, or a picture made from it, in *form*: ``dot``, ``mermaid`` (UTF-8 text), ``svg``, ``png`` or ``pdf``.
+    """*plan*, or a picture made from it, in *form*: ``dot``, ``mermaid`` (UTF-8 text), ``svg``, ``png``, ``pdf``, or
+    ``html`` (a page in both themes).
 
     The groups of a large plan are collapsed; a picture is drawn as it is. Raises :class:`UsageFault` where no Graphviz
     can draw. ``tcc compile --emit`` uses it too.
@@ -129,6 +138,12 @@ def drawn(plan: CompiledPlan | Picture, form: str, theme: ThemeName = "light") -
         return to_mermaid(picture).encode("utf-8")
     from ..compiler.emit.dot import to_dot
 
+    if form == "html":
+        from .drawing import render
+        from .page import page
+
+        light, dark = (render(to_dot(picture, theme=name), "svg") for name in ("light", "dark"))
+        return page(picture.whole.plan, light, dark)
     document = to_dot(picture, theme=theme)
     if form == "dot":
         return document.encode("utf-8")

@@ -53,7 +53,7 @@ Exit codes: 0 the plans come to the same, 1 they differ, 2 one of them cannot be
 @click.argument("new", metavar="NEW")
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 @click.option(
-    "-o", "--output", metavar="FILE", help="Also draw both plans in one picture: .svg, .png, .pdf, .dot or .mmd."
+    "-o", "--output", metavar="FILE", help="Also draw both plans in one picture: .svg, .png, .pdf, .html, .dot or .mmd."
 )
 @collapse_option
 @theme_option

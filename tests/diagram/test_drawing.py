@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from diagram_plans import HOSTILE, everyday, figure2, files, sketch, volumes
 from tapechain.cli import drawing
+from tapechain.cli.diagram import drawn
 from tapechain.cli.drawing import render
 from tapechain.compiler.emit.dot import to_dot
 from tapechain.runtime.faults import UsageFault
@@ -94,6 +95,18 @@ def test_the_systems_dot_and_the_bundled_one_agree(drawn_plan: CompiledPlan, mon
     assert sorted(texts_of(system).split()) == sorted(texts_of(render(document, "svg")).split())
 
 
+@pytest.mark.parametrize("route", ["dot", "bundled"])
+def test_a_png_that_nobody_could_read_is_refused(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if route == "bundled":
+        monkeypatch.setenv("PATH", "/nowhere")
+    elif shutil.which("dot") is None:
+        pytest.skip("no `dot` on the PATH: Debian's package graphviz has it")
+    high = 'digraph { layout=nop2 a [pos="0,0"] b [pos="0,90000"] }'
+    with pytest.raises(UsageFault, match="too large for a PNG"):
+        render(high, "png")
+    assert render(high, "svg").startswith(b"<?xml")
+
+
 def test_where_nothing_draws_the_fault_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(drawing, "_BUNDLED", "raise ImportError('no \\x1b[31mpygraphviz')")
     monkeypatch.setenv("PATH", "/nowhere")
@@ -135,9 +148,31 @@ def test_the_command_draws_beside_the_plan_and_says_nothing(folder: Path) -> Non
     assert sorted(p.name for p in folder.iterdir()) == ["night.plan.json", "night.svg"]
 
 
+@pytest.mark.parametrize("name", [*HOSTILE, "</title><script>alert(1)</script>"], ids=ascii)
+def test_a_page_has_both_themes_no_script_and_loads_nothing(name: str) -> None:
+    plan = sketch(name, (files(name),), (volumes(name),), ((name, "backup", None, ((name, name, ((name, name),)),)),))
+    page = drawn(plan, "html").decode()
+    # It is well-formed XML, too, but for its first line and the void elements.
+    body = page.partition("<body>")[2].partition("</body>")[0]
+    root = ElementTree.fromstring(f"<body>{body}</body>")
+    names = {e.tag.rpartition("}")[2] for e in root.iter()}
+    assert names <= {"body", "div", "svg", "g", "title", "polygon", "path", "text", "a", "polyline", "ellipse"}
+    assert not any(k.lower().startswith("on") or k.endswith("src") for e in root.iter() for k in e.attrib)
+    ids = [e.attrib["id"] for e in root.iter() if "id" in e.attrib]
+    assert len(ids) == len(set(ids)) and {i.partition("-")[0] for i in ids} == {"light", "dark"}
+    assert "default-src 'none'" in page and "<script" not in page and "<?xml" not in page
+
+
 @pytest.mark.parametrize(
     ("suffix", "head"),
-    [("svg", b"<?xml"), ("PNG", b"\x89PNG"), ("pdf", b"%PDF"), ("dot", b"digraph"), ("mmd", b"flowchart LR")],
+    [
+        ("html", b"<!DOCTYPE html>"),
+        ("svg", b"<?xml"),
+        ("PNG", b"\x89PNG"),
+        ("pdf", b"%PDF"),
+        ("dot", b"digraph"),
+        ("mmd", b"flowchart LR"),
+    ],
 )
 def test_the_suffix_says_what_is_drawn(folder: Path, suffix: str, head: bytes) -> None:
     done = tcc("diagram", "night.plan.json", "-o", f"x.{suffix}", cwd=folder)
