@@ -7,6 +7,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..runtime.kinds import encode_name
 from ..runtime.own import own_paths
@@ -15,24 +16,42 @@ from ..runtime.preflight import refuse_unrunnable
 from ..runtime.sources.base import place_of
 from .summary import plural, size
 
+if TYPE_CHECKING:
+    from ..runtime.copying.work import Work
 
-def rehearse(plan: CompiledPlan, *, base: Path, state: Path, catalog: str) -> Iterator[str]:
-    """Lines that say it all. Raises the same UsageFault as the run would where this version cannot run the plan."""
+
+def rehearse(plan: CompiledPlan, *, base: Path, state: Path, catalog: str, work: Work | None = None) -> Iterator[str]:
+    """Lines that say it all. Raises the same UsageFault as the run would where this version cannot run the plan.
+
+    *work*: what the plan's restore groups come to, where it has any.
+    """
     refuse_unrunnable(plan)
-    read = [source for source in plan.sources if any(ring.feed == source.name for ring in plan.rings)]
-    yield f"plan {plan.plan}: {plural(len(read), 'source')} would be read, {plural(len(plan.drives), 'drive')} written"
+    restored = {buffer.ring for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
+    fed = {ring.feed for ring in plan.rings if ring.id not in restored}
+    read = [source for source in plan.sources if source.name in fed]
+    written = [agent for agent in plan.agents if agent.role == "write"]
+    written_drives = plural(len(written), "drive")
+    drives = f", {plural(len(work.drives), 'drive')}" if work is not None else ""
+    yield f"plan {plan.plan}: {plural(len(read), 'source')}{drives} would be read, {written_drives} written"
     yield f"  record {size(plan.record)}, {plural(len(plan.rings), 'ring')}, {size(plan.memory)} of buffers in all"
     yield f"  state {state}, catalog {catalog}"
     for source in read:
-        drives = [a.drive for a in plan.agents if any(plan_ring == source.name for plan_ring in _feeds(plan, a.name))]
-        yield f"source {source.name} -> {', '.join(drives)}"
+        reached = [a.drive for a in plan.agents if any(plan_ring == source.name for plan_ring in _feeds(plan, a.name))]
+        yield f"source {source.name} -> {', '.join(reached)}"
         yield from (f"  {line}" for line in _source(plan, source, base, state))
-    for agent in plan.agents:
+    if work is not None:
+        from .rehearsal_copying import lines
+
+        yield from lines(work, plan, base)
+    for agent in written:
         drive = next(d for d in plan.drives if d.name == agent.drive)
         how = "one object after another" if agent.order == "object" else "records as they come"
         buffers = ", ".join(buffer.name for buffer in agent.buffers)
         yield f"drive {drive.name} <- agent {agent.name} ({buffers}; {how})"
         yield f"  {_drive(drive, base)}"
+        if agent.spool is not None:
+            room = size(agent.spool_size) if agent.spool_size is not None else "what the folder has free"
+            yield f"  falls behind into {place_of(agent.spool, base)}, at most {room}"
     for ring in plan.rings:
         yield f"ring {ring.id}: {ring.feed} -> {', '.join(ring.buffers)}, {ring.depth} records"
 

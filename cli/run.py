@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,10 @@ from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
 from .state import catalog_place, lists_folder, open_the_catalog, state_folder
+
+if TYPE_CHECKING:
+    from ..runtime.copying.work import Work
+    from ..runtime.plan import CompiledPlan
 
 #: How every report that this command has written begins.
 _REPORT_HEAD = b'{\n "version": 1,\n "session": "'
@@ -65,7 +70,8 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     if dry_run:
         from .rehearsal import rehearse
 
-        for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where)):
+        work = _work(plan, base, where, again=again)
+        for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where), work=work):
             print_result(line)
         return EXIT_OK
     if report_path is not None:
@@ -107,6 +113,20 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
         if report_path is not None and not write_report(to_json(report), report_path):
             code = code or EXIT_DEGRADED
     return code
+
+
+def _work(plan: CompiledPlan, base: Path, where: str, *, again: bool) -> Work | None:
+    """What the plan's restore groups come to. Where there is no catalog yet the volumes tell it, and none is made."""
+    if all(agent.role == "write" for agent in plan.agents):
+        return None
+    from ..runtime.catalog.store import memory_catalog, open_catalog
+    from ..runtime.copying.work import work_of
+    from ..runtime.preflight import refuse_unrunnable
+
+    refuse_unrunnable(plan)
+    there = "://" in where or Path(where).exists()
+    with open_catalog(where, create=False) if there else memory_catalog() as catalog:
+        return work_of(plan, base=base, catalog=catalog, again=again)
 
 
 def _allow_many_descriptors() -> None:

@@ -170,6 +170,9 @@ class _Run:
 
     def _begin(self) -> None:
         """Open the gates: what no drive and no target would take is skipped, the rest is read."""
+        for drive, spool in self._parts.spools.items():
+            if self._parts.writers[drive].fault is not None:
+                spool.leave()
         for feeder in self._parts.feeders:
             if self._ending_early or self._stop.signal is not None:
                 feeder.skip(self._not_read())
@@ -181,6 +184,9 @@ class _Run:
             writer.go()
         for target in self._parts.targets.values():
             target.thread.start()
+        for spool in self._parts.spools.values():
+            if not spool.ring.ended:
+                spool.thread.start()
         for feeder in self._parts.feeders:
             if feeder.ending is None:
                 feeder.thread.start()
@@ -240,6 +246,8 @@ class _Run:
                 self._leave_alone("every copy of it failed")
                 if self._plan.on_failure == "abort":
                     self._abort(f"target {target} failed")
+            case ev.SpoolDone(_):
+                self._leave_alone("every copy of it failed")
             case ev.TargetDone(target):
                 self._restored.add(target)
             case ev.StopRequested():
@@ -290,6 +298,8 @@ class _Run:
         for feeder in self._parts.feeders:
             if feeder.ending is None:
                 feeder.cancel(reason)
+        for spool in self._parts.spools.values():
+            spool.cut(reason)
 
     def _not_read(self) -> Ending:
         return Ending("cut-off", error=f"not read: {self._why_early or 'the run was stopped'}")
@@ -302,7 +312,10 @@ class _Run:
                 feeder.skip(self._not_read())
         for writer in parts.writers.values():
             writer.go()
-        for takers in (parts.feeders, parts.writers.values(), parts.targets.values()):
+        for spool in parts.spools.values():
+            if spool.thread.ident is None and not spool.ring.ended:
+                spool.leave()
+        for takers in (parts.feeders, parts.spools.values(), parts.writers.values(), parts.targets.values()):
             for one in takers:
                 while one.thread.ident is not None and one.thread.is_alive():
                     one.thread.join(_SLEEP_SECONDS)

@@ -98,6 +98,13 @@ class TargetDone:
 
 
 @dataclass(frozen=True, slots=True)
+class SpoolDone:
+    """A drive's spool has left the rings: all is handed on, or the drive has failed."""
+
+    drive: str
+
+
+@dataclass(frozen=True, slots=True)
 class StopRequested:
     """A signal asks for an orderly end."""
 
@@ -112,6 +119,7 @@ Event = (
     | Noted
     | TargetFailed
     | TargetDone
+    | SpoolDone
     | StopRequested
 )
 
@@ -141,12 +149,13 @@ class RingSample:
 
 @dataclass(frozen=True, slots=True)
 class DriveSample:
-    """A drive at one moment: bytes handed to it."""
+    """A drive at one moment: bytes handed to it, and bytes that wait in its spool."""
 
     name: str
     agent: str
     bytes: int
     state: DriveState
+    spooled: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,11 @@ from .plan import Agent, CompiledPlan, Drive
 from .reader import SourceReader
 from .ring import Ring
 from .sources import open_source
+from .sources.base import place_of
 from .sources.children import Children
 from .sources.roots import OwnPath
+from .spool.spooler import Spooler
+from .spool.store import SpoolFile
 from .writer import DriveWriter
 
 if TYPE_CHECKING:
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Parts:
-    """Everything that has a thread or memory. ``sources`` are by their ring, ``writers`` by their drive."""
+    """Everything that has a thread or memory. ``sources`` are by their ring, ``writers`` and
+    ``spools`` by their drive."""
 
     events: SimpleQueue[ev.Event] = field(default_factory=SimpleQueue)
     children: Children = field(default_factory=Children)
@@ -38,6 +42,7 @@ class Parts:
     sources: dict[int, SourceReader] = field(default_factory=dict)
     mediums: list[MediumReader] = field(default_factory=list)
     writers: dict[str, DriveWriter] = field(default_factory=dict)
+    spools: dict[str, Spooler] = field(default_factory=dict)
     targets: dict[str, TargetWriter] = field(default_factory=dict)
     #: by their object
     lists: dict[str, ev.ListPort] = field(default_factory=dict)
@@ -55,6 +60,8 @@ class Parts:
             feeder.close()
         for target in self.targets.values():
             target.close()
+        for spool in self.spools.values():
+            spool.close()
         for ring in self.rings.values():
             ring.close()
         for listed in self.lists.values():
@@ -193,11 +200,16 @@ def _writer(  # noqa: PLR0917 - what every writer needs
         record_bytes=plan.record,
         started=started,
     )
+    taker: DriveWriter | Spooler = writer
+    if agent.spool is not None:
+        file = SpoolFile(Path(place_of(agent.spool, base)), plan.record, agent.spool_size, drive.name)
+        taker = parts.spools[drive.name] = Spooler(drive.name, file, plan.record, agent.order, parts.events)
+        writer.attach_spool(taker)
     without = parts.work.without if parts.work is not None else {}
     for buffer in agent.buffers:
         essential = drive.kind != "discard" or not _storing(plan, buffer.ring)
         passed = without.get((agent.name, buffer.ring), frozenset())
-        writer.attach(parts.rings[buffer.ring], essential=essential, without=passed)
+        taker.attach(parts.rings[buffer.ring], essential=essential, without=passed)
     return writer
 
 

@@ -35,13 +35,18 @@ def refuse_unrunnable(plan: CompiledPlan) -> None:
         raise UsageFault(
             f"the plan would wait for ever: {wrong_order}",
             safe="nothing was opened, read or written",
-            todo='declare their buffers in the same order, or leave order = "interleave"',
+            todo='declare their buffers in the same order, give a spool, or leave order = "interleave"',
         )
 
 
 def _standstills(plan: CompiledPlan) -> Iterator[str]:
     """What would make the run stand still, in words: what the compiler refuses too (docs/deadlock.md)."""
     waiters = waiters_of(plan)
+    feeds = {buffer.ring: buffer.feed for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
+    for agent in plan.agents:
+        patient = agent.role == "write" and agent.order == "object" and agent.spool is None
+        if patient and any(feeds.get(buffer.ring) == "all" for buffer in agent.buffers):
+            yield f'agent {agent.name} (order = "object") takes all objects of a drive, mixed as they lie there'
     alone = [waiter for waiter in waiters if waits_for_itself(waiter) is not None]
     for waiter in alone:
         yield f'agent {waiter.agent} (order = "object") takes several objects from one reader'
@@ -66,10 +71,8 @@ def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
             yield f"agent {agent.name}: reads {drive.name}, which stores nothing"
         if len({buffer.ring for buffer in agent.buffers}) < len(agent.buffers):
             yield f"agent {agent.name}: two of its buffers hold one object"
-        if agent.spool is not None:
-            yield f"agent {agent.name}: spool"
-        if agent.spool_size is not None:
-            yield f"agent {agent.name}: spool_size"
+        if agent.spool_size is not None and agent.spool is None:
+            yield f"agent {agent.name}: spool_size without a spool"
     buffers = {
         f"{agent.name}.{buffer.name}" for agent in plan.agents if agent.role == "read" for buffer in agent.buffers
     }

@@ -30,10 +30,16 @@ def snapshot(parts: Parts, plan: CompiledPlan, started: float) -> ev.Snapshot:
         sources=tuple(sample for feeder in parts.feeders for sample in feeder.samples()),
         rings=tuple(ev.RingSample(i, feeds[i], ring.fill, ring.depth) for i, ring in parts.rings.items()),
         drives=tuple(
-            ev.DriveSample(w.agent.drive, w.agent.name, w.drive.written_bytes, w.state) for w in parts.writers.values()
+            ev.DriveSample(drive, w.agent.name, w.drive.written_bytes, w.state, _spooled(parts, drive))
+            for drive, w in parts.writers.items()
         ),
         targets=tuple(ev.TargetSample(t.name, t.bytes, t.state) for t in parts.targets.values()),
     )
+
+
+def _spooled(parts: Parts, drive: str) -> int:
+    spool = parts.spools.get(drive)
+    return spool.file.used_bytes if spool is not None else 0
 
 
 def object_reports(parts: Parts, plan: CompiledPlan, results: Results) -> tuple[ObjectReport, ...]:

@@ -16,6 +16,7 @@ from .kinds import Order
 from .model import CopyResult, Session
 from .plan import Agent
 from .ring import Ring
+from .spool.spooler import Spooler
 from .taking import Taking
 
 
@@ -42,6 +43,7 @@ class DriveWriter:
         self.state: DriveState = "mounting"
         self.fault: Fault | None = None
         self._order: Order = agent.order
+        self._spool: Spooler | None = None
         self._taking = Taking(drive)
         self._events = events
         self._session = session
@@ -53,6 +55,12 @@ class DriveWriter:
         """One more buffer, in the order of their declaration. Objects in *without* (identifiers) are passed over."""
         self._taking.attach(ring, essential=essential, without=without)
 
+    def attach_spool(self, spool: Spooler) -> None:
+        """Take from *spool*, which takes from the agent's buffers and knows their order."""
+        self._spool = spool
+        self._order = "interleave"
+        self._taking.attach(spool.ring, essential=True)
+
     def go(self) -> None:
         """All drives are mounted or have failed: write what comes."""
         self._gate.set()
@@ -63,11 +71,15 @@ class DriveWriter:
         """Mount, write, close; whatever happens, the rings are left and the control is told."""
         results: tuple[CopyResult, ...] = ()
         try:
+            if self._spool is not None:
+                self._spool.file.check()
             notes = self.drive.mount(self._session, agent=self.agent.name, plan_record=self._record_bytes)
             self.state = "writing"
             self._events.put(Mounted(self.agent.drive, tuple(notes)))
             self._gate.wait()
             self._taking.take_all(self._order)
+            if self._spool is not None and self._spool.fault is not None:
+                raise self._spool.fault
             self.state = "closing"
             results = self.drive.close(self._seconds)
             self.state = "done"

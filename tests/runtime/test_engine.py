@@ -268,10 +268,10 @@ def test_what_this_version_cannot_run_is_refused_by_name(runner, plan_of) -> Non
 
     plan = plan_of([shell("a", "true")], {"R1": ["a"]})
     source = dataclasses.replace(plan.sources[0], level="incremental", host="far")
-    agent = dataclasses.replace(plan.agents[0], spool="spool")
+    agent = dataclasses.replace(plan.agents[0], spool_size=5)
     with pytest.raises(UsageFault) as refused:
         runner.run(dataclasses.replace(plan, sources=(source,), agents=(agent,)))
-    for word in ("a: level", "a: host = far", "A-R1: spool"):
+    for word in ("a: level", "a: host = far", "A-R1: spool_size"):
         assert word in str(refused.value)
     assert not runner.drives and not (runner.folder / "state").exists()
 
