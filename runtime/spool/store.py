@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 from array import array
 from pathlib import Path
 from typing import Final
@@ -105,7 +104,7 @@ class SpoolFile:
         except OSError as error:
             if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL):
                 raise
-        name = self._folder / f".tapechain-{secrets.token_hex(8)}.spool"
+        name = self._folder / f".tapechain-{os.urandom(8).hex()}.spool"
         fd = os.open(name, flags | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         name.unlink()
         return fd
