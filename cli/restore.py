@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,7 @@ def restore_command(
     from contextlib import ExitStack
 
     from ..runtime.codec.identities import load
+    from ..runtime.restore.chain import chain_of, restore_chain, restore_parts
     from ..runtime.restore.listing import member_list
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
@@ -117,13 +119,16 @@ def restore_command(
         choice = choose(
             known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
         )
+        chain = chain_of(known, choice.object, shelf)
     for note in choice.notes:
         say(f"note: {note}")
-    reading = plan_reading(choice.object, shelf)
+    readings = [plan_reading(link, shelf) for link in chain]
+    reading = readings[-1]
+    whole = sum(link.bytes for link in readings)
     from .meter import Stopped, meter, stoppable
 
     try:
-        with stoppable() as check, meter(progress, f"restoring {name}", reading.bytes) as moved, ExitStack() as stack:
+        with stoppable() as check, meter(progress, f"restoring {name}", whole) as moved, ExitStack() as stack:
 
             def step(done: int) -> None:
                 check()
@@ -131,32 +136,36 @@ def restore_command(
                     moved(done)
 
             members = only = None
-            if paths:
-                listed = stack.enter_context(member_list(choice.object, shelf, opened.lists, identities, step))
+            selected = []
+            for link in readings if paths else ():
+                listed = stack.enter_context(member_list(link.object, shelf, opened.lists, identities, step))
                 if listed.remade:
                     say("note: the list of the object's members was made anew, by reading all of it")
                 for lack in listed.lacks:
                     say(f"warning: the list of members has a hole: {lack}", style="1;33")
-                members = listed.members
-                only = select(members, paths)
-                refuse_nothing(only, choice.object)
+                selected.append((link, select(listed.members, paths), listed.members))
+            if selected:
+                refuse_nothing([chosen for _, chosen, _ in selected], choice.object)
+                selected = [part for part in selected if part[1].members]
+                reading, only, members = selected[-1]
+            elif len(readings) > 1:
+                pass
             elif opened.lists is not None and choice.object.kind == "files":
                 kept = opened.lists.open(choice.object.id)
                 members = stack.enter_context(kept) if kept is not None else None
             if dry_run:
-                _show(reading, Path(to), only)
+                for link, chosen, _ in selected or [(link, None, None) for link in readings]:
+                    _show(link, Path(to), chosen)
                 return EXIT_OK
-            result = restore(
-                reading,
-                shelf,
-                Path(to),
-                overwrite=overwrite,
-                progress=step,
-                identities=identities,
-                only=only,
-                members=members,
-                keep_damaged=keep_damaged,
-            )
+            how: dict[str, Any] = {"overwrite": overwrite, "progress": step, "identities": identities}
+            how["keep_damaged"] = keep_damaged
+            if len(selected) > 1:
+                say("note: each object of the chain is looked at: members that were deleted since come back, too")
+                result = restore_parts(selected, shelf, Path(to), **how)
+            elif len(readings) > 1 and not selected:
+                result = restore_chain(readings, shelf, Path(to), **how)
+            else:
+                result = restore(reading, shelf, Path(to), only=only, members=members, **how)
     except Stopped as stop:
         say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
         return 128 + stop.number
@@ -167,11 +176,12 @@ def restore_command(
     return code
 
 
-def refuse_nothing(only: Selection, item: CatalogObject) -> None:
-    """Raise RestoreFault where a pattern fits nothing: what was asked for is not there."""
-    if only.unmatched:
+def refuse_nothing(parts: Sequence[Selection], item: CatalogObject) -> None:
+    """Raise RestoreFault where a pattern fits nothing in any part: what was asked for is not there."""
+    unmatched = [pattern for pattern in parts[0].unmatched if all(pattern in part.unmatched for part in parts)]
+    if unmatched:
         raise RestoreFault(
-            f"no member fits {', '.join(only.unmatched)}",
+            f"no member fits {', '.join(unmatched)}",
             place=Place(source=item.source, object_id=item.id),
             safe="nothing was written",
             todo=f"see `tcc files {item.id}`",
@@ -217,7 +227,9 @@ def open_for_reading(
 
 def _show(reading: Reading, to: Path, only: Selection | None) -> None:
     item = reading.object
-    print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, session {item.number} of {item.started}"))
+    level = "" if item.level == "full" else f", {item.level}, follows {item.parent}"
+    started = f"session {item.number} of {item.started}"
+    print_result(harmless(f"object   {item.id} of {item.plan}/{item.source}, {started}{level}"))
     how = [f"compressed with {item.compress}"] * bool(item.compress) + [f"encrypted with {item.encrypt}"] * bool(
         item.encrypt
     )

@@ -33,6 +33,7 @@ EPILOG = """\b
 Examples:
   tcc run night.tc                          read each source once, write all its copies
   tcc run night.tc --dry-run                say what would happen, open nothing
+  tcc run night.tc --full                   begin the chains of incremental sources anew
   tcc run night.plan.json --report out.json --progress plain
 
 \b
@@ -43,6 +44,7 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.command("run", epilog=EPILOG)
 @click.argument("path", metavar="FILE")
 @click.option("--dry-run", is_flag=True, help="Open nothing, say what would happen.")
+@click.option("--full", is_flag=True, help='Read sources of level "incremental" whole, as for the first time.')
 @progress_option
 @click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
 @click.option("--again", is_flag=True, help="Copy objects also to drives that hold them whole already.")
@@ -53,6 +55,7 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 def run_command(  # noqa: PLR0917 - click passes each by its name
     path: str,
     dry_run: bool,
+    full: bool,
     progress: Mode,
     report_path: str | None,
     again: bool,
@@ -108,6 +111,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             again=again,
             overwrite=overwrite,
             lists=ListFolder(lists_folder(where, folder)),
+            full=full,
         )
         code = exit_code(report)
         if report_path is not None and not write_report(to_json(report), report_path):

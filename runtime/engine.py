@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import Empty
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import events as ev
 from .control import Stop
@@ -32,6 +32,9 @@ from .preflight import refuse_unrunnable
 from .report import drive_report, status_of
 from .sources.roots import OwnPath
 from .telling import object_reports, snapshot
+
+if TYPE_CHECKING:
+    from .sources.levels import Levels
 
 #: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
 #: one, and only once it is awake.
@@ -53,15 +56,17 @@ def run(
     again: bool = False,
     overwrite: bool = False,
     lists: ev.ListsPort | None = None,
+    full: bool = False,
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
     *base*: the plan's folder, which relative paths are relative to and in which commands run. *state*: the state
     folder, made (mode 0700) where there is none. *own*: what else the run writes, beyond what the plan says (a
     report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
-    write over what they hold. *lists*: where the member lists of ``files`` objects are kept. What fails in the world is
-    in the report; raises :class:`Fault` only when the run cannot begin: the plan needs what this version cannot run, a
-    selector selects nothing, a target holds something, no state folder, no catalog, no memory.
+    write over what they hold. *lists*: where the member lists of ``files`` objects are kept. *full*: sources that ask
+    for incrementals are read whole. What fails in the world is in the report; raises :class:`Fault` only when the run
+    cannot begin: the plan needs what this version cannot run, a selector selects nothing, a target holds something, no
+    state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     make_state_folder(state)
@@ -82,6 +87,8 @@ def run(
                 own=writes,
                 open_drive=open_drive,
                 lists=lists,
+                levels=_levels(plan, state, session, base=base, full=full),
+                stands=lambda source, drives: lambda known: _standing(catalog, known, plan.plan, source, drives),
             )
         except OSError as error:
             raise UsageFault(
@@ -93,6 +100,23 @@ def run(
         return one.run(base, started)
     finally:
         parts.release()
+
+
+def _levels(plan: CompiledPlan, state: Path, session: Session, *, base: Path, full: bool) -> Levels | None:
+    """The snapshots of incremental sources, where there are such."""
+    if all(source.level == "full" for source in plan.sources):
+        return None
+    from .sources.levels import Levels
+
+    return Levels(state, session, base=base, own=own_paths(plan, base, state), full=full)
+
+
+def _standing(catalog: ev.CatalogPort, known: str, plan: str, source: str, drives: Sequence[str]) -> str | None:
+    """Why the object *known* cannot be built upon, or None. A full needs no catalog."""
+    try:
+        return catalog.standing(known, plan=plan, source=source, drives=drives)
+    except CatalogFault as fault:
+        return f"the catalog cannot be asked ({fault.message})"
 
 
 def make_state_folder(state: Path) -> None:
@@ -147,6 +171,9 @@ class _Run:
         self._observe("started", self._session, self._snapshot())
         for note in self._parts.work.notes if self._parts.work is not None else ():
             self._note(note)
+        for level in self._parts.level.values():
+            if level.note is not None:
+                self._note(f"source {level.source.name}: {level.note}")
         try:
             self._mount()
             self._begin()
@@ -366,6 +393,7 @@ class _Run:
             if entry.copies and not entry.targets and all(c.status == "discarded" for c in entry.copies):
                 self._note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
         self._keep_lists(objects)
+        self._keep_snapshots(objects)
         if not objects:
             self._note("no source of the plan reaches a drive: nothing is stored")
         report = RunReport(
@@ -393,6 +421,16 @@ class _Run:
         """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""
         recorded = self._parts.work.recorded if self._parts.work is not None else frozenset()
         return tuple(o for o in objects if not o.copied or o.object in recorded or any(c.volumes for c in o.copies))
+
+    def _keep_snapshots(self, objects: Sequence[ObjectReport]) -> None:
+        """What the next incrementals build on: only where all copies are stored."""
+        for entry in objects:
+            level = self._parts.level.get(entry.source)
+            if level is None or self._parts.levels is None:
+                continue
+            said = self._parts.levels.settle(level, entry)
+            if said is not None:
+                self._note(f"source {entry.source}: {said}")
 
     def _keep_lists(self, objects: Sequence[ObjectReport]) -> None:
         """The member lists of what is stored; one that is lacking is made from the object when it is asked for."""

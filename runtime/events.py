@@ -7,7 +7,7 @@ events in its life, and each volume one.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -329,6 +329,9 @@ class CatalogPort(Protocol):
 
     def sessions(self) -> list[CatalogSession]:
         """All sessions: asked only where drives are read."""
+
+    def standing(self, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
+        """Why no incremental of *source* to *drives* may build on the object, or None."""
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
@@ -27,6 +27,7 @@ from .writer import DriveWriter
 if TYPE_CHECKING:
     from .copying.medium import MediumReader
     from .copying.work import Work
+    from .sources.levels import Level, Levels, Standing
     from .targets.writer import TargetWriter
 
 
@@ -46,6 +47,9 @@ class Parts:
     targets: dict[str, TargetWriter] = field(default_factory=dict)
     #: by their object
     lists: dict[str, ev.ListPort] = field(default_factory=dict)
+    #: of sources that ask for incrementals, by their name
+    levels: Levels | None = None
+    level: dict[str, Level] = field(default_factory=dict)
 
     @property
     def feeders(self) -> Iterator[ev.Feeder]:
@@ -66,6 +70,8 @@ class Parts:
             ring.close()
         for listed in self.lists.values():
             listed.drop()
+        for level in self.level.values():
+            level.drop()
 
 
 def prepare(
@@ -104,8 +110,13 @@ def build(
     own: Sequence[OwnPath],
     open_drive: ev.OpenDrive,
     lists: ev.ListsPort | None = None,
+    levels: Levels | None = None,
+    stands: Callable[[str, Sequence[str]], Standing] | None = None,
 ) -> None:
     """Make rings, feeders and writers; in *lists* the member lists of ``files`` sources.
+
+    *levels* decides which sources that ask for incrementals are read whole; *stands* is, for a source and the drives
+    that store it, whether an object can be built upon.
 
     Raises UsageFault where there is no memory for them, OSError as it comes.
     """
@@ -115,8 +126,15 @@ def build(
     except (OSError, ValueError, OverflowError) as error:
         raise UsageFault(f"the {plan.memory} bytes for the plan's buffers cannot be had: {error}") from None
     read = {buffer.ring for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
+    parts.levels = levels
+    if levels is not None and stands is not None:
+        for source in plan.sources:
+            fed = next((ring.id for ring in rings if ring.feed == source.name and ring.id not in read), None)
+            if source.level == "incremental" and fed is not None:
+                drives = _storing(plan, fed)
+                parts.level[source.name] = levels.decide(source, drives, stands(source.name, drives))
     facts = {
-        ring.id: _source_facts(plan, ring.id, ring.feed, session, _storing(plan, ring.id))
+        ring.id: _source_facts(plan, ring.id, ring.feed, session, _storing(plan, ring.id), parts.level.get(ring.feed))
         for ring in rings
         if ring.id not in read
     }
@@ -128,6 +146,8 @@ def build(
         if ring.id in read:
             continue
         source = sources[ring.feed]
+        level = parts.level.get(source.name)
+        listing = None if level is None else level.listing
         tap = None
         if lists is not None and source.kind == "files":
             object_id = facts[ring.id].id
@@ -136,8 +156,8 @@ def build(
         reader = SourceReader(
             facts[ring.id],
             parts.rings[ring.id],
-            lambda cancel, source=source, tap=tap: open_source(  # type: ignore[misc]
-                source, base=base, children=parts.children, cancel=cancel, own=own, tap=tap
+            lambda cancel, source=source, tap=tap, listing=listing: open_source(  # type: ignore[misc]
+                source, base=base, children=parts.children, cancel=cancel, own=own, tap=tap, listing=listing
             ),
             parts.events,
         )
@@ -154,13 +174,17 @@ def build(
             parts.targets[target.name].attach(parts.rings[of_buffer[target.feed]])
 
 
-def _source_facts(plan: CompiledPlan, ring_id: int, feed: str, session: Session, drives: Sequence[str]) -> ObjectFacts:
+def _source_facts(  # noqa: PLR0917 - one call
+    plan: CompiledPlan, ring_id: int, feed: str, session: Session, drives: Sequence[str], level: Level | None
+) -> ObjectFacts:
     source = next(source for source in plan.sources if source.name == feed)
     return ObjectFacts(
         id=new_id(),
         source=source.name,
         kind=source.kind,
         session=session,
+        level="full" if level is None else level.level,
+        parent=None if level is None else level.parent,
         compress="zstd" if source.compress else None,
         encrypt="age" if source.encrypt else None,
         drives=tuple(drives),

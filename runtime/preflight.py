@@ -57,8 +57,8 @@ def _standstills(plan: CompiledPlan) -> Iterator[str]:
 
 def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
     for source in plan.sources:
-        if source.level != "full":
-            yield f'source {source.name}: level = "{source.level}"'
+        if source.level != "full" and source.kind != "files":
+            yield f'source {source.name}: level = "{source.level}" of a {source.kind}'
     for drive in plan.drives:
         if drive.kind not in RUNNABLE_DRIVE_KINDS:
             yield f"drive {drive.name}: {drive.kind}"

@@ -126,6 +126,13 @@ class Catalog:
         with self._links.writing() as link:
             forget(link, volume_id)
 
+    def standing(self, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
+        """Why no incremental may build on the object, or None; see ``standing``. Raises CatalogFault."""
+        from .standing import standing
+
+        with self._links.reading() as link:
+            return standing(link, object_id, plan=plan, source=source, drives=drives)
+
     # ------------------------------------------------------------ questions
 
     def expiry(

@@ -43,6 +43,11 @@ class DecodedSink:
         """Plain bytes so far."""
         return self._undo.plain_bytes
 
+    @property
+    def ended_early(self) -> bool:
+        """Whether something could not be undone, or not be used behind that."""
+        return self._why is not None or self._sink.ended_early
+
     def _plain(self, data: memoryview) -> bool:
         """What of the next plain bytes is wanted goes on; False behind the last that is."""
         if self._ranges is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..faults import RestoreFault
 
 #: What a new file system holds of itself.
-_OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
+OF_THE_FILE_SYSTEM = frozenset({"lost+found"})
 
 
 class TargetFolder:
@@ -105,7 +105,7 @@ def open_target(path: Path, *, overwrite: bool) -> TargetFolder:
         held = set(os.listdir(fd))  # noqa: PTH208 - by descriptor
         if not os.access(path, os.W_OK | os.X_OK):
             raise RestoreFault(f"the folder {path} cannot be written", safe="nothing was written")
-        if held - _OF_THE_FILE_SYSTEM and not overwrite:
+        if held - OF_THE_FILE_SYSTEM and not overwrite:
             raise RestoreFault(
                 f"the folder {path} is not empty",
                 safe="nothing was written",

@@ -66,7 +66,7 @@ def decimal(text: bytes) -> int:
     return int(text)
 
 
-_NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name"})
+_NAMES: Final = frozenset({b"path", b"linkpath", b"size", b"GNU.sparse.name", b"GNU.dumpdir"})
 
 
 def pax_records(body: bytes) -> Iterator[tuple[bytes, bytes]]:

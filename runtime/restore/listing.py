@@ -87,6 +87,11 @@ class _ListSink:
         self._writer.feed(payload)
         return True
 
+    @property
+    def ended_early(self) -> bool:
+        """Not asked: a list says itself what it lacks."""
+        return False
+
     def can_go_on(self) -> bool:
         """Not behind a loss."""
         return False

@@ -19,8 +19,9 @@ from typing import Final, Protocol
 
 from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, read_pax
 
-#: Extended headers of one member: long names and extended attributes (64 KiB each on Linux).
-HEADERS_BYTES_MAX: Final = 16 << 20
+#: Extended headers of one member: long names, extended attributes (64 KiB each on Linux), and in archives of
+#: incremental sources the names of all that a folder holds: ten million of them at 25 bytes.
+HEADERS_BYTES_MAX: Final = 256 << 20
 #: Symbolic links that are remembered (about 80 bytes each).
 LINKS_MAX: Final = 1 << 20
 #: Names at the archive's top that are remembered.
@@ -45,14 +46,25 @@ class Folder(Protocol):
         ...
 
 
+class Lists(Protocol):
+    """Who hears of the lists that the folders of archives of incremental sources bear."""
+
+    def apply(self, name: bytes, listed: bytes, *, renames: bool) -> None:
+        """*listed* is what the folder *name* held. Raises Unsound."""
+        ...
+
+
 class Walker:
     """Looks at every member of one archive. Not safe to use from several threads.
 
     *folder*: what the target already holds, None when it was empty. *privileged*: whether device nodes are let through,
-    and setuid and setgid bits kept.
+    and setuid and setgid bits kept. *lists* hears of folders' lists, as they come.
+
+    In an archive of an incremental source all folders come before their files. Such folders (those with a list) do not
+    go to tar with the rest, but into ``folders``: made afterwards, their times and modes stay as they are to be.
     """
 
-    def __init__(self, folder: Folder | None = None, *, privileged: bool = True) -> None:
+    def __init__(self, folder: Folder | None = None, *, privileged: bool = True, lists: Lists | None = None) -> None:
         self.members = 0
         self.device_nodes = 0
         self.set_id_files = 0
@@ -71,6 +83,12 @@ class Walker:
         self.damaged: dict[bytes, None] = {}
         #: components of names that stand at the archive's top
         self.tops: set[bytes] = set()
+        #: members of folders with a list, to be made when all else is there; whoever takes them empties it
+        self.folders: list[bytes] = []
+        #: folders with a list are let through like any other
+        self.plain_folders = False
+        self._lists = lists
+        self._aside = False
         self._lost: set[bytes] = set()
         self._after_loss = False
         self._folder = folder
@@ -142,6 +160,8 @@ class Walker:
                     break
                 keep = self._keep
                 if not keep:
+                    if self._aside:
+                        self.folders.append(bytes(payload[at:end]))
                     out.append(payload[start:at])
                     start = end
                 at = end
@@ -249,6 +269,8 @@ class Walker:
             if end >= 0:
                 if self._keep:
                     out.append(bytes(self._carry))
+                elif self._aside:
+                    self.folders.append(bytes(self._carry))
                 self._carry.clear()
                 return at
         self._carry += payload[at:]
@@ -347,7 +369,14 @@ class Walker:
             self._left = 0
         else:
             raise Unsound(f"a member of a kind that no backup makes ({kind:#04x})")
+        self._aside = False
         why = self._objection(kind, names, links)
+        if why is None and kind == _FOLDER and extended and b"GNU.dumpdir" in extended and not self.plain_folders:
+            if self._lists is not None:
+                self._lists.apply(name, extended[b"GNU.dumpdir"][-1], renames=not self._links)
+            self._aside = True
+            self._keep = False
+            return
         if why is None and kind in (_CHAR, _BLOCK_DEVICE):
             self.device_nodes += 1
             if not self._privileged:

@@ -17,6 +17,7 @@ from ..faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Place, RestoreFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
 from ..members.lists import Member
+from .changes import Changes
 from .decoded import DecodedSink
 from .folder import TargetFolder, open_target
 from .gaps import ListedThread, SearchedThread, Thread
@@ -62,6 +63,10 @@ class Restored:
     mended_notes: tuple[str, ...] = ()
     #: bytes of volumes that were read for it
     read_bytes: int = 0
+    #: records are lost
+    lossy: bool = False
+    #: nothing behind some place could be used
+    cut: bool = False
 
     @property
     def exit_code(self) -> int:
@@ -72,8 +77,6 @@ class Restored:
 def plan_reading(item: CatalogObject, shelf: Shelf) -> Reading:
     """Decide from which volumes *item* is read. Raises RestoreFault when it cannot be restored by this version."""
     place = Place(source=item.source, object_id=item.id)
-    if item.level != "full":
-        raise RestoreFault("the object is incremental, which this tcc cannot restore", place=place)
     copies = tuple(preferred(item, shelf))
     if not copies:
         raise RestoreFault("no drive holds any of its records", place=place)
@@ -108,7 +111,7 @@ def restore(
         try:
             sink = sink_for(item, folder, identities, only=only, keep_damaged=keep_damaged)
             try:
-                return _pump(reading, reader, sink, folder, shelf, only, members, progress)
+                return pump_object(reading, reader, sink, folder, shelf, only, members, progress)
             except BaseException:
                 sink.abandon()
                 raise
@@ -153,16 +156,24 @@ def sink_for(
     *,
     only: Selection | None = None,
     keep_damaged: bool = False,
+    changes: Changes | None = None,
+    folders: bool = False,
 ) -> GapSink:
-    """Where the object's payloads go: its plain bytes to tar or a file, behind what undoes its encoding."""
+    """Where the object's payloads go: its plain bytes to tar or a file, behind what undoes its encoding.
+
+    *changes* and *folders*: see :class:`~.sinks.TarSink`.
+    """
     sink: GapSink
-    sink = TarSink(folder, keep_damaged=keep_damaged) if item.kind == "files" else StreamSink(folder, item.source)
+    if item.kind == "files":
+        sink = TarSink(folder, keep_damaged=keep_damaged, changes=changes, folders=folders)
+    else:
+        sink = StreamSink(folder, item.source)
     if not item.compress and not item.encrypt:
         return sink
     return DecodedSink(item, sink, identities, ranges=None if only is None else only.ranges)
 
 
-def _pump(  # noqa: PLR0917 - one step of one function
+def pump_object(  # noqa: PLR0917 - one step of two functions
     reading: Reading,
     reader: ObjectReader,
     sink: GapSink,
@@ -172,6 +183,7 @@ def _pump(  # noqa: PLR0917 - one step of one function
     members: Iterable[Member] | None,
     progress: Progress | None,
 ) -> Restored:
+    """Read the object into *sink*, and end that. *folder* is only named in the result."""
     item = reading.object
     pump = Pump(
         item,
@@ -201,6 +213,8 @@ def _pump(  # noqa: PLR0917 - one step of one function
         mended=reader.mended.count,
         mended_notes=tuple(reader.mended.notes),
         read_bytes=reader.bytes_read,
+        lossy=bool(pumped.losses),
+        cut=pumped.cut or sink.ended_early,
     )
 
 

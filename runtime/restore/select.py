@@ -140,12 +140,12 @@ def choose(
     partly: CatalogObject | None = None
     for candidate in objects:
         if candidate.status != "whole":
-            notes.append(f"object {candidate.id} of {candidate.started} is {candidate.status}: {_lack(candidate)}")
+            notes.append(f"object {candidate.id} of {candidate.started} is {candidate.status}: {lack_of(candidate)}")
             continue
         if not any(copy.segments for copy in candidate.copies):
             notes.append(f"object {candidate.id} of {candidate.started} was only discarded: no volume holds it")
             continue
-        missing = _missing(candidate, shelf)
+        missing = missing_of(candidate, shelf)
         if not missing:
             return Choice(candidate, tuple(notes))
         partly = partly or candidate
@@ -172,20 +172,21 @@ def _asked_for(catalog: Catalog, objects: list[CatalogObject], plan: str, source
         raise UsageFault(f"the catalog knows no object {object_id} of {plan}/{source}", todo="see `tcc objects`")
     if found.status != "whole":
         raise RestoreFault(
-            f"the object is {found.status}, not whole: {_lack(found)}",
+            f"the object is {found.status}, not whole: {lack_of(found)}",
             place=Place(source=source, object_id=object_id),
             todo="choose a whole object: see `tcc objects`",
         )
     return found
 
 
-def _lack(item: CatalogObject) -> str:
+def lack_of(item: CatalogObject) -> str:
+    """Why an object is not whole."""
     if item.error:
         return item.error
     return "its source failed" if item.status == "failed" else "no drive, and no drives together, hold all its records"
 
 
-def _missing(item: CatalogObject, shelf: Shelf) -> str:
+def missing_of(item: CatalogObject, shelf: Shelf) -> str:
     """What lacks for all records of *item*: empty when every sequence lies on some volume that is at hand."""
     segments = sorted((s for c in item.copies for s in c.segments), key=lambda s: s.first_sequence)
     covered, absent = 0, ""

@@ -9,10 +9,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Protocol
+from typing import IO, Protocol, cast
 
 from ..faults import RestoreFault
 from ..kinds import MIB, encode_name
+from .changes import Changes
 from .folder import TargetFolder
 from .headers import BLOCK, Unsound, normal
 from .members import NAMED_MAX, Walker
@@ -24,6 +25,8 @@ _FILLER = bytes(64 * 1024)
 #: What is put behind the name of a file that lacks some of its content, where it is kept at all.
 DAMAGED = b".damaged"
 _MESSAGE_BYTES_MAX = 1000
+#: Headers of folders that are kept in memory; beyond that they wait in a temporary file.
+_ASIDE_BYTES = 8 * MIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,11 @@ class Sink(Protocol):
 
 class GapSink(Sink, Protocol):
     """A sink that hears of losses, and may go on behind them; ``cut_off`` ends it, too."""
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether what came could not be used to its end."""
+        ...
 
     def can_go_on(self) -> bool:
         """Whether there is sense in what follows a loss."""
@@ -124,6 +132,11 @@ class StreamSink:
             self._close()
         return Outcome(True)
 
+    @property
+    def ended_early(self) -> bool:
+        """Never: bytes are bytes."""
+        return False
+
     def can_go_on(self) -> bool:
         """A stream with a hole is no stream."""
         return False
@@ -161,15 +174,29 @@ class StreamSink:
 
 
 class TarSink:
-    """GNU tar, extracting into the folder; every member passes a :class:`~.members.Walker` first."""
+    """GNU tar, extracting into the folder; every member passes a :class:`~.members.Walker` first.
 
-    def __init__(self, folder: TargetFolder, *, keep_damaged: bool = False) -> None:
+    *changes* applies what an incremental took away. Folders of archives of incremental sources are made last, by a
+    second tar; they then get times and modes of the archive, those too that were there before (*folders*).
+    """
+
+    def __init__(
+        self,
+        folder: TargetFolder,
+        *,
+        keep_damaged: bool = False,
+        changes: Changes | None = None,
+        folders: bool = False,
+    ) -> None:
         self._folder = folder
         self._keep_damaged = keep_damaged
+        self._changes = changes
+        self._aside: IO[bytes] | None = None
         root = os.geteuid() == 0
-        self.walker = Walker(None if folder.fresh else folder, privileged=root)
+        self.walker = Walker(None if folder.fresh else folder, privileged=root, lists=changes)
         command = ["tar", "--extract", "-b", "2048", "-f", "-", "-C", str(folder.path.absolute())]
-        command += ["--no-overwrite-dir", "--numeric-owner", "-p", *_supported(root)]
+        command += [] if folders else ["--no-overwrite-dir"]
+        command += ["--numeric-owner", "-p", *_supported(root)]
         command += ["--same-owner"] if root else ["--no-same-owner"]
         environment = {k: v for k, v in os.environ.items() if k not in {"TAR_OPTIONS", "TAPE"}} | {"LC_ALL": "C"}
         try:
@@ -208,7 +235,43 @@ class TarSink:
             pieces = self.walker.rescued
         for piece in pieces:
             self._send(memoryview(piece))
+        if self.walker.folders:
+            self._set_aside()
         return self._unsound is None and not self._gone
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the archive could not be used to its end."""
+        return self._unsound is not None or (self._gone and not self.walker.ended)
+
+    def _set_aside(self) -> None:
+        """Keep the folders for the end, in a file where they are many."""
+        if self._aside is None:
+            from tempfile import SpooledTemporaryFile
+
+            self._aside = cast("IO[bytes]", SpooledTemporaryFile(_ASIDE_BYTES))  # noqa: SIM115 - see _make_folders
+        try:
+            self._aside.writelines(self.walker.folders)
+        except OSError as error:
+            raise RestoreFault(f"the temporary file for folders cannot be written: {error.strerror}") from None
+        self.walker.folders.clear()
+
+    def _make_folders(self) -> Outcome:
+        """The folders that were set aside, now that all that belongs into them is there."""
+        if self._aside is None:
+            return Outcome(False)
+        made = TarSink(TargetFolder(self._folder.path, self._folder.fd, fresh=False), folders=True)
+        made.walker.plain_folders = True
+        try:
+            with self._aside as aside:
+                aside.seek(0)
+                while piece := aside.read(MIB):
+                    made.write(memoryview(bytearray(piece)))
+            made.write(memoryview(bytearray(2 * BLOCK)))
+        except BaseException:
+            made.abandon()
+            raise
+        return made.finish()
 
     def _send(self, piece: memoryview) -> None:
         self._sending = True
@@ -267,6 +330,9 @@ class TarSink:
         if cut is None and not walker.ended and not self._gone:
             self._send(memoryview(bytes(2 * BLOCK)))
         status = self._wait()
+        made = self._make_folders()
+        problems += self._changes.problems if self._changes is not None else ()
+        problems += made.problems
         complete = walker.members - walker.refused
         incomplete = dict(walker.damaged)
         if cut is not None:
@@ -284,7 +350,7 @@ class TarSink:
         messages = [m for m in self._messages if "Exiting with failure" not in m and "not recoverable" not in m]
         if cut is not None:
             messages = [m for m in messages if "Unexpected EOF" not in m]
-        notes: list[str] = []
+        notes: list[str] = list(made.notes)
         if status not in (0, None) and (messages or cut is None):
             problems += messages or [f"tar ended with status {status}"]
         else:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..plan import Source
 from .base import Cancel, OpenSource, PlainSource, ReadableSource, Tap
 from .children import Children
 from .roots import OwnPath
+
+if TYPE_CHECKING:
+    from .levels import Listing
 
 
 def open_source(
@@ -19,13 +23,14 @@ def open_source(
     cancel: Cancel,
     own: Sequence[OwnPath] = (),
     tap: Tap | None = None,
+    listing: Listing | None = None,
 ) -> ReadableSource:
     """Begin to read *source*: its bytes, shown to *tap*, then compressed and encrypted as it asks.
 
-    *base* is the plan's folder, *own* what the run writes and files sources leave out. Raises
-    :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
+    *base* is the plan's folder, *own* what the run writes and files sources leave out, *listing* what an incremental
+    builds on. Raises :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
     """
-    inner = _open(source, base=base, children=children, cancel=cancel, own=own)
+    inner = _open(source, base=base, children=children, cancel=cancel, own=own, listing=listing)
     if not source.compress and not source.encrypt:
         return PlainSource(inner, cancel=cancel, tap=tap)
     from ..codec.encode import EncodedSource
@@ -37,11 +42,19 @@ def open_source(
         raise
 
 
-def _open(source: Source, *, base: Path, children: Children, cancel: Cancel, own: Sequence[OwnPath]) -> OpenSource:
+def _open(
+    source: Source,
+    *,
+    base: Path,
+    children: Children,
+    cancel: Cancel,
+    own: Sequence[OwnPath],
+    listing: Listing | None,
+) -> OpenSource:
     if source.kind == "files":
         from .files import FilesSource
 
-        return FilesSource(source, base=base, children=children, cancel=cancel, own=own)
+        return FilesSource(source, base=base, children=children, cancel=cancel, own=own, listing=listing)
     if source.kind == "command":
         from .command import CommandSource
 

@@ -7,13 +7,18 @@ import subprocess
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..model import Ending
 from ..plan import Source
 from . import base as sources
 from . import roots
 from .children import Child, Children, make_pipe
+from .snapshots import BadSnapshot
 from .tar_messages import TarMessages
+
+if TYPE_CHECKING:
+    from .levels import Listing
 
 #: More bytes of names than this go to tar through a file instead of its argument list.
 _ARGUMENTS_MAX = 64 * 1024
@@ -78,10 +83,12 @@ def command_line(
     *,
     wide_pipe: bool,
     tar: tuple[str, Iterable[str]],
+    listing: Listing | None = None,
 ) -> tuple[list[str], bytes | None]:
     """tar's argument list, and what it reads on standard input (NUL-terminated names, when there are many).
 
-    *tar* is the program and the extended features that it has, as :func:`features` says.
+    *tar* is the program and the extended features that it has, as :func:`features` says; *listing* makes an
+    incremental of it, or a full that one can build on.
     """
     program, extended = tar
     argv = [program, "--create", "--format=posix", "--sparse", *extended, "--numeric-owner", "--sort=name"]
@@ -89,6 +96,8 @@ def command_line(
     argv += ["-b", "512" if wide_pipe else "20"]
     if source.one_file_system:
         argv.append("--one-file-system")
+    if listing is not None:
+        argv += [f"--listed-incremental={listing.path}", f"--{'' if listing.check_device else 'no-'}check-device"]
     argv += roots.own_excludes(own, names)
     argv += roots.excludes(source.exclude, names)
     argv += ["-f", "-", "-C", "/"]
@@ -103,7 +112,14 @@ class FilesSource:
     waits = True
 
     def __init__(
-        self, source: Source, *, base: Path, children: Children, cancel: sources.Cancel, own: Sequence[roots.OwnPath]
+        self,
+        source: Source,
+        *,
+        base: Path,
+        children: Children,
+        cancel: sources.Cancel,
+        own: Sequence[roots.OwnPath],
+        listing: Listing | None = None,
     ) -> None:
         self._cancel = cancel
         self.size = source.size
@@ -117,20 +133,25 @@ class FilesSource:
         self._messages = TarMessages(
             [*chosen.warnings, *(f"{path}: {why}" for path, why in chosen.missing)], unread=len(chosen.missing)
         )
+        if listing is not None:
+            try:
+                listing.prepare()
+            except (OSError, BadSnapshot) as error:
+                raise sources.fault(source, f"the snapshot {listing.path} cannot be made: {error}") from None
         read_end, write_end, wide = make_pipe()
         try:
-            argv, names = command_line(source, chosen.names, own, wide_pipe=wide, tar=features())
+            argv, names = command_line(source, chosen.names, own, wide_pipe=wide, tar=features(), listing=listing)
         except TarMissing as error:
             os.close(read_end)
             os.close(write_end)
             raise sources.fault(source, f"there is no GNU tar here ({error})", todo="install GNU tar") from None
         import tempfile
 
-        with tempfile.TemporaryFile() as listing:
+        with tempfile.TemporaryFile() as names_file:
             if names is not None:
-                listing.write(names)
-                listing.seek(0)
-            stdin = subprocess.DEVNULL if names is None else listing.fileno()
+                names_file.write(names)
+                names_file.seek(0)
+            stdin = subprocess.DEVNULL if names is None else names_file.fileno()
             try:
                 self._child: Child = children.start(
                     argv, cwd="/", sink=self._messages, pipe=(read_end, write_end), env=_environment(), stdin=stdin

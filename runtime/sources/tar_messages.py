@@ -18,7 +18,8 @@ _LINE_MAX = 8192
 _NOISE = re.compile(
     r": (socket ignored|door ignored|implausibly old time stamp .*|time stamp .* is .* s in the future"
     r"|file is on a different filesystem; not dumped|contents? on a different filesystem.*"
-    r"|directory is on a different filesystem; not dumped)$"
+    r"|directory is on a different filesystem; not dumped"
+    r"|[Dd]irectory is new|[Dd]irectory has been renamed( from .*)?)$"
     r"|: Removing leading .* from (member names|hard link targets)$"
     r"|: Exiting with failure status due to previous errors$"
 )

@@ -1,0 +1,43 @@
+"""Whether an incremental may build on an object: asked by a run, so over a ``Link`` (see there)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from .link import Link, first
+
+#: Far beyond any chain that one restores; also ends a catalog's parents that go round in a circle.
+LINKS_MAX: Final = 10_000
+
+
+def standing(link: Link, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
+    """Why nothing more can be built on the object, or None.
+
+    It and every object below it, down to a full, must be whole, of this source, and stored on each of *drives*: else
+    the copies that the plan promises would not each be enough for a restore.
+    """
+    at: str | None = object_id
+    for _ in range(LINKS_MAX):
+        if at is None:
+            return f"object {object_id} leads to no full one"
+        row = first(
+            link,
+            "SELECT objects.status, objects.level, objects.parent, objects.source, sessions.plan FROM objects"
+            " JOIN sessions ON sessions.id = objects.session_id WHERE objects.id = :id",
+            {"id": at},
+        )
+        if row is None:
+            return f"the catalog no longer knows object {at}, which it would build on"
+        if (row["plan"], row["source"]) != (plan, source):
+            return f"object {at}, which it would build on, is of another source"
+        if row["status"] != "whole":
+            return f"object {at}, which it would build on, is {row['status']}"
+        rows = link.rows("SELECT drive FROM copies WHERE object_id = :id AND status = 'stored'", {"id": at})
+        without = sorted(set(drives) - {str(copy["drive"]) for copy in rows})
+        if without:
+            return f"object {at}, which it would build on, is not stored on {', '.join(without)}"
+        if row["level"] == "full":
+            return None
+        at = row["parent"]
+    return f"more than {LINKS_MAX} objects follow each other below it"

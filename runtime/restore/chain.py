@@ -1,0 +1,234 @@
+"""Chains: a full object and the incrementals that follow it, restored one after the other, deletions included.
+
+Everything below the target was put there by the chain itself, so that a deletion can only meet what this restore made:
+where the target holds something already, the chain is restored into a folder of its own below it, whose content is then
+moved to its places (``merge``).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..catalog.queries import CatalogObject
+from ..catalog.store import Catalog
+from ..faults import Place, RestoreFault
+from ..media.ids import new_id
+from ..members.lists import Member
+from .changes import Changes
+from .folder import TargetFolder, open_target
+from .merge import merge
+from .reading import ObjectReader
+from .restore import Progress, Reading, Restored, check_identities, pump_object, restore, sink_for
+from .select import lack_of, missing_of
+from .selection import Selection
+from .shelf import Shelf
+
+
+def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf) -> tuple[CatalogObject, ...]:
+    """The objects that bring *item* back: its full first, itself last.
+
+    Raises RestoreFault where one of them is not known, not whole or not at hand, and says which object of the source is
+    the newest that can be restored instead.
+    """
+    if item.level == "full":
+        return (item,)
+    known = {o.id: o for o in catalog.objects(plan=item.plan, source=item.source)}
+    found = _follow(known, item, shelf)
+    if not isinstance(found, str):
+        return found
+    instead = None
+    for older in sorted(known.values(), key=lambda o: (o.number, o.started), reverse=True):
+        if (older.number, older.started) >= (item.number, item.started) or older.status != "whole":
+            continue
+        if not missing_of(older, shelf) and not isinstance(_follow(known, older, shelf), str):
+            instead = older
+            break
+    raise RestoreFault(
+        f"it is incremental, and its chain is broken: {found}",
+        place=Place(source=item.source, object_id=item.id),
+        safe="nothing was written",
+        todo=f"it can be restored up to session {instead.number} of {instead.started}: --object {instead.id}"
+        if instead is not None
+        else "bring the volume that lacks back to its place, or name its folder with --from; no older object is left",
+    )
+
+
+def _follow(known: dict[str, CatalogObject], item: CatalogObject, shelf: Shelf) -> tuple[CatalogObject, ...] | str:
+    """The chain below *item*, or what is amiss with it."""
+    chain = [item]
+    seen = {item.id}
+    while chain[-1].level != "full":
+        parent = chain[-1].parent
+        if parent is None or parent in seen:
+            return f"object {chain[-1].id} leads to no full one"
+        link = known.get(parent)
+        if link is None:
+            return f"object {parent}, which {chain[-1].id} builds on, is not known"
+        if link.status != "whole":
+            return f"object {parent} of session {link.number} is {link.status}: {lack_of(link)}"
+        if lacks := missing_of(link, shelf):
+            return f"object {parent} of session {link.number} is not at hand: {lacks}"
+        seen.add(parent)
+        chain.append(link)
+    return tuple(reversed(chain))
+
+
+def restore_chain(
+    readings: Sequence[Reading],
+    shelf: Shelf,
+    to: Path,
+    *,
+    overwrite: bool,
+    progress: Progress | None = None,
+    identities: Sequence[Any] = (),
+    keep_damaged: bool = False,
+) -> Restored:
+    """Restore the objects of *readings*, a full first, into the folder *to*, as the last of them saw its source.
+
+    Raises as ``restore`` does. When records of one of them are lost everywhere, the result says which session is the
+    newest whose state comes back whole.
+    """
+    for reading in readings:
+        check_identities(reading, shelf, identities)
+    with open_target(to, overwrite=overwrite) as folder:
+        if folder.fresh:
+            return _one_by_one(readings, shelf, folder, progress, identities, keep_damaged)
+        name = f".tcc-restore-{new_id()}"
+        try:
+            os.mkdir(name, 0o700, dir_fd=folder.fd)
+        except OSError as error:
+            raise RestoreFault(f"the folder {to} cannot be written: {error.strerror}") from None
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        with TargetFolder(to / name, os.open(name, flags, dir_fd=folder.fd), fresh=True) as apart:
+            result = _one_by_one(readings, shelf, apart, progress, identities, keep_damaged)
+            problems = merge(apart, folder)
+        try:
+            os.rmdir(name, dir_fd=folder.fd)
+        except OSError:
+            problems = (*problems, f"what could not be put in its place lies in {to / name}")
+    status = "degraded" if problems and result.status == "ok" else result.status
+    return replace(result, status=status, place=to, problems=(*result.problems, *problems))
+
+
+def restore_parts(
+    parts: Sequence[tuple[Reading, Selection, Iterable[Member]]],
+    shelf: Shelf,
+    to: Path,
+    *,
+    overwrite: bool,
+    progress: Progress | None = None,
+    identities: Sequence[Any] = (),
+    keep_damaged: bool = False,
+) -> Restored:
+    """Restore what was selected in each object of a chain, oldest first, so that the newest of each name stays.
+
+    Deletions are not applied. Raises as ``restore`` does.
+    """
+    for reading, _, _ in parts:
+        check_identities(reading, shelf, identities)
+    done = []
+    for reading, only, members in parts:
+        done.append(
+            restore(
+                reading,
+                shelf,
+                to,
+                overwrite=overwrite or bool(done),
+                progress=progress,
+                identities=identities,
+                only=only,
+                members=members,
+                keep_damaged=keep_damaged,
+            )
+        )
+    return _together(done)
+
+
+def _one_by_one(  # noqa: PLR0917 - two calls
+    readings: Sequence[Reading],
+    shelf: Shelf,
+    folder: TargetFolder,
+    progress: Progress | None,
+    identities: Sequence[Any],
+    keep_damaged: bool,
+) -> Restored:
+    done: list[Restored] = []
+    removed = read = 0
+    for reading in readings:
+        changes = Changes(folder) if done else None
+        place = TargetFolder(folder.path, folder.fd, fresh=not done)
+        reader = ObjectReader(reading.object, reading.copies, shelf)
+        sink = sink_for(
+            reading.object, place, identities, keep_damaged=keep_damaged, changes=changes, folders=bool(done)
+        )
+        before = read
+
+        def step(count: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before + count)
+
+        try:
+            done.append(pump_object(reading, reader, sink, place, shelf, None, None, step))
+        except BaseException:
+            sink.abandon()
+            raise
+        finally:
+            reader.close()
+        removed += changes.removed if changes is not None else 0
+        read += reading.bytes
+        if done[-1].cut:
+            break
+    last = done[-1]
+    status: Literal["ok", "degraded", "failed"] = next((r.status for r in done if r.status != "ok"), "ok")
+    problems = tuple(problem for result in done for problem in result.problems)
+    if status == "failed" and (len(done) > 1 or not last.cut):
+        status = "degraded"
+    broken = next((n for n, result in enumerate(done) if result.lossy or result.cut), None)
+    if broken is not None:
+        problems += (_what_is_there(readings, broken, cut=last.cut),)
+    notes = ()
+    if removed:
+        notes = (f"{removed} files and folders that were deleted meanwhile were removed again",)
+    whole = _together(done)
+    return replace(
+        whole,
+        object=readings[-1].object,
+        status=status,
+        problems=problems,
+        notes=(*whole.notes, *notes),
+        lossy=broken is not None,
+        cut=last.cut,
+    )
+
+
+def _together(done: Sequence[Restored]) -> Restored:
+    """Several results as one: of the last object, with the sums and all that was said."""
+    return replace(
+        done[-1],
+        status=next((result.status for result in done if result.status != "ok"), "ok"),
+        bytes=sum(result.bytes for result in done),
+        records=sum(result.records for result in done),
+        problems=tuple(problem for result in done for problem in result.problems),
+        notes=tuple(note for result in done for note in result.notes),
+        mended=sum(result.mended for result in done),
+        mended_notes=tuple(note for result in done for note in result.mended_notes),
+        read_bytes=sum(result.read_bytes for result in done),
+    )
+
+
+def _what_is_there(readings: Sequence[Reading], broken: int, *, cut: bool) -> str:
+    """What a chain came to of which object number *broken* lacks something."""
+    item = readings[broken].object
+    how = "the chain ends within" if cut else "something lacks in"
+    where = f"{how} object {item.id} of session {item.number}"
+    if broken == 0:
+        return f"{where}, the full one: no state of this chain comes back whole"
+    good = readings[broken - 1].object
+    return (
+        f"{where}: the newest state that comes back whole is that of session {good.number} of {good.started}:"
+        f" restore --object {good.id} into an empty folder"
+    )

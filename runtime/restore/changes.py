@@ -1,0 +1,207 @@
+"""What an incremental took away: deletions and renames of folders, applied to the folder that a chain is restored to.
+
+Every folder of an incremental archive bears a list of what it held (``GNU.dumpdir``; "Dumpdir" in tar's manual):
+a letter and a name, each ended by a zero byte: ``Y`` stored, ``N`` not changed, ``D`` a folder; ``R``, ``T`` and ``X``
+are renames. GNU tar 1.34 fails on a rename on to a folder that exists and loses what both held, and it follows links
+on its way; so what is gone is removed here, with descriptors and without following any link, before tar sees the
+members that come instead.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from typing import Final
+
+from .folder import OF_THE_FILE_SYSTEM, TargetFolder
+from .headers import Unsound, normal
+
+#: Problems that are told one by one.
+NAMED_MAX: Final = 100
+_TEMPORARY: Final = b".tcc-moved"
+
+
+class Changes:
+    """Applies the folder lists of one archive to *folder*, in which everything was put by the chain that is restored.
+
+    ``removed`` counts entries; ``problems`` say what could not be done.
+    """
+
+    def __init__(self, folder: TargetFolder) -> None:
+        self.removed = 0
+        self.problems: list[str] = []
+        self._folder = folder
+        self._count = 0
+
+    def apply(self, name: bytes, listed: bytes, *, renames: bool) -> None:
+        """Make the folder *name* (relative, without ``..``) hold nothing beyond *listed*.
+
+        *renames*: whether folders may be moved: not any more once links of this archive were seen. Raises Unsound.
+        """
+        kinds: dict[bytes, int] = {}
+        for kind, entry in _moves_first(listed, self, renames=renames):
+            if not entry or b"/" in entry or entry in {b".", b".."}:
+                raise Unsound("a folder's list has an entry that is no name")
+            kinds[entry] = kind
+        self._purge(normal(name), kinds)
+
+    # ---------------------------------------------------------------- deletions
+
+    def _purge(self, name: bytes, kinds: dict[bytes, int]) -> None:
+        try:
+            fd = self._open(name)
+        except OSError:
+            return  # not there: nothing to remove
+        try:
+            mode = stat.S_IMODE(os.fstat(fd).st_mode)
+            if mode & 0o700 != 0o700:
+                os.fchmod(fd, mode | 0o700)  # tar sets it right when all is done
+            for entry in os.listdir(fd):  # noqa: PTH208 - by descriptor
+                raw = os.fsencode(entry)
+                if not name and entry in OF_THE_FILE_SYSTEM:
+                    continue
+                found = os.stat(raw, dir_fd=fd, follow_symlinks=False)
+                kind = kinds.get(raw)
+                if kind is None or (kind == _FOLDER) != stat.S_ISDIR(found.st_mode):
+                    self._remove(fd, raw)
+        except OSError as error:
+            self._problem(f"{os.fsdecode(name)}: what was deleted since cannot be removed: {error.strerror}")
+        finally:
+            os.close(fd)
+
+    def _remove(self, at: int, name: bytes) -> None:
+        """Remove *name* in the folder *at* and all that it holds, however deep: folders are moved up, not descended."""
+        waiting = [name]
+        while waiting:
+            one = waiting[-1]
+            if not stat.S_ISDIR(os.stat(one, dir_fd=at, follow_symlinks=False).st_mode):
+                os.unlink(one, dir_fd=at)
+                self.removed += 1
+                waiting.pop()
+                continue
+            fd = os.open(one, _DIRECTORY, dir_fd=at)
+            below = len(waiting)
+            try:
+                os.fchmod(fd, 0o700)
+                for entry in os.listdir(fd):  # noqa: PTH208 - by descriptor
+                    raw = os.fsencode(entry)
+                    if stat.S_ISDIR(os.stat(raw, dir_fd=fd, follow_symlinks=False).st_mode):
+                        moved = self._unused(at)
+                        os.rename(raw, moved, src_dir_fd=fd, dst_dir_fd=at)
+                        waiting.append(moved)
+                    else:
+                        os.unlink(raw, dir_fd=fd)
+                        self.removed += 1
+            finally:
+                os.close(fd)
+            if len(waiting) == below:
+                os.rmdir(one, dir_fd=at)
+                self.removed += 1
+                waiting.pop()
+
+    def _unused(self, at: int) -> bytes:
+        while True:
+            self._count += 1
+            name = b"%b-%d" % (_TEMPORARY, self._count)
+            try:
+                os.stat(name, dir_fd=at, follow_symlinks=False)
+            except FileNotFoundError:
+                return name
+
+    # ---------------------------------------------------------------- renames
+
+    def move(self, old: bytes, new: bytes) -> None:
+        """Move the folder *old* to *new*; what lies at *new* is gone. Empty names mean the temporary place."""
+        old, new = (_place(name) if name else _TEMPORARY for name in (old, new))
+        if old == new or old.startswith(new + b"/") or new.startswith(old + b"/"):
+            raise Unsound("a folder is to be moved into itself")
+        try:
+            source = self._open(old.rpartition(b"/")[0])
+            try:
+                last = old.rpartition(b"/")[2]
+                if not stat.S_ISDIR(os.stat(last, dir_fd=source, follow_symlinks=False).st_mode):
+                    raise NotADirectoryError(20, "it is no folder")
+                target = self._make(new.rpartition(b"/")[0])
+                try:
+                    place = new.rpartition(b"/")[2]
+                    try:
+                        self._remove(target, place)
+                    except FileNotFoundError:
+                        pass
+                    os.rename(last, place, src_dir_fd=source, dst_dir_fd=target)
+                finally:
+                    os.close(target)
+            finally:
+                os.close(source)
+        except OSError as error:
+            self._problem(
+                f"{os.fsdecode(old)} was renamed to {os.fsdecode(new)}, which cannot be done: {error.strerror}"
+            )
+
+    def _problem(self, text: str) -> None:
+        if len(self.problems) < NAMED_MAX:
+            self.problems.append(text)
+
+    # ---------------------------------------------------------------- folders, without following links
+
+    def _open(self, name: bytes) -> int:
+        at = os.dup(self._folder.fd)
+        try:
+            for part in name.split(b"/") if name else ():
+                below = os.open(part, _DIRECTORY, dir_fd=at)
+                os.close(at)
+                at = below
+        except BaseException:
+            os.close(at)
+            raise
+        return at
+
+    def _make(self, name: bytes) -> int:
+        at = os.dup(self._folder.fd)
+        try:
+            for part in name.split(b"/") if name else ():
+                try:
+                    os.mkdir(part, 0o700, dir_fd=at)
+                except FileExistsError:
+                    pass
+                below = os.open(part, _DIRECTORY, dir_fd=at)
+                os.close(at)
+                at = below
+        except BaseException:
+            os.close(at)
+            raise
+        return at
+
+
+_DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER: Final = ord("D")
+_ENTRIES: Final = frozenset(b"YND")
+
+
+def _moves_first(listed: bytes, changes: Changes, *, renames: bool) -> Iterator[tuple[int, bytes]]:
+    """Do the renames of a list; yield its other entries. Raises Unsound."""
+    if not listed.endswith(b"\0"):
+        raise Unsound("a folder's list has no end")
+    old: bytes | None = None
+    for item in listed[:-1].split(b"\0"):
+        if not item:
+            continue
+        kind, name = item[0], item[1:]
+        if kind in _ENTRIES:
+            yield kind, name
+        elif kind == ord("R"):
+            old = name
+        elif kind == ord("T") and old is not None:
+            if not renames:
+                raise Unsound("a folder is to be moved behind links of the same archive")
+            changes.move(old, name)
+            old = None
+        elif kind != ord("X"):
+            raise Unsound("a folder's list has an entry of a kind that no backup makes")
+
+
+def _place(name: bytes) -> bytes:
+    if name[:1] == b"/" or b".." in name.split(b"/") or not normal(name):
+        raise Unsound("a folder is to be moved to or from a place outside")
+    return normal(name)

@@ -1,0 +1,243 @@
+"""Incremental sources: which level a run takes, and the snapshot that the next one builds on.
+
+``STATE/levels/PLAN/SOURCE.snapshot`` is one file: a line of JSON (which object it belongs to, of which settings, its
+digest), then GNU tar's snapshot. It is replaced as a whole, fsynced, and only when every copy of its object that was to
+be stored is stored; so whatever happens to a run, the next incremental holds everything since the last good one.
+tar works on a copy of its own, ``SOURCE.SESSION.work``, locked while the run uses it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from xxhash import xxh3_128_hexdigest
+
+from ..kinds import encode_name
+from ..media import ids
+from ..model import ObjectReport, Session
+from ..plan import Source
+from . import snapshots
+from .roots import OwnPath, absolute
+
+_FOLDER: Final = "levels"
+#: The line of JSON before a snapshot.
+_HEAD_BYTES_MAX: Final = 64 * 1024
+
+#: Why an object cannot be built upon; None: it is whole and stored wherever the plan wants it, as all objects below it.
+Standing = Callable[[str], "str | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What tar is told: its work file, what to put there first, and whether device numbers are compared."""
+
+    path: Path
+    before: bytes | None
+    check_device: bool
+
+    def prepare(self) -> None:
+        """Put the snapshot to begin with in place; takes time, on the thread that reads. Raises OSError."""
+        data = b"" if self.before is None else snapshots.still_there(self.before)
+        with self.path.open("wb") as stream:
+            stream.write(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What is decided for one source of one run. ``note``: why it is a full, where that was not to be expected."""
+
+    source: Source
+    level: Literal["full", "incremental"]
+    parent: str | None
+    note: str | None
+    listing: Listing | None
+    settings: str
+    lock: int = -1
+
+    def drop(self) -> None:
+        """Remove the work file; once more does nothing."""
+        if self.listing is not None and self.listing.path.exists():
+            self.listing.path.unlink(missing_ok=True)
+            os.close(self.lock)
+
+
+class Levels:
+    """The snapshots of one plan in one state folder."""
+
+    def __init__(self, state: Path, session: Session, *, base: Path, own: Sequence[OwnPath], full: bool) -> None:
+        self._folder = state / _FOLDER / encode_name(session.plan)
+        self._session = session
+        self._base = str(base)
+        self._own = own
+        self._full = full
+
+    # ---------------------------------------------------------------- before the source is read
+
+    def decide(self, source: Source, drives: Sequence[str], stands: Standing) -> Level:
+        """The level of *source*, which asks for incrementals. Never fails: in doubt it is a full, with a note.
+
+        *drives*: those that are to store it.
+        """
+        settings = self._settings(source, drives)
+        work = self._folder / f"{encode_name(source.name)}.{self._session.id}.work"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._sweep(source)
+            lock = os.open(work, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        except OSError as error:
+            note = f"a full, and the next one, too: no snapshot can be kept in {self._folder} ({error.strerror})"
+            return Level(source, "full", None, note, None, settings)
+        found = self._usable(source, settings, stands)
+        if isinstance(found, str):
+            return Level(source, "full", None, found or None, Listing(work, None, True), settings, lock)
+        head, data = found
+        check_device = head["devices"] == _devices(source, self._base) or not source.one_file_system
+        listing = Listing(work, data, check_device)
+        return Level(source, "incremental", head["object"], None, listing, settings, lock)
+
+    def _usable(self, source: Source, settings: str, stands: Standing) -> tuple[dict[str, Any], bytes] | str:
+        """The snapshot to build on; or why it is a full, empty where nothing is to be said."""
+        if self._full:
+            return "a full, as asked for"
+        try:
+            head, data = _read(self._place(source))
+            taken = snapshots.seconds_of(data)
+        except FileNotFoundError:
+            return "a full: there is no snapshot of an earlier one"
+        except (OSError, ValueError, snapshots.BadSnapshot) as error:
+            return f"a full: the snapshot {self._place(source)} cannot be used ({error})"
+        if head.get("plan") != self._session.plan or head.get("source") != source.name:
+            return f"a full: the snapshot {self._place(source)} belongs to another source"
+        if head.get("settings") != settings:
+            return "a full: its paths, its exclude, one_file_system, or the drives that store it changed"
+        if taken > time.time():
+            return "a full: the clock stands before the time of the last one"
+        parent = head.get("object")
+        if not isinstance(parent, str) or not ids.is_id(parent):
+            return f"a full: the snapshot {self._place(source)} names no object"
+        why = stands(parent)
+        return (head, data) if why is None else f"a full: {why}"
+
+    def _place(self, source: Source) -> Path:
+        return self._folder / f"{encode_name(source.name)}.snapshot"
+
+    def _settings(self, source: Source, drives: Sequence[str]) -> str:
+        """A digest of what decides which files a run sees, and of where they go."""
+        seen = {
+            "files": [absolute(path, self._base) + "/" * path.endswith(("/", "/.")) for path in source.files],
+            "exclude": source.exclude,
+            "one_file_system": source.one_file_system,
+            "drives": sorted(drives),
+            "own": [(own.folder, own.names) for own in self._own],
+        }
+        return xxh3_128_hexdigest(json.dumps(seen, sort_keys=True).encode())
+
+    def _sweep(self, source: Source) -> None:
+        """Remove work files that a run which crashed left behind: nobody holds their locks."""
+        for path in self._folder.glob(f"{_literal(encode_name(source.name))}.*.work"):
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(fd)
+
+    # ---------------------------------------------------------------- after the run
+
+    def settle(self, level: Level, report: ObjectReport | None) -> str | None:
+        """Keep the new snapshot if *report* allows it, else the old one; what is worth saying. Never fails."""
+        if level.listing is None:
+            return None
+        try:
+            if report is None or report.status != "whole":
+                return None
+            lack = _lack(report)
+            if lack is not None:
+                return f"{lack}: the snapshot stays as it was, the next run stores again what changed since"
+            data = snapshots.checked(level.listing.path.read_bytes())
+            self._write(level, report.object, data)
+        except (OSError, snapshots.BadSnapshot) as error:
+            return (
+                f"its new snapshot cannot be kept ({error}); the next run stores again what changed since the last one"
+            )
+        finally:
+            level.drop()
+        return None
+
+    def _write(self, level: Level, object_id: str, data: bytes) -> None:
+        head = {
+            "tapechain_snapshot": 1,
+            "plan": self._session.plan,
+            "source": level.source.name,
+            "object": object_id,
+            "session": self._session.id,
+            "settings": level.settings,
+            "devices": _devices(level.source, self._base),
+            "size": len(data),
+            "xxh3": xxh3_128_hexdigest(data),
+        }
+        place = self._place(level.source)
+        new = place.with_suffix(f".{self._session.id}.new")
+        try:
+            with new.open("xb") as stream:
+                stream.write(json.dumps(head).encode() + b"\n" + data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            new.rename(place)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def _lack(report: ObjectReport) -> str | None:
+    """Why an object that is whole is no ground to build on."""
+    kept = [copy for copy in report.copies if copy.status != "discarded"]
+    if not kept:
+        return "nothing of it is stored"
+    if any(copy.status != "stored" for copy in kept):
+        return "not all of its copies are stored"
+    return f"{report.unread} files could not be read" if report.unread else None
+
+
+def _read(path: Path) -> tuple[dict[str, Any], bytes]:
+    """The head and tar's snapshot. Raises OSError, and ValueError when it is not what was written."""
+    with path.open("rb") as stream:
+        line = stream.readline(_HEAD_BYTES_MAX)
+        head = json.loads(line)
+        if not isinstance(head, dict) or head.get("tapechain_snapshot") != 1 or type(head.get("size")) is not int:
+            raise ValueError("it is no snapshot of this version")
+        data = stream.read()
+    if len(data) != head["size"] or xxh3_128_hexdigest(data) != head.get("xxh3"):
+        raise ValueError("it is damaged")
+    return head, data
+
+
+def _devices(source: Source, base: str) -> list[int | None]:
+    """The device number of each of the source's paths; None where it is not there."""
+    found: list[int | None] = []
+    for path in source.files:
+        try:
+            found.append(Path(absolute(path, base)).stat().st_dev)
+        except (OSError, ValueError):
+            found.append(None)
+    return found
+
+
+def _literal(name: str) -> str:
+    """*name* (encoded: it holds no wildcard but what ``[`` would be) for a glob pattern."""
+    return "".join(f"[{c}]" if c in "*?[" else c for c in name)

@@ -1,0 +1,265 @@
+"""Chains as a user has them: run, change the tree, run again; every session comes back as it was."""
+
+import os
+import random
+import shutil
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.timeout(100)
+
+
+def test_every_session_comes_back_as_it_was(bench, seen) -> None:
+    """Renames, swaps, a folder in a file's place and the reverse, links, hard links, holes, modes, odd names."""
+    tree = bench.tree
+    for name in ("a/sub", "b", "keep", "x", "y"):
+        (tree / name).mkdir(parents=True)
+    for name in ("a/f1", "a/sub/s", "b/f2", "keep/k", "x/x", "y/y", "a/new\nline", "a/back\\slash", "-dash"):
+        (tree / name).write_text(name)
+    os.link(tree / "a/f1", tree / "a/h1")
+    with open(tree / "sparse", "wb") as stream:
+        stream.truncate(3 << 20)
+    os.utime(tree / "keep", (1_000_000_000, 1_000_000_000))
+    states = [seen(tree)]
+    assert bench.run()["level"] == "full"
+
+    (tree / "a").rename(tree / "c")
+    shutil.rmtree(tree / "b")
+    (tree / "keep").rename(tree / "b")
+    for old, new in (("x", "t"), ("y", "x"), ("t", "y")):
+        (tree / old).rename(tree / new)
+    (tree / "link").symlink_to("b")
+    (tree / "c" / "f1").chmod(0o4711)
+    (tree / "x").chmod(0o500)
+    states.append(seen(tree))
+    second = bench.run()
+    assert (second["level"], second["parent"], second["warnings"]) == ("incremental", bench.sessions[0]["object"], [])
+
+    (tree / "link").unlink()
+    (tree / "link").mkdir()
+    (tree / "link" / "inside").write_text("a folder now")
+    (tree / "x").chmod(0o700)
+    shutil.rmtree(tree / "x")
+    (tree / "x").symlink_to("/etc")
+    (tree / "sparse").unlink()
+    (tree / "c" / "h1").unlink()
+    (tree / "c" / "f1").unlink()
+    (tree / "c" / "f1").mkdir()
+    states.append(seen(tree))
+    assert bench.run()["parent"] == second["object"]
+
+    for n, (entry, state) in enumerate(zip(bench.sessions, states, strict=True)):
+        bench.restore(f"back{n}", "--object", entry["object"])
+        assert seen(bench.restored(f"back{n}")) == state
+    bench.restore("newest", "--from", bench.folder / "media")
+    assert seen(bench.restored("newest")) == states[-1]
+    as_of = bench.restore("then", "--as-of", started(bench, 1))
+    assert "note" in as_of and seen(bench.restored("then")) == states[1]
+
+
+def started(bench, n: int) -> str:
+    import json
+
+    listed = json.loads(bench.tcc("sessions", "--plan", "plan.tc", "--json")[1])
+    return str(sorted(listed, key=lambda s: s["started"])[n]["started"])
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_whatever_is_done_to_a_tree_every_session_comes_back(bench, seen, seed) -> None:
+    chance = random.Random(seed)
+    names = "abcde"
+    states = []
+    for _ in range(4):
+        for _ in range(chance.randrange(1, 25)):
+            mutate(bench.tree, chance, names)
+        states.append(seen(bench.tree))
+        bench.run()
+    assert [s["level"] for s in bench.sessions] == ["full", *["incremental"] * 3]
+    for n, entry in enumerate(bench.sessions):
+        bench.restore(f"back{n}", "--object", entry["object"])
+        assert seen(bench.restored(f"back{n}")) == states[n], n
+
+
+def mutate(tree: Path, chance: random.Random, names: str) -> None:
+    """One change at random: make, fill, link, move, remove."""
+    folders = [Path(folder) for folder, _, _ in os.walk(tree)]
+    here = chance.choice(folders) / chance.choice(names)
+    there = chance.choice(folders) / chance.choice(names)
+    kind = chance.choice(["file", "file", "folder", "move", "move", "remove", "link", "hard link", "mode", "fill"])
+    taken = os.path.lexists(here)
+    if kind == "file" and not here.is_dir():
+        if not here.is_symlink():
+            here.write_bytes(chance.randbytes(chance.choice([0, 10, 2000])))
+    elif kind == "folder" and not taken:
+        here.mkdir()
+    elif kind == "link" and not taken:
+        here.symlink_to(chance.choice(["a", "../b", "/etc/hostname"]))
+    elif kind == "hard link" and not taken and there.is_file() and not there.is_symlink():
+        os.link(there, here)
+    elif kind == "remove" and taken:
+        shutil.rmtree(here) if here.is_dir() and not here.is_symlink() else here.unlink()
+    elif kind == "mode" and taken and not here.is_symlink():
+        here.chmod(chance.choice([0o700, 0o755, 0o750]))
+    elif kind == "fill" and here.is_file() and not here.is_symlink():
+        with here.open("ab") as stream:
+            stream.write(b"more")
+    elif kind == "move" and taken and not os.path.lexists(there) and here not in there.parents:
+        here.rename(there)
+
+
+def test_what_did_not_change_is_not_stored_again(bench) -> None:
+    old = sysconfig.get_path("stdlib") + "/json"
+    bench.plan(files=f'["tree", "{old}"]')
+    (bench.tree / "f").write_text("1")
+    first = bench.run()
+    (bench.tree / "g").write_text("2")
+    second = bench.run()
+    decoder = f"{old[1:]}/decoder.py"
+    assert decoder in bench.members(first["object"]) and decoder not in bench.members(second["object"])
+    assert f"{str(bench.tree)[1:]}/g" in bench.members(second["object"])
+    bench.restore("back")
+    assert (bench.folder / "back" / decoder).is_file()
+
+
+def test_compressed_and_encrypted_chains_come_back(bench, seen, tmp_path) -> None:
+    if shutil.which("age-keygen") is None:
+        pytest.skip("no age-keygen here")
+    import subprocess
+
+    subprocess.run(["age-keygen", "-o", "key"], check=True, capture_output=True)
+    recipient = subprocess.run(["age-keygen", "-y", "key"], check=True, capture_output=True, text=True).stdout.strip()
+    bench.plan(f'compress = "zstd" encrypt = ["{recipient}"]')
+    (bench.tree / "a").write_bytes(random.Random(1).randbytes(300_000))
+    bench.run()
+    (bench.tree / "a").rename(bench.tree / "b")
+    assert bench.run()["level"] == "incremental"
+    assert "recipients of the kind X25519" in bench.restore("no", code=1)
+    assert not (tmp_path / "no").exists()
+    bench.restore("back", "--identity", "key")
+    assert seen(bench.restored("back")) == seen(bench.tree)
+
+
+def test_a_chain_into_a_folder_that_holds_something_deletes_nothing_of_it(bench, seen, tmp_path) -> None:
+    """A foreign file of the name of one that was deleted since, foreign files beside, links, kinds that clash."""
+    for name in ("gone", "stays", "folder/gone", "folder/stays", "clash/file", "led/away"):
+        (bench.tree / name).parent.mkdir(exist_ok=True)
+        (bench.tree / name).write_text(name)
+    bench.run()
+    (bench.tree / "gone").unlink()
+    (bench.tree / "folder/gone").unlink()
+    bench.run()
+    back = bench.restored("back")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    back.mkdir(parents=True)
+    for name in ("gone", "foreign", "stays", "folder/gone", "folder/foreign", "clash"):
+        (back / name).parent.mkdir(exist_ok=True)
+        (back / name).write_text("foreign")
+    (back / "led").symlink_to(outside)
+    said = bench.restore("back", "--overwrite", code=3)
+    assert "led was not restored" in said and "clash was not restored" in said
+    texts = {str(p.relative_to(back)): p.read_text() for p in back.rglob("*") if p.is_file()}
+    assert texts == {
+        "gone": "foreign",
+        "foreign": "foreign",
+        "stays": "stays",
+        "folder/gone": "foreign",
+        "folder/foreign": "foreign",
+        "folder/stays": "folder/stays",
+        "clash": "foreign",
+    }
+    assert list(outside.iterdir()) == []
+    (apart,) = [p for p in (tmp_path / "back").iterdir() if p.name.startswith(".tcc-restore")]
+    assert str(apart.name) in said and (apart / str(bench.tree)[1:] / "led" / "away").read_text() == "led/away"
+
+
+# ---------------------------------------------------------------- when a link of the chain is gone
+
+
+def three_sessions(bench, *, drives: tuple[str, ...] = ("R1",)) -> None:
+    bench.plan(drives=drives)
+    for n in range(3):
+        (bench.tree / f"f{n}").write_bytes(random.Random(n).randbytes(150_000))
+        (bench.tree / "state").write_text(str(n))
+        bench.run()
+    assert [s["level"] for s in bench.sessions] == ["full", "incremental", "incremental"]
+
+
+def test_a_chain_whose_middle_is_not_at_hand_says_up_to_where_it_can_be_restored(bench, tmp_path) -> None:
+    three_sessions(bench)
+    first, middle, last = (s["object"] for s in bench.sessions)
+    _forget(tmp_path / "state" / "catalog.sqlite", middle)
+    said = bench.restore("back", code=1)
+    assert f"object {middle}, which {last} builds on, is not known" in said
+    assert "up to session 1 of" in said and f"--object {first}" in said
+    assert not (tmp_path / "back").exists()
+    bench.restore("back", "--object", first)
+    assert (bench.restored("back") / "state").read_text() == "0"
+
+
+def _forget(catalog: Path, object_id: str) -> None:
+    import sqlite3
+
+    with sqlite3.connect(catalog) as connection:
+        for table, column in (("objects", "id"), ("copies", "object_id"), ("entries", "object_id")):
+            connection.execute(f"DELETE FROM {table} WHERE {column} = ?", (object_id,))
+
+
+def test_a_damaged_link_that_is_compressed_ends_the_chain(bench, support) -> None:
+    bench.plan('compress = "zstd:1"')
+    for n in range(3):
+        (bench.tree / f"f{n}").write_bytes(random.Random(n).randbytes(300_000))
+        bench.run()
+    (volume,) = (bench.folder / "media" / "R1").iterdir()
+    middle = bench.sessions[1]["object"]
+    support.flip(volume, support.positions(volume, middle)[1][0] + 1600)
+    said = bench.restore("back", code=3)
+    assert f"the chain ends within object {middle} of session 2" in said and "is that of session 1" in said
+    assert not (bench.restored("back") / "f2").exists()
+
+
+def test_single_files_come_from_whichever_object_of_the_chain_holds_them(bench, tmp_path) -> None:
+    three_sessions(bench)
+    said = bench.restore("one", "--path", str(bench.tree / "state"), "--path", "*/f0")
+    assert (bench.restored("one") / "state").read_text() == "2"
+    assert (bench.restored("one") / "f0").read_bytes() == (bench.tree / "f0").read_bytes()
+    assert sorted(p.name for p in bench.restored("one").iterdir()) == ["f0", "state"]
+    assert "come back, too" in said
+    assert "no member fits" in bench.restore("none", "--path", "*/nothing", code=1)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_damaged_link_is_passed_over_and_the_newest_whole_state_is_named(bench, support) -> None:
+    three_sessions(bench)
+    (volume,) = (bench.folder / "media" / "R1").iterdir()
+    middle = bench.sessions[1]["object"]
+    place = support.positions(volume, middle)[2][0]
+    support.flip(volume, place + 1600)
+    said = bench.restore("back", code=3)
+    assert f"something lacks in object {middle} of session 2" in said and "is that of session 1" in said
+    assert f"--object {bench.sessions[0]['object']}" in said
+    assert (bench.restored("back") / "f2").read_bytes() == (bench.tree / "f2").read_bytes()
+    bench.restore("alone", "--object", bench.sessions[0]["object"])
+    assert (bench.restored("alone") / "f0").read_bytes() == (bench.tree / "f0").read_bytes()
+
+
+def test_a_damaged_link_is_healed_from_the_mirror(bench, support, seen) -> None:
+    three_sessions(bench, drives=("R1", "R2"))
+    (volume,) = (bench.folder / "media" / "R1").iterdir()
+    for place in [support.positions(volume, entry["object"])[1][0] for entry in bench.sessions]:
+        support.flip(volume, place + 1600)
+    said = bench.restore("back", code=0)
+    assert said.count("was taken from drive R2") == 3
+    assert seen(bench.restored("back")) == seen(bench.tree)
+
+
+def test_dry_run_lists_the_chain_and_its_volumes(bench, tmp_path) -> None:
+    three_sessions(bench)
+    code, out, _ = bench.tcc("restore", "T", "--plan", "plan.tc", "--to", "back", "--dry-run")
+    assert code == 0 and [line.split()[1] for line in out.splitlines() if line.startswith("object")] == [
+        s["object"] for s in bench.sessions
+    ]
+    assert f"incremental, follows {bench.sessions[1]['object']}" in out
+    assert out.count("R1-000001") >= 3 and not (tmp_path / "back").exists()

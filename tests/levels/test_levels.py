@@ -1,0 +1,189 @@
+"""Which level a run takes, and when the snapshot goes on."""
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from tapechain.runtime.sources import levels, snapshots
+
+pytestmark = pytest.mark.timeout(60)
+
+
+def snapshot(bench) -> Path:
+    return bench.folder / "state" / "levels" / "p" / "T.snapshot"
+
+
+def test_first_a_full_then_incrementals_and_full_begins_anew(bench) -> None:
+    first = bench.run()
+    assert first["level"] == "full" and "there is no snapshot" in first["notes"]
+    second = bench.run()
+    assert (second["level"], second["parent"], second["notes"]) == ("incremental", first["object"], "")
+    third = bench.run("--full")
+    assert (third["level"], third["parent"]) == ("full", None) and "as asked for" in third["notes"]
+    assert bench.run()["parent"] == third["object"]
+    assert [p.name for p in snapshot(bench).parent.iterdir()] == ["T.snapshot"]
+
+
+def test_a_copy_that_is_not_stored_keeps_the_old_snapshot(bench, seen) -> None:
+    """R2's folder is a file at the second run: the third builds on the first, and holds what the second had."""
+    bench.plan(drives=("R1", "R2"))
+    first = bench.run()
+    before = snapshot(bench).read_bytes()
+    (bench.tree / "since").write_text("x")
+    aside = bench.folder / "media" / "aside"
+    (bench.folder / "media" / "R2").rename(aside)
+    (bench.folder / "media" / "R2").write_text("no folder")
+    second = bench.run(code=3)
+    assert "the snapshot stays as it was" in second["notes"] and snapshot(bench).read_bytes() == before
+    (bench.folder / "media" / "R2").unlink()
+    aside.rename(bench.folder / "media" / "R2")
+    third = bench.run()
+    assert (third["level"], third["parent"]) == ("incremental", first["object"])
+    assert f"{str(bench.tree)[1:]}/since" in bench.members(third["object"])
+    bench.restore("back", "--from", bench.folder / "media" / "R2")
+    assert seen(bench.restored("back")) == seen(bench.tree)
+
+
+def test_files_that_could_not_be_read_keep_the_old_snapshot(bench) -> None:
+    bench.plan(files='["tree", "later"]')
+    (bench.folder / "later").write_text("x")
+    first = bench.run()
+    (bench.folder / "later").unlink()
+    assert "1 files could not be read" in bench.run(code=3)["notes"]
+    (bench.folder / "later").write_text("again")
+    assert bench.run()["parent"] == first["object"]
+
+
+def test_a_source_that_fails_keeps_the_old_snapshot(bench, monkeypatch) -> None:
+    first = bench.run()
+    before = snapshot(bench).read_bytes()
+    folder = bench.folder / "bin"
+    folder.mkdir()
+    real = shutil.which("tar")
+    (folder / "tar").write_text(f'#!/bin/sh\ncase "$*" in *listed-incremental*) kill -9 $$;; esac\nexec {real} "$@"\n')
+    (folder / "tar").chmod(0o755)
+    with monkeypatch.context() as patched:
+        patched.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        assert bench.run(code=1)["status"] == "failed"
+    assert snapshot(bench).read_bytes() == before
+    assert bench.run()["parent"] == first["object"]
+
+
+def spoil_text(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def spoil_empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def spoil_head(path: Path) -> None:
+    head, _, data = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(head), "source": "other"}).encode() + b"\n" + data)
+
+
+def spoil_object(path: Path) -> None:
+    head, _, data = path.read_bytes().partition(b"\n")
+    path.write_bytes(json.dumps({**json.loads(head), "object": "../../x"}).encode() + b"\n" + data)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (spoil_text, "damaged"),
+        (spoil_empty, "cannot be used"),
+        (spoil_head, "belongs to another source"),
+        (spoil_object, "names no object"),
+        (Path.unlink, "there is no snapshot"),
+    ],
+)
+def test_a_snapshot_that_cannot_be_trusted_makes_a_full(bench, spoil, words) -> None:
+    bench.run()
+    spoil(snapshot(bench))
+    again = bench.run()
+    assert again["level"] == "full" and words in again["notes"]
+    assert bench.run()["parent"] == again["object"]
+
+
+def test_other_settings_make_a_full(bench) -> None:
+    bench.run()
+    for more in ('exclude = ["*.tmp"]', "one_file_system = true"):
+        bench.plan(more)
+        again = bench.run()
+        assert again["level"] == "full" and "exclude, one_file_system" in again["notes"]
+    bench.plan("one_file_system = true", drives=("R1", "R2"))
+    assert bench.run()["level"] == "full"
+    assert bench.run()["level"] == "incremental"
+
+
+def test_a_clock_behind_the_snapshot_makes_a_full(bench, monkeypatch) -> None:
+    bench.run()
+    now = time.time()
+    with monkeypatch.context() as patched:
+        patched.setattr(levels.time, "time", lambda: now - 3600)
+        assert "the clock stands before" in bench.run()["notes"]
+
+
+def test_a_parent_that_the_catalog_no_longer_has_makes_a_full(bench) -> None:
+    bench.run()
+    (bench.folder / "state" / "catalog.sqlite").unlink()
+    again = bench.run()
+    if again["level"] == "full":
+        assert "no longer knows" in again["notes"]
+    else:  # the catalog learnt it from the drive before it was asked
+        assert again["parent"] == bench.sessions[0]["object"]
+
+
+def test_a_state_folder_that_cannot_be_written_makes_fulls_and_says_so(bench) -> None:
+    (bench.folder / "state").mkdir()
+    (bench.folder / "state" / "levels").write_text("in the way")
+    for _ in range(2):
+        entry = bench.run()
+        assert entry["level"] == "full" and "no snapshot can be kept" in entry["notes"]
+    bench.restore("back")
+
+
+def test_work_files_of_runs_that_crashed_are_removed_and_those_in_use_are_not(bench) -> None:
+    import fcntl
+
+    bench.run()
+    folder = snapshot(bench).parent
+    (folder / "T.crashed.work").write_text("x")
+    with (folder / "T.running.work").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        bench.run()
+        assert sorted(p.name for p in folder.iterdir()) == ["T.running.work", "T.snapshot"]
+
+
+def test_snapshots_are_read_or_refused(bench) -> None:
+    (bench.tree / "a" / "b").mkdir(parents=True)
+    (bench.tree / "a" / "f").write_text("x")
+    bench.run()
+    data = snapshot(bench).read_bytes().partition(b"\n")[2]
+    names = [name for _, _, name, _ in snapshots.folders(data)]
+    root = os.fsencode(str(bench.tree)[1:])
+    assert sorted(names) == [root, root + b"/a", root + b"/a/b"]
+    assert snapshots.still_there(data) == data
+    (bench.tree / "a").rename(bench.tree / "c")
+    kept = [name for _, _, name, _ in snapshots.folders(snapshots.still_there(data))]
+    assert kept == [root]
+    whole = 0
+    for cut in range(len(data)):
+        try:
+            whole += sum(1 for _ in snapshots.folders(data[:cut])) == 3
+        except snapshots.BadSnapshot:
+            continue
+    assert whole == 0
+    assert snapshots.seconds_of(snapshots.checked(data)) == snapshots.seconds_of(data) - snapshots.SET_BACK_SECONDS
+
+
+def test_only_files_have_levels(bench) -> None:
+    (bench.folder / "plan.tc").write_text(
+        'source S { command = ["true"] level = "incremental" }\ndrive R { volumes = "m" }\n'
+        "backup group g { agent A -> R { B <- S } }\n"
+    )
+    code, _, said = bench.tcc("run", "plan.tc")
+    assert code == 2 and "S: level" in said and not (bench.folder / "m").exists()
