@@ -154,8 +154,10 @@ def restore_command(
                 kept = opened.lists.open(choice.object.id)
                 members = stack.enter_context(kept) if kept is not None else None
             if dry_run:
-                for link, chosen, _ in selected or [(link, None, None) for link in readings]:
+                for link, chosen, _ in selected:
                     _show(link, Path(to), chosen)
+                for link in () if selected else readings:
+                    _show(link, Path(to), None)
                 return EXIT_OK
             how: dict[str, Any] = {"overwrite": overwrite, "progress": step, "identities": identities}
             how["keep_damaged"] = keep_damaged

@@ -130,7 +130,7 @@ def restore_parts(
     """
     for reading, _, _ in parts:
         check_identities(reading, shelf, identities)
-    done = []
+    done: list[Restored] = []
     for reading, only, members in parts:
         done.append(
             restore(
@@ -190,7 +190,7 @@ def _one_by_one(  # noqa: PLR0917 - two calls
     broken = next((n for n, result in enumerate(done) if result.lossy or result.cut), None)
     if broken is not None:
         problems += (_what_is_there(readings, broken, cut=last.cut),)
-    notes = ()
+    notes: tuple[str, ...] = ()
     if removed:
         notes = (f"{removed} files and folders that were deleted meanwhile were removed again",)
     whole = _together(done)
