@@ -92,7 +92,7 @@ def _check(file: str, defines: Mapping[str, str], unused: list[set[str]], record
 
     name = STDIN if file == "-" else file
     try:
-        compilation = compile_program(file, RealWorld(recorded), defines)
+        compilation = compile_program(file, RealWorld(recorded), defines, lowered=False)
     except OSError as error:
         return Checked(name, unreadable=error.strerror or str(error))
     unused.append(set(compilation.unused_defines))

@@ -21,10 +21,14 @@ _SCSI_TAPE_MAJOR = 9
 
 
 class RealWorld:
-    """Files, symbolic links and device numbers of this machine; a catalog only where one was given."""
+    """Files, symbolic links and device numbers of this machine; a catalog only where one was given.
+
+    Folders are as they were when a path in them was first asked for.
+    """
 
     def __init__(self, catalog: Recorded | None = None) -> None:
         self._catalog = catalog
+        self._folders: dict[str, str] = {}
 
     def recorded(self) -> Recorded | None:
         """What the catalog knows."""
@@ -43,7 +47,14 @@ class RealWorld:
 
     def resolve(self, path: str) -> str:
         """The real path; what does not exist is resolved as far as it goes."""
-        return os.path.realpath(path)
+        head, name = os.path.split(path)
+        if name in {"", ".", ".."}:
+            return os.path.realpath(path)
+        # A plan's paths lie in few folders: what these really are is looked up once.
+        if head not in self._folders:
+            self._folders[head] = os.path.realpath(head)
+        whole = f"{self._folders[head].rstrip('/')}/{name}"
+        return os.path.realpath(whole) if os.path.islink(whole) else whole  # noqa: PTH114 - called for every path
 
     def identity(self, path: str) -> str:
         """Device numbers for device nodes (a tape's nodes are one), device and inode for what exists, else the path."""

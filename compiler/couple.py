@@ -38,7 +38,7 @@ class _All:
     feed: str
     span: Span
     star_span: Span
-    statement: Statement
+    statement: Statement | None
 
 
 def couple(statements: Iterable[Expanded], agents: Sequence[Agent], names: Names) -> Couplings:
@@ -79,7 +79,7 @@ class _Coupler:
         """The couplings inside an agent's braces."""
         for item in declaration.body:
             if isinstance(item, ast.Coupling):
-                statement = self._attributes(str(item.buffer.text), item.buffer.span, item.attributes)
+                statement = self._attributes(item.buffer.text, item.buffer.span, item.attributes)
                 if agent.again:
                     continue
                 self._declare(agent.name, item.buffer.text)
@@ -91,7 +91,10 @@ class _Coupler:
                 if not agent.again:
                     self._all(agent, item, statement)
 
-    def _attributes(self, name: str, span: Span, written: tuple[ast.Attribute, ...]) -> Statement:
+    def _attributes(self, name: str, span: Span, written: tuple[ast.Attribute, ...]) -> Statement | None:
+        """The statement that a coupling is, where it says more than who feeds whom."""
+        if not written and name.strip():
+            return None
         settings, problems = attributes.read("coupling", written)
         if not name.strip():
             problems = (*problems, Problem("TC207", span, "the name of a buffer must not be empty"))
@@ -103,7 +106,7 @@ class _Coupler:
     def _declare(self, agent: str, buffer: str) -> None:
         self.items.setdefault(agent, []).append(buffer)
 
-    def _coupling(self, agent: Agent, item: ast.Coupling, statement: Statement) -> Coupling | None:
+    def _coupling(self, agent: Agent, item: ast.Coupling, statement: Statement | None) -> Coupling | None:
         buffer = Node("buffer", agent.name, item.buffer.text)
         if agent.group_kind == "restore":
             return self._restore(buffer, item, statement)
@@ -132,9 +135,9 @@ class _Coupler:
                 self.names.use(name, feed.name.span, wanted)
             self.broken.append(None)
             return None
-        use = self.names.use(name, feed.span, wanted)
-        if use.fits:
+        if self.names.fits(name, "source"):
             return Node("source", name)
+        use = self.names.use(name, feed.span, wanted)
         others = self.names.near(use)
         self._meant([Node("source", other) for other in others])
         return None
@@ -142,10 +145,10 @@ class _Coupler:
     def _buffer(self, feed: ast.Endpoint, wanted: tuple[str, ...]) -> Node | None:
         name = feed.name.text
         if feed.buffer is not None:
-            use = self.names.use(name, feed.name.span, ("agent",))
-            if use.fits:
+            if self.names.fits(name, "agent"):
                 self.ends[feed.span] = feed.buffer.span
                 return Node("buffer", name, feed.buffer.text)
+            use = self.names.use(name, feed.name.span, ("agent",))
             others = self.names.near(use)
             self._meant([Node("buffer", other, feed.buffer.text) for other in others])
             return None
@@ -161,9 +164,9 @@ class _Coupler:
             self.names.use(name, feed.span, wanted, candidates=candidates, help=help)
         return None
 
-    def _restore(self, buffer: Node, item: ast.Coupling, statement: Statement) -> Coupling | None:
+    def _restore(self, buffer: Node, item: ast.Coupling, statement: Statement | None) -> Coupling | None:
         feed = item.feed
-        as_of = statement.text("as_of")
+        as_of = statement.text("as_of") if statement is not None else None
         if isinstance(feed, ast.Selector):
             argument = feed.argument
             selector = (
@@ -186,7 +189,7 @@ class _Coupler:
         node = Node("selector", buffer.name, buffer.buffer)
         return Coupling(buffer, node, text, feed.span, item.buffer.span, "block", statement, selector)
 
-    def _all(self, agent: Agent, item: ast.CoupleAll, statement: Statement) -> None:
+    def _all(self, agent: Agent, item: ast.CoupleAll, statement: Statement | None) -> None:
         if agent.group_kind in {"backup", "restore"}:
             wanted = ("source",) if agent.group_kind == "backup" else ("selector",)
             help = "`* <- AGENT` couples the buffers of another agent: it belongs in a mirror or copy group"

@@ -117,7 +117,9 @@ class _Expander:
     def _declaration(self, statement: Declaration | Plan, scope: Scope) -> Iterator[Expanded]:
         name = self._name(statement.name, scope)
         attributes = self._attributes(statement.attributes, scope)
-        if name is not None:
+        if name is statement.name and attributes is statement.attributes and not scope.iteration:
+            yield statement
+        elif name is not None:
             span = in_iteration(statement.span, scope.iteration)
             yield replace(statement, name=name, attributes=attributes, span=span)
 
@@ -158,6 +160,9 @@ class _Expander:
                     yield from self._agent_items(body, inside)
                 continue
             self.count += 1
+            if type(item) is Coupling and not item.attributes and not scope.iteration and _says_it_all(item):
+                yield item
+                continue
             span = in_iteration(item.span, scope.iteration)
             if isinstance(item, Attribute):
                 yield from self._attributes((item,), scope)
@@ -210,29 +215,42 @@ class _Expander:
         if len(intact) == len(names):
             yield Require(conditions, intact, in_iteration(require.span, scope.iteration))
 
-    def _attributes(self, attributes: Iterable[Attribute], scope: Scope) -> tuple[Attribute, ...]:
+    def _attributes(self, attributes: tuple[Attribute, ...], scope: Scope) -> tuple[Attribute, ...]:
         if not scope.iteration and not attributes:
             return ()
         out = []
+        changed = bool(scope.iteration)
         for attribute in attributes:
             self.count += 1
             name, value = attribute.name, attribute.value
             if isinstance(value, Reference) and name.text in NAME_ATTRIBUTES:
-                value = replace(value, span=in_iteration(value.span, scope.iteration))
+                if scope.iteration:
+                    value = Reference(value.name, in_iteration(value.span, scope.iteration))
             else:
                 value = evaluate(value, scope)
             if scope.iteration:
-                name = replace(name, span=in_iteration(name.span, scope.iteration))
+                name = Name(name.text, in_iteration(name.span, scope.iteration), name.quoted)
                 out.append(Attribute(name, value, in_iteration(attribute.span, scope.iteration)))
+            elif value is attribute.value:
+                out.append(attribute)
             else:
+                changed = True
                 out.append(Attribute(name, value, attribute.span))
-        return tuple(out)
+        return tuple(out) if changed else attributes
 
     def _name(self, name: Name, scope: Scope) -> Name | None:
         evaluated = evaluate_name(name, scope)
         if evaluated is None:
             self.lost = True
         return evaluated
+
+
+def _says_it_all(coupling: Coupling) -> bool:
+    """Whether no name in it has anything to be filled in."""
+    feed = coupling.feed
+    if coupling.buffer.quoted or not isinstance(feed, Endpoint) or feed.name.quoted:
+        return False
+    return feed.buffer is None or not feed.buffer.quoted
 
 
 def _weight(body: Iterable[Any], scope: Scope) -> int:

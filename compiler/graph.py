@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..runtime import kinds
 from .model import Agent, Coupling, Model, Node
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """A source's (or selector's) objects reach a drive: by way of *coupling*, into *agent*."""
 
     agent: Agent
@@ -87,27 +86,28 @@ class Graph:
     def depth(self, buffer: Node) -> int:
         """The records that *buffer* states: its couplings' depth, else its agent's, the plan's, or the default."""
         depths = [c.statement.whole("depth") for c in self.stated.get(buffer, ()) if c.statement is not None]
-        own = max((d for d in depths if d is not None), default=None)
+        own = max((d for d in depths if d is not None), default=None) if depths else None
+        if own is not None:
+            return own
         plan = self.model.plan
         agent = self.model.agents[buffer.name].statement.whole("depth")
-        return own or agent or (plan.whole("depth") if plan is not None else None) or kinds.DEPTH_DEFAULT
+        return agent or (plan.whole("depth") if plan is not None else None) or kinds.DEPTH_DEFAULT
 
 
 def build(model: Model) -> Graph:
     """The graph of *model*, and what can be read off it."""
-    stated: dict[Node, list[Coupling]] = {}
-    distinct: dict[Node, dict[object, Coupling]] = {}
+    all_of: dict[Node, list[Coupling]] = {}
     for coupling in model.couplings:
-        stated.setdefault(coupling.buffer, []).append(coupling)
-        distinct.setdefault(coupling.buffer, {}).setdefault((coupling.feed, coupling.selector), coupling)
-    feeds = {node: tuple(couplings.values()) for node, couplings in distinct.items()}
+        all_of.setdefault(coupling.buffer, []).append(coupling)
+    stated = {node: tuple(couplings) for node, couplings in all_of.items()}
+    feeds = {node: couplings if len(couplings) == 1 else _distinct(couplings) for node, couplings in stated.items()}
     roots = _roots(model, feeds)
     below = _below(model, roots, feeds)
     reached = {root: tuple(_arrivals(model, feeds, below[root])) for root in roots}
     graph = Graph(
         model=model,
         feeds=feeds,
-        stated={node: tuple(couplings) for node, couplings in stated.items()},
+        stated=stated,
         roots=roots,
         below=below,
         cycles=tuple(_cycles(feeds, below)),
@@ -116,6 +116,14 @@ def build(model: Model) -> Graph:
         stored=_stored(model, reached),
     )
     return replace(graph, uncertain=_uncertain(graph))
+
+
+def _distinct(couplings: Iterable[Coupling]) -> tuple[Coupling, ...]:
+    """The couplings without those that say again what another has said."""
+    found: dict[object, Coupling] = {}
+    for coupling in couplings:
+        found.setdefault((coupling.feed, coupling.selector), coupling)
+    return tuple(found.values())
 
 
 def _roots(model: Model, feeds: Mapping[Node, tuple[Coupling, ...]]) -> tuple[Node, ...]:
@@ -134,26 +142,34 @@ def _below(
     model: Model, roots: Iterable[Node], feeds: Mapping[Node, tuple[Coupling, ...]]
 ) -> dict[Node, tuple[tuple[Node, int], ...]]:
     """The stages below each root. A buffer has one feed that counts, so that nothing is below two roots, or twice."""
-    order = {
-        Node("buffer", agent, name): (i, j)
-        for i, (agent, own) in enumerate(model.buffers.items())
-        for j, name in enumerate(own)
-    }
+    order: dict[Node, tuple[int, int]] = {}
     fed: dict[Node, list[Node]] = {}
     for node, couplings in feeds.items():
         fed.setdefault(couplings[0].feed, []).append(node)
     below = {}
     for root in roots:
         found: list[tuple[Node, int]] = []
-        stage = [root]
+        stage = fed.get(root, [])
         number = 0
         while stage:
             number += 1
-            following = (node for before in stage for node in fed.get(before, ()))
-            stage = sorted(following, key=lambda n: (n.kind, order.get(n, (0, 0)), n.name))
-            found += ((node, number) for node in stage)
+            if len(stage) > 1:
+                order = order or _order(model)
+                stage = sorted(stage, key=lambda n: (n.kind, order.get(n, (0, 0)), n.name))
+            for node in stage:
+                found.append((node, number))
+            stage = fed.get(stage[0], []) if len(stage) == 1 else [n for node in stage for n in fed.get(node, [])]
         below[root] = tuple(found)
     return below
+
+
+def _order(model: Model) -> dict[Node, tuple[int, int]]:
+    """The place of each buffer in the order of the program."""
+    return {
+        Node("buffer", agent, name): (i, j)
+        for i, (agent, own) in enumerate(model.buffers.items())
+        for j, name in enumerate(own)
+    }
 
 
 def _arrivals(

@@ -27,8 +27,7 @@ NodeKind = Literal["source", "drive", "selector", "buffer", "target"]
 SettingValue = str | int | float | bool | tuple[str, ...] | tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(NamedTuple):
     """An attribute that was read: its value in the units of the compiled plan, and its places."""
 
     name: str
@@ -92,8 +91,7 @@ class Statement:
         return any(a.name.text == name for a in self.attributes)
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """What bears a name in the program's one namespace."""
 
     kind: EntityKind
@@ -102,8 +100,7 @@ class Entity:
     statement: Statement
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(NamedTuple):
     """A place where a name is used. ``wanted`` are the kinds that belong there, the first one foremost.
 
     ``what`` is the name as messages show it; ``found`` the kind of what bears it (None: nothing); ``suggestion`` the
@@ -150,12 +147,11 @@ class Selector:
     argument_span: Span | None = field(default=None, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Coupling:
+class Coupling(NamedTuple):
     """``buffer <- feed``; *buffer* is a target at the end of a chain.
 
     ``span`` is the place of the feed, ``buffer_span`` that of the buffer; ``text`` the feed as written. ``form`` says
-    where it was stated; ``statement`` holds its attributes (none in a chain).
+    where it was stated; ``statement`` holds its attributes, where it has any.
     """
 
     buffer: Node

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Sequence
-
-_BARE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 #: The statements' words, which are no names (language.md, "Lexical rules").
 WORDS = frozenset(
@@ -20,7 +17,7 @@ _CANDIDATES_MAX = 20_000
 
 def as_written(name: str) -> str:
     """The name as a plan writes it: bare where it may be, else as a string with its escapes."""
-    if _BARE.fullmatch(name) and name not in WORDS:
+    if name.isascii() and name.isidentifier() and name not in WORDS:
         return name
     return quoted(name)
 

@@ -43,7 +43,7 @@ class Verdict:
     related: tuple[Related, ...] = ()
 
 
-def verdicts(graph: Graph, layout: Layout) -> Iterator[Verdict]:
+def verdicts(graph: Graph, laid_out: Callable[[], Layout]) -> Iterator[Verdict]:
     """Every promise of the program that is broken or cannot be evaluated."""
     for condition in graph.model.conditions:
         if not is_known(condition):
@@ -51,7 +51,7 @@ def verdicts(graph: Graph, layout: Layout) -> Iterator[Verdict]:
         elif is_broken(condition.value) or condition.broken or not is_comparable(condition):
             continue
         elif condition.metric in PLAN_METRICS:
-            yield from _of_plan(condition, graph, layout)
+            yield from _of_plan(condition, graph, laid_out)
         else:
             yield from _of_sources(condition, graph)
 
@@ -95,10 +95,10 @@ def _holds(operator: str, wanted: float) -> Callable[[Amount], bool | None]:
     return judge
 
 
-def _of_plan(condition: Condition, graph: Graph, layout: Layout) -> Iterator[Verdict]:
+def _of_plan(condition: Condition, graph: Graph, laid_out: Callable[[], Layout]) -> Iterator[Verdict]:
     if graph.uncertain is None or graph.uncertain:
         return
-    amount = _plan_amount(condition.metric, graph, layout)
+    amount = _plan_amount(condition.metric, graph, laid_out)
     holds = _holds(condition.operator, _number(condition.value))(amount)
     if holds is False:
         yield Verdict(
@@ -114,9 +114,9 @@ def _of_plan(condition: Condition, graph: Graph, layout: Layout) -> Iterator[Ver
         )
 
 
-def _plan_amount(metric: str, graph: Graph, layout: Layout) -> Amount:
+def _plan_amount(metric: str, graph: Graph, laid_out: Callable[[], Layout]) -> Amount:
     if metric == "memory":
-        needed = sum(draft.depth for draft in layout) * graph.model.record
+        needed = sum(draft.depth for draft in laid_out()) * graph.model.record
         return Amount(needed, needed, said=f"its buffers need {in_bytes(needed)}")
     if metric == "drives":
         used = len({agent.drive for agent in graph.model.all_agents})

@@ -217,6 +217,8 @@ class _Resolver:
 
 
 def _name_problems(kind: StatementKind, name: ast.Name) -> list[Problem]:
+    if len(name.text) <= kinds.NAME_BYTES_MAX // 4 and name.text.isascii() and name.text.isidentifier():
+        return []
     if not name.text.strip():
         return [Problem("TC207", name.span, f"the name of a {kind} must not be empty")]
     most = _LONGEST.get(kind)

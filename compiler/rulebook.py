@@ -11,6 +11,7 @@ from ..dsl.diagnostics import Diagnostic
 from .graph import Graph
 from .model import Model
 from .passes.layout import Layout
+from .requirements import Verdict
 from .rule import Rule
 from .rules import (
     chain_place,
@@ -130,8 +131,10 @@ GRAPH_CHECKS: tuple[Callable[[Graph], Iterable[Diagnostic]], ...] = (
     starved_drive.check,
 )
 
-LAYOUT_CHECKS: tuple[Callable[[Graph, Layout], Iterable[Diagnostic]], ...] = (
+PROMISE_CHECKS: tuple[Callable[[Iterable[Verdict]], Iterable[Diagnostic]], ...] = (
     unmet_requirement.check,
     unknowable_requirement.check,
-    too_much_memory.check,
 )
+
+#: These ask for the layout only where the plan limits what depends on it.
+LAYOUT_CHECKS: tuple[Callable[[Graph, Callable[[], Layout]], Iterable[Diagnostic]], ...] = (too_much_memory.check,)

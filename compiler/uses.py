@@ -25,6 +25,10 @@ class Names:
         """What bears *name* and is of a *wanted* kind, or None."""
         return next((e for e in self.declared.get(name, ()) if e.kind in wanted), None)
 
+    def fits(self, name: str, wanted: str) -> bool:
+        """Whether one of *wanted* bears *name*: then there is nothing to remember."""
+        return any(e.kind == wanted for e in self.declared.get(name, ()))
+
     def of_kinds(self, wanted: Sequence[str]) -> list[str]:
         """All names of the *wanted* kinds."""
         return [name for name, bearers in self.declared.items() if any(e.kind in wanted for e in bearers)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from operator import is_
 
 from ..dsl.ast import (
     Hole,
@@ -64,18 +65,20 @@ def evaluate(value: Value, scope: Scope, depth: int = 0) -> Value:
     span = in_iteration(value.span, scope.iteration)
     if isinstance(value, ListValue):
         # Nothing takes lists in lists in lists: they are emptied, so that no depth of brackets can exhaust the stack.
-        items = value.items if depth < 2 else ()
-        return ListValue(tuple(evaluate(item, scope, depth + 1) for item in items), span)
+        items = tuple(evaluate(item, scope, depth + 1) for item in (value.items if depth < 2 else ()))
+        if not scope.iteration and len(items) == len(value.items) and all(map(is_, items, value.items)):
+            return value
+        return ListValue(items, span)
     if isinstance(value, Range):
         return Range(evaluate(value.low, scope, depth + 1), evaluate(value.high, scope, depth + 1), span)
-    return replace(value, span=span) if scope.iteration else value
+    return replace(value, span=span) if scope.iteration else value  # a number, size, rate, duration or boolean
 
 
 def evaluate_name(name: Name, scope: Scope) -> Name | None:
     """*name* with its ``${…}`` filled in, or None where that is not possible (a diagnostic says so)."""
-    span = in_iteration(name.span, scope.iteration)
     if not name.quoted or "${" not in name.text:
-        return replace(name, span=span) if scope.iteration else name
+        return Name(name.text, in_iteration(name.span, scope.iteration), name.quoted) if scope.iteration else name
+    span = in_iteration(name.span, scope.iteration)
     pieces: list[str] = []
     end = 0
     for hole in _HOLE.finditer(name.text):
@@ -104,8 +107,8 @@ def _place_in_name(name: Name, start: int, end: int) -> Span:
 
 def _string(value: String, scope: Scope) -> Value:
     span = in_iteration(value.span, scope.iteration)
-    if not any(isinstance(part, Hole) for part in value.parts):
-        return replace(value, span=span) if scope.iteration else value
+    if len(value.parts) <= 1 and not (value.parts and isinstance(value.parts[0], Hole)):
+        return String(value.parts, span) if scope.iteration else value
     pieces: list[str] = []
     for part in value.parts:
         text = part if isinstance(part, str) else _hole_text(part.name, part.span, scope)

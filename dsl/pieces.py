@@ -22,6 +22,7 @@ from .quick import Piece, QuickParser
 MOST_FILES = 256
 #: A group of less text than this is one piece: to look its agents up would take longer than to parse them.
 _LONG_GROUP = 2_000
+_LONG_PIECE = 64 << 10
 
 _STATEMENT = re.compile(rf"(?m)^(?=(?:{'|'.join(sorted(word.lower() for word in STATEMENTS))})\b)")
 _AGENT = re.compile(r"(?m)^(?=[ \t]*agent\b)")
@@ -61,7 +62,7 @@ def parse_pieces(
     comments: list[Comment] = []
     diagnostics: list[Diagnostic] = []
     line = 1
-    for piece_text in _STATEMENT.split(text):
+    for piece_text in _STATEMENT.split(text) if memory is not None else _long_pieces(text):
         piece = reader.statement(piece_text, line)
         if piece is None:
             if memory is not None:
@@ -76,6 +77,15 @@ def parse_pieces(
     if memory is not None:
         memory.files[path] = reader.used
     return File(path, tuple(statements), tuple(comments)), diagnostics
+
+
+def _long_pieces(text: str) -> Iterator[str]:
+    """Many statements at a time: no more tokens are held than one piece has, and few pieces are begun."""
+    start = 0
+    while (match := _STATEMENT.search(text, start + _LONG_PIECE)) is not None:
+        yield text[start : match.start()]
+        start = match.start()
+    yield text[start:]
 
 
 @dataclass(slots=True)

@@ -176,7 +176,7 @@ class QuickParser:
         found = self.pieces(text)
         if len(found) > 1 and not self.is_token(found[-2][1]):
             return False
-        column = 1
+        column, floor = 1, len(states) + 1 if len(states) > 1 else 0
         state = states[-1]
         for blank, token in found:
             column += len(blank)
@@ -203,8 +203,8 @@ class QuickParser:
             end = column + len(token)
             if maker == RAW:
                 values.append((token, line, column))
-                if len(states) > MOST_NESTED:
-                    return False  # it may be nested too deep: Lark's parser counts the brackets
+                if len(states) > MOST_NESTED or (len(states) <= floor and token == "}"):  # noqa: S105 - no password
+                    return False  # it may be nested too deep (Lark's parser counts the brackets), or ends the group
             elif maker == A_NAME:
                 values.append(name(token, _NEW(Span, (path, line, column, line, end))))
             elif maker == REFERENCE:

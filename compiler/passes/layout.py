@@ -26,8 +26,9 @@ Layout = tuple[RingDraft, ...]
 
 def unshared(graph: Graph) -> Layout:
     """A ring for each buffer, in the order of roots, stages, agents and buffers: the plan as it is written."""
+    hosts = {name: agent.statement.text("host") for name, agent in graph.model.agents.items()}
     return tuple(
-        RingDraft(root, graph.model.agents[node.name].statement.text("host"), graph.depth(node), (node,))
+        RingDraft(root, hosts[node.name], graph.depth(node), (node,))
         for root in graph.roots
         for node, _ in graph.below[root]
         if node.kind == "buffer"

@@ -33,10 +33,14 @@ def check(model: Model) -> Iterator[Diagnostic]:
         own.setdefault(host, []).append((_real(model, path, span), i, Related(what, span)))
     for written in own.values():
         written.sort(key=lambda one: one[:2])
+    places = {host: [real for real, _, _ in written] for host, written in own.items()}
     for source in sources:
         files = source.settings["files"]
         for path, span in zip(source.texts("files"), files.items, strict=True):
-            held = _held(own.get(source.text("host"), []), _real(model, path, files.name_span))
+            host = source.text("host")
+            if host not in own:
+                continue
+            held = _held(own[host], places[host], _real(model, path, files.name_span))
             if held:
                 yield RULE.at(
                     span,
@@ -46,12 +50,12 @@ def check(model: Model) -> Iterator[Diagnostic]:
                 )
 
 
-def _held(written: list[tuple[str, int, Related]], top: str) -> list[Related]:
-    """What lies at *top* or below it, in the order of the program; *written* is sorted by path."""
+def _held(written: list[tuple[str, int, Related]], places: list[str], top: str) -> list[Related]:
+    """What lies at *top* or below it, in the order of the program; *written* is sorted by path, *places* are those."""
     inside = top.rstrip("/") + "/"
     found = []
     for start in (top, inside):
-        for place in range(bisect_left(written, start, key=lambda one: one[0]), len(written)):
+        for place in range(bisect_left(places, start), len(written)):
             real, i, related = written[place]
             if real != top and not real.startswith(inside):
                 break

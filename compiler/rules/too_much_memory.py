@@ -7,7 +7,7 @@ Mend: fewer records a buffer (``depth``), smaller ones (``record``), or more ``m
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from ...dsl.diagnostics import Diagnostic
 from ..graph import Graph
@@ -18,12 +18,13 @@ from ..tree import in_bytes
 RULE = Rule("TC501", "buffers that need more memory than `memory` allows")
 
 
-def check(graph: Graph, layout: Layout) -> Iterator[Diagnostic]:
+def check(graph: Graph, laid_out: Callable[[], Layout]) -> Iterator[Diagnostic]:
     """The sum of depth × record over the rings, after buffers are shared, against the plan's ``memory``."""
     model = graph.model
     limit = model.plan.settings.get("memory") if model.plan is not None else None
     if limit is None or not isinstance(limit.value, int) or graph.uncertain is None:
         return
+    layout = laid_out()
     needed = sum(draft.depth for draft in layout) * model.record
     if needed > limit.value:
         largest = max(layout, key=lambda draft: draft.depth)

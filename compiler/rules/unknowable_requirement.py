@@ -9,19 +9,17 @@ Mend: give the attribute that the message names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...dsl.diagnostics import Diagnostic
-from ..graph import Graph
-from ..passes.layout import Layout
-from ..requirements import verdicts
+from ..requirements import Verdict
 from ..rule import Rule
 
 RULE = Rule("TC402", "a requirement that cannot be evaluated")
 
 
-def check(graph: Graph, layout: Layout) -> Iterator[Diagnostic]:
+def check(judged: Iterable[Verdict]) -> Iterator[Diagnostic]:
     """Every promise of which it depends on facts that the plan does not give."""
-    for verdict in verdicts(graph, layout):
+    for verdict in judged:
         if verdict.unknowable:
             yield RULE.at(verdict.span, verdict.unknowable, help=verdict.help, related=verdict.related)

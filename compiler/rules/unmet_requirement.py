@@ -7,19 +7,17 @@ Mend: the message names the sources and what each has. Add a mirror, another sit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from ...dsl.diagnostics import Diagnostic
-from ..graph import Graph
-from ..passes.layout import Layout
-from ..requirements import verdicts
+from ..requirements import Verdict
 from ..rule import Rule
 
 RULE = Rule("TC401", "a requirement that the plan does not meet")
 
 
-def check(graph: Graph, layout: Layout) -> Iterator[Diagnostic]:
+def check(judged: Iterable[Verdict]) -> Iterator[Diagnostic]:
     """Every promise that is broken, whatever the missing facts may turn out to be."""
-    for verdict in verdicts(graph, layout):
+    for verdict in judged:
         if verdict.broken:
             yield RULE.at(verdict.span, verdict.broken, help=verdict.help, related=verdict.related)
