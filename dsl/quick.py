@@ -144,6 +144,8 @@ class QuickParser:
                 return None
             if action >= 0 or self.rules[~action][1] == "start":
                 above = values[base:]
+                if len(above) > 1:
+                    return None  # the `}` would end an agent
                 return tuple(above[0]) if above else ()
             self._reduce(~action, states, values)
 
