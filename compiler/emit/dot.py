@@ -15,7 +15,7 @@ from .colours import THEMES, Stroke, Theme, ThemeName
 from .dot_canvas import Canvas
 from .dot_legend import draw_legend
 from .dot_lines import draw_wires
-from .dot_text import Row, Span, label, number, port_name, spline, tooltip
+from .dot_text import Row, Span, label, number, port_name, spline, tooltip, url
 from .picture import BufferKey, Card, PartKey, Picture, Tone, picture_of
 from .picture_boxes import Box, Layout, PlacedAgent, PlacedGroup, PlacedHost
 from .picture_layout import layout_of
@@ -152,7 +152,7 @@ class _Drawing(Canvas):
                     port=port_name(buffer.name),
                     ground=self._row_line((agent.name, buffer.name)).tint,
                     tip=tooltip(buffer_tip(self.picture, agent, buffer)),
-                    link=self.picture.links.get(part, ""),
+                    link=url(self.picture.links.get(part, "")),
                 )
             )
         rows += [*self.remark_rows(key), Row(FOOT - 1)]

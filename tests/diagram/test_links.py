@@ -33,7 +33,7 @@ def test_every_part_leads_to_its_line() -> None:
 
 def test_the_svg_holds_the_links_as_they_are() -> None:
     pytest.importorskip("pygraphviz", reason="nothing may draw here: pygraphviz's wheel is not installed")
-    found = picture(HOSTS, link="https://git.example/plans/{file}?a=1&b=2#L{line}")
+    found = picture(HOSTS, link="https://git.example/plans/{file}?a=1&b=2&lt;#L{line}")
     assert hrefs(render(to_dot(found), "svg")) == set(found.links.values())
 
 
