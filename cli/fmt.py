@@ -23,7 +23,7 @@ Outcome = Literal["same", "changed", "wrong"]
 EPILOG = """\b
 Examples:
   tcc fmt plan.tc                silent; the file is written only where its text changes
-  tcc fmt --check *.tc           for CI: writes nothing, names what would change
+  tcc fmt --check plans/         for CI: writes nothing, names what would change
   tcc fmt --diff plan.tc         shows what would change, writes nothing
   tcc fmt - < plan.tc            from standard input to standard output, for editors
 
@@ -39,11 +39,18 @@ Exit codes: 0 all is well; 1 a file has syntax errors (it is left as it is), or,
 def fmt_command(files: tuple[str, ...], check: bool, diff: bool) -> int:
     """Bring plans into canonical form, in place; - reads standard input and writes standard output.
 
-    Comments, groups of lines set apart by a blank one, and the meaning of the plan are kept. Symbolic links are
-    followed, a file's mode is kept.
+    Of a folder all *.tc in it and below are meant, but for what is hidden. Comments, groups of lines set apart by a
+    blank one, and the meaning of the plan are kept. Symbolic links to files are followed, a file's mode is kept.
     """
     code = EXIT_OK
-    for file in dict.fromkeys(files):
+    chosen: dict[str, None] = {}
+    for given in files:
+        try:
+            chosen.update(dict.fromkeys(_files(given)))
+        except UsageFault as fault:
+            print_fault(fault)
+            code = EXIT_UNUSABLE
+    for file in chosen:
         try:
             outcome = _format(file, check=check, diff=diff)
         except UsageFault as fault:
@@ -53,6 +60,23 @@ def fmt_command(files: tuple[str, ...], check: bool, diff: bool) -> int:
         if outcome == "wrong" or (outcome == "changed" and (check or diff)):
             code = max(code, EXIT_FAILED)
     return code
+
+
+def _files(given: str) -> list[str]:
+    """*given*, or the plans in the folder that it is, sorted. Raises :class:`UsageFault` for a folder without any."""
+    if given == "-" or not Path(given).is_dir():
+        return [given]
+    found: list[str] = []
+
+    def stop(error: OSError) -> None:
+        raise UsageFault(f"{error.filename} cannot be read: {error.strerror or error}", safe="nothing was written")
+
+    for folder, below, names in os.walk(given, onerror=stop):  # links to folders are not followed
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        found += [os.path.join(folder, n) for n in names if n.endswith(".tc") and not n.startswith(".")]  # noqa: PTH118
+    if not found:
+        raise UsageFault(f"the folder {given} holds no .tc file", todo="name a plan, or another folder")
+    return sorted(found)
 
 
 def canonical(content: bytes, name: str) -> tuple[bytes | None, tuple[Diagnostic, ...]]:

@@ -127,12 +127,27 @@ def test_what_is_no_text_is_left_alone(folder: Path, content: bytes, capsys: Cap
 
 
 def test_an_unreadable_file_does_not_hide_the_others(folder: Path, capsys: Capture) -> None:
-    assert _main(["fmt", "gone.tc", str(folder), "wrong.tc", "ugly.tc"]) == 2
+    (folder / "empty" / ".hidden").mkdir(parents=True)
+    (folder / "empty" / ".hidden" / "plan.tc").write_text("no plan")
+    assert _main(["fmt", "gone.tc", "empty", "wrong.tc", "ugly.tc"]) == 2
     err = capsys.readouterr().err
     assert "gone.tc cannot be read: No such file or directory" in err
-    assert f"{folder} cannot be read: Is a directory" in err
+    assert "the folder empty holds no .tc file" in err
     assert "TC101" in err
     assert (folder / "ugly.tc").read_bytes() == (folder / "pretty.tc").read_bytes()
+
+
+def test_of_a_folder_all_plans_below_are_formatted(folder: Path, capsys: Capture) -> None:
+    (folder / "plans" / "deep").mkdir(parents=True)
+    (folder / "plans" / "loop").symlink_to(folder / "plans")
+    for place in ("plans/a.tc", "plans/deep/b.tc", "plans/deep/c.txt", "plans/.d.tc"):
+        (folder / place).write_bytes((folder / "ugly.tc").read_bytes())
+    assert _main(["fmt", "--check", "plans"]) == 1
+    assert capsys.readouterr().err == "would reformat: plans/a.tc\nwould reformat: plans/deep/b.tc\n"
+    assert _main(["fmt", "plans/", "plans/a.tc"]) == 0
+    assert _main(["fmt", "--check", "plans"]) == 0
+    for place in ("plans/deep/c.txt", "plans/.d.tc"):
+        assert (folder / place).read_bytes() == (folder / "ugly.tc").read_bytes()
 
 
 def test_the_mode_is_kept_and_symbolic_links_stay(folder: Path) -> None:
