@@ -2,9 +2,9 @@
 
 The archive says only where the member behind this one begins; when headers are lost, so is the thread. With the
 object's member list the place is known, and so are the names of what is lost. Without it the place is searched for: a
-header is one of the archive's own, and not of an archive that is a file in it, when the headers from it on lead, one
-after the other, to the archive's very end (or to the next lost record, below folders that this archive is known to
-hold). What cannot be told for certain is left out: a member too few is better than wrong data under a right name.
+header is taken for one of the archive's own, and not of an archive that is a file in it, when the headers from it on
+lead, one after the other, to the archive's very end, and when its name comes behind the last one that was read: GNU tar
+sorts them (``--sort=name``). What does not is left out: a member too few is better than wrong data under a right name.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from ..members.lists import Member
-from .headers import BLOCK, Unsound, checked, decimal, odd_size, read_pax
+from .headers import BLOCK, Unsound, checked, decimal, normal, odd_size, read_pax
 
 _X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B
 _EXTENDED: Final = frozenset({_X, _LONG_NAME, _LONG_LINK})
@@ -75,13 +75,13 @@ class ListedThread:
 
 
 class SearchedThread:
-    """By the headers themselves. *payload*: bytes of each record but the last; *tops*: folders that are known."""
+    """By the headers themselves. *payload*: bytes of each record but the last; *last*: the last name that was read."""
 
-    def __init__(self, fetch: Callable[[], Fetch], payload: int, records: int, tops: Callable[[], set[bytes]]) -> None:
+    def __init__(self, fetch: Callable[[], Fetch], payload: int, records: int, last: Callable[[], bytes]) -> None:
         self._open = fetch
         self._payload = payload
         self._records = records
-        self._tops = tops
+        self._last = last
         self._left = SEARCHES_MAX
 
     def behind(self, start: int, end: int) -> tuple[list[Member], int | None]:
@@ -91,7 +91,7 @@ class SearchedThread:
         self._left -= 1
         fetch = self._open()
         try:
-            return [], search(fetch, self._payload, self._records, end, self._tops())
+            return [], search(fetch, self._payload, self._records, end, self._last())
         finally:
             fetch.close()
 
@@ -102,36 +102,39 @@ class _Trail:
 
     start: int
     size: int | None = None
-    top: bytes | None = None
-    members: int = 0
-    known: bool = True
+    path: bytes | None = None
+    #: the name of its first member
+    first: bytes | None = None
 
 
-def search(fetch: Fetch, payload: int, records: int, begin: int, tops: set[bytes]) -> int | None:
-    """The offset of the first header from *begin* (a record's beginning) on that is the archive's own, or None."""
+def search(fetch: Fetch, payload: int, records: int, begin: int, last: bytes) -> int | None:
+    """The offset of the first header from *begin* (a record's beginning) on that is the archive's own, or None.
+
+    *last*: the name of the last member that was read, empty where there was none.
+    """
     trails: dict[int, _Trail] = {}  # the offset at which each expects a header
     ended: list[_Trail] = []
-    honoured: _Trail | None = None
     previous = b""
     for sequence in range(begin // payload, records):
         data, base = fetch(sequence), sequence * payload
         if data is None:
-            # Trails that lead over the gap go on; what they lead into was believed this far.
+            # Trails that lead over the gap go on; what leads into it leads nowhere.
             for offset in [o for o in trails if o < base + payload]:
-                trail = trails.pop(offset)
-                if trail.members and trail.known and tops and (honoured is None or trail.start < honoured.start):
-                    honoured = trail
+                del trails[offset]
             ended.clear()
-            if honoured is not None:
-                break
             previous = b""
             continue
         if ended and data.count(0) != len(data):
             ended.clear()
-        _follow(data, base, begin, previous, trails, ended, tops)
+        _follow(data, base, begin, previous, trails, ended)
         previous = data[-BLOCK:]
-    starts = [trail.start for trail in (*ended, *((honoured,) if honoured else ())) if trail.members]
-    return min(starts, default=None)
+    return min((t.start for t in ended if t.first is not None and _comes_behind(t.first, last)), default=None)
+
+
+def _comes_behind(name: bytes, last: bytes) -> bool:
+    """Whether a sorted archive can hold *name* behind *last*. Its roots are in the order in which the plan has them."""
+    parts, before = normal(name).split(b"/"), normal(last).split(b"/")
+    return parts[0] != before[0] or parts > before
 
 
 def _follow(  # noqa: PLR0917 - one step of one loop
@@ -141,7 +144,6 @@ def _follow(  # noqa: PLR0917 - one step of one loop
     previous: bytes,
     trails: dict[int, _Trail],
     ended: list[_Trail],
-    tops: set[bytes],
 ) -> None:
     """Go through one record's headers."""
     at = data.find(b"ustar")
@@ -155,7 +157,7 @@ def _follow(  # noqa: PLR0917 - one step of one loop
                 if data[block + 156] in _EXTENDED or (offset != begin and not _PAX_RECORD.search(before)):
                     trail = _Trail(offset)
             if trail is not None:
-                expected = _step(data, block, base, trail, tops)
+                expected = _step(data, block, base, trail)
                 if expected is not None and (expected not in trails or trails[expected].start > trail.start):
                     trails[expected] = trail
         at = data.find(b"ustar", at + 1)
@@ -166,7 +168,7 @@ def _follow(  # noqa: PLR0917 - one step of one loop
             ended.append(trail)
 
 
-def _step(data: bytes, block: int, base: int, trail: _Trail, tops: set[bytes]) -> int | None:
+def _step(data: bytes, block: int, base: int, trail: _Trail) -> int | None:
     """Where the header behind the one at *block* is expected, or None where the trail ends."""
     header = data[block : block + BLOCK]
     kind = header[156]
@@ -180,7 +182,7 @@ def _step(data: bytes, block: int, base: int, trail: _Trail, tops: set[bytes]) -
                 if b"size" in found:
                     trail.size = decimal(found[b"size"][-1])
                 if b"path" in found:
-                    trail.top = found[b"path"][-1].partition(b"/")[0]
+                    trail.path = found[b"path"][-1]
         else:
             if kind in _NO_CONTENT:
                 content = 0
@@ -188,10 +190,9 @@ def _step(data: bytes, block: int, base: int, trail: _Trail, tops: set[bytes]) -
                 return None
             elif trail.size is not None:
                 content = trail.size
-            top = trail.top if trail.top is not None else header[:100].partition(b"\0")[0].partition(b"/")[0]
-            trail.known = trail.known and top in tops
-            trail.size = trail.top = None
-            trail.members += 1
+            if trail.first is None:
+                trail.first = trail.path if trail.path is not None else header[:100].partition(b"\0")[0]
+            trail.size = trail.path = None
     except Unsound:
         return None
     return base + block + BLOCK + (content + 511 & -512)

@@ -168,7 +168,7 @@ def _read(
                     continue
                 fetch = Fetcher(item, copies, shelf)
                 try:
-                    behind = search(fetch, payload, item.records, (sequence + 1) * payload, set())
+                    behind = search(fetch, payload, item.records, (sequence + 1) * payload, b"")
                 finally:
                     fetch.close()
                 if behind is None:

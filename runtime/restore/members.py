@@ -24,8 +24,6 @@ from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, 
 HEADERS_BYTES_MAX: Final = 256 << 20
 #: Symbolic links that are remembered (about 80 bytes each).
 LINKS_MAX: Final = 1 << 20
-#: Names at the archive's top that are remembered.
-TOPS_MAX: Final = 1024
 #: Refused members that are named in the report.
 NAMED_MAX: Final = 100
 
@@ -81,8 +79,6 @@ class Walker:
         self.in_step = True
         #: members that lack some of their content, by their plain names, in order
         self.damaged: dict[bytes, None] = {}
-        #: components of names that stand at the archive's top
-        self.tops: set[bytes] = set()
         #: members of folders with a list, to be made when all else is there; whoever takes them empties it
         self.folders: list[bytes] = []
         #: folders with a list are let through like any other
@@ -176,6 +172,11 @@ class Walker:
         return out
 
     # ------------------------------------------------------------ losses
+
+    @property
+    def last_name(self) -> bytes:
+        """The name of the last member that was seen; empty before the first."""
+        return self._name
 
     def gap(self, size: int) -> int:
         """The next *size* bytes are lost. Returns how many zeros go to tar in their place.
@@ -416,8 +417,6 @@ class Walker:
             plain = normal(name)
             parent = plain.rpartition(b"/")[0]
             if parent != self._parent:
-                if len(self.tops) < TOPS_MAX:
-                    self.tops.add(plain.partition(b"/")[0])
                 if parent and (why := self._away(parent, kind)):
                     return why
                 self._parent = parent

@@ -97,7 +97,8 @@ class Pump:
             if header.last or (not self._wanted and (self._ranges is not None or not self._sink.can_go_on())):
                 break
         if self._pending and not self.result.cut:
-            self._payload = self._payload or self._reader.full_payload()
+            alone = self._item.bytes if self._item.records == 1 else None
+            self._payload = self._payload or self._reader.full_payload() or alone
             self._mind_the_gaps()
         return self.result
 

@@ -226,9 +226,12 @@ def _thread(
         return None
     if members is not None:
         return lambda _: ListedThread(members)
-    walker = sink.walker
+    walker, item = sink.walker, reading.object
     return lambda payload: SearchedThread(
-        lambda: Fetcher(reading.object, reading.copies, shelf), payload, reading.object.records, lambda: walker.tops
+        lambda: Fetcher(reading.object, reading.copies, shelf),
+        payload,
+        reading.object.records,
+        lambda: walker.last_name,
     )
 
 
