@@ -125,6 +125,9 @@ def restore_command(
     readings = [plan_reading(link, shelf) for link in chain]
     reading = readings[-1]
     whole = sum(link.bytes for link in readings)
+    for volume in {v.id: v for link in readings for v in (*link.volumes, *link.spare)}.values():
+        if volume.doubt:
+            say(f"warning: volume {volume.name}: {volume.doubt}", style="1;33")
     from .meter import Stopped, meter, stoppable
 
     try:

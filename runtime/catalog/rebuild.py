@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..drives.base import IndexedVolume
 from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
-from ..media.volume import open_volume
+from ..media.unlabelled import open_anyhow
 from .database import parse_where
 from .store import Catalog, memory_catalog, open_catalog
 
@@ -29,12 +29,15 @@ class Rebuilt:
     kept: Path | None = None
 
 
-def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str]]:
-    """All sessions of the volume at *path*, and what was not as it should be. Raises MediaFault."""
-    with open_volume(path) as reader:
+def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]:
+    """All sessions of the volume at *path*, what was not as it should be, and why its label is not believed, or None.
+
+    Raises MediaFault.
+    """
+    with open_anyhow(path) as reader:
         contents = reader.indexes()
         notes = [*contents.notes, *(str(d) for d in contents.damages if not d.torn)]
-        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes
+        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes, reader.doubt
 
 
 def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
@@ -47,11 +50,13 @@ def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
     volumes = indexes = 0
     for path in volume_files(paths):
         try:
-            found, said = read_volume(path)
+            found, said, doubt = read_volume(path)
         except MediaFault as fault:
             faults.append(_named(fault, path))
             continue
         notes += said
+        if doubt is not None:
+            faults.append(_named(MediaFault(doubt, todo="copy what it holds to a sound volume"), path))
         if not found:
             notes.append(f"volume {path.stem}: it holds no session")
             continue

@@ -83,11 +83,36 @@ def _check_word(document: dict[str, Any]) -> str:
     return xxh3_128_hexdigest(json.dumps(others, sort_keys=True, separators=(",", ":")).encode())
 
 
+class UnreadableLabel(MediaFault):
+    """The label is damaged: nothing vouches for what it says, so that it is no lie either."""
+
+
 def decode(data: bytes, *, volume: str) -> VolumeLabel:
     """Read a label member. *volume* is the name that the medium is found under, for the fault's text.
 
-    Raises :class:`MediaFault` where it is not the label of a volume of this format, or where it contradicts itself.
+    Raises :class:`MediaFault` where it is not the label of a volume of this format, or where it contradicts itself, and
+    :class:`UnreadableLabel` where its own digest does not vouch for it.
     """
+    try:
+        return _decode(data, volume)
+    except MediaFault as fault:
+        if len(data) < LABEL_BYTES or _vouched(data):
+            raise
+        raise UnreadableLabel(fault.message, place=fault.place, safe=fault.safe, todo=fault.todo) from None
+
+
+def _vouched(data: bytes) -> bool:
+    """Whether checksum and digest say that the label is as it was written, whatever it means."""
+    if not ustar.looks_like_header(data[: ustar.BLOCK]):
+        return False
+    try:
+        document = words.load(data[ustar.BLOCK : LABEL_BYTES], "its label", Place())
+        return document.get("check") == _check_word(document)
+    except (MediaFault, ValueError, RecursionError):
+        return False
+
+
+def _decode(data: bytes, volume: str) -> VolumeLabel:
     place = Place(volume=volume, position=0)
     if len(data) < LABEL_BYTES:
         raise MediaFault("it is too small to be a volume: it has no whole label", place=place)

@@ -101,6 +101,8 @@ class VolumeReader:
         self.path = path
         self.size = size
         self.label = label
+        #: why the label cannot be believed, where the volume is read without it (``unlabelled``)
+        self.doubt: str | None = None
         #: bytes read so far, the label among them
         self.bytes_read = LABEL_BYTES
 

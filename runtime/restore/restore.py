@@ -228,9 +228,9 @@ def _thread(
         return lambda _: ListedThread(members)
     walker, item = sink.walker, reading.object
     return lambda payload: SearchedThread(
-        lambda: Fetcher(reading.object, reading.copies, shelf),
+        lambda: Fetcher(item, reading.copies, shelf),
         payload,
-        reading.object.records,
+        item.records,
         lambda: walker.last_name,
     )
 

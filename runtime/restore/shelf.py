@@ -12,7 +12,8 @@ from pathlib import Path
 from ..catalog.queries import CatalogVolume
 from ..catalog.rebuild import volume_files
 from ..faults import MediaFault, Place
-from ..media.volume import VolumeReader, open_volume
+from ..media.unlabelled import open_anyhow
+from ..media.volume import VolumeReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class FoundVolume:
     drive: str
     path: Path | None
     why: str = ""
+    #: its label cannot be read; its records can
+    doubt: str = ""
 
 
 class Shelf:
@@ -58,11 +61,12 @@ class Shelf:
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:
-                _open_as(path, volume_id).close()
+                with _open_as(path, volume_id) as reader:
+                    doubt = reader.doubt or ""
             except MediaFault as fault:
                 why = fault.message
                 continue
-            return FoundVolume(volume.id, volume.name, volume.drive, path)
+            return FoundVolume(volume.id, volume.name, volume.drive, path, doubt=doubt)
         return FoundVolume(volume.id, volume.name, volume.drive, None, why)
 
     def _places(self, volume: CatalogVolume) -> Iterator[Path]:
@@ -73,8 +77,8 @@ class Shelf:
 
 
 def _open_as(path: Path, volume_id: str) -> VolumeReader:
-    reader = open_volume(path)
-    if reader.label.volume != volume_id:
+    reader = open_anyhow(path)
+    if reader.label.volume != volume_id and not (reader.doubt and reader.last_index() is None):
         found = reader.label.volume
         reader.close()
         raise MediaFault(

@@ -187,6 +187,8 @@ def _volume(
     seen: dict[str, Seen] = {}
     try:
         with shelf.open(volume.id) as reader:
+            if reader.doubt:
+                verdict.wrong(reader.doubt)
             if wanted is None:
                 _read_all(reader, verdict, seen, progress)
             else:

@@ -49,7 +49,7 @@ def tree(sizes: list[int], seed: int = 0) -> tuple[bytes, dict[str, bytes]]:
     out, rng = io.BytesIO(), random.Random(seed)
     content = {f"top/d{i % 3}/f{i:03d}": rng.randbytes(size) for i, size in enumerate(sizes)}
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in content.items():
+        for name, data in sorted(content.items()):
             info = tarfile.TarInfo(name)
             info.size, info.mtime = len(data), 1_700_000_000.25
             tar.addfile(info, io.BytesIO(data))
