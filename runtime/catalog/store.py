@@ -106,7 +106,26 @@ class Catalog:
                 continue
             if new:
                 notes.append(f"volume {name}: {new} session(s) that the catalog did not know are recorded")
+        self._settle_sessions(drive)
         return tuple(notes)
+
+    def _settle_sessions(self, drive: str) -> None:
+        """Sessions that have an index on *drive*, which is ours now, and never said how they ended: they have ended.
+
+        Their process died between its last index and its report; their state follows from their objects.
+        """
+        open_ones = (
+            "FROM sessions WHERE state = 'begun' AND id IN (SELECT session_id FROM indexes WHERE drive = :drive)"
+        )
+        with self._links.reading() as link:
+            if not link.rows(f"SELECT id {open_ones}", {"drive": drive}):
+                return
+        with self._links.writing() as link:
+            link.run(
+                "UPDATE sessions SET state = 'ended' WHERE state = 'begun'"
+                " AND id IN (SELECT session_id FROM indexes WHERE drive = :drive)",
+                {"drive": drive},
+            )
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

@@ -188,7 +188,9 @@ def _volume(
     try:
         with shelf.open(volume.id) as reader:
             if reader.doubt:
+                # Its records count as sound copies; the volume itself is to be set aside all the same.
                 verdict.wrong(reader.doubt)
+                verdict.strange = True
             if wanted is None:
                 _read_all(reader, verdict, seen, progress)
             else:

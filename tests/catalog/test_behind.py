@@ -71,3 +71,14 @@ def test_what_is_no_volume_is_passed_over(world: Any) -> None:
     with world.catalog() as catalog:
         assert catalog.catch_up("R1", folder) == ()
         assert catalog.catch_up("R1", world.folder / "nowhere") == ()
+
+
+def test_a_session_that_died_before_its_report_is_settled_by_the_next_run(world: Any) -> None:
+    """All its indexes are known; only the word that it has ended is missing."""
+    world.run({"A": b"one"}, ("R1", "R2"), finish=False)
+    world.run({"B": b"two"}, ("R3",), finish=False)
+    with world.catalog() as catalog:
+        assert [s.status for s in catalog.sessions()] == ["unfinished", "unfinished"]
+        assert catalog.catch_up("R1", world.magazine("R1")) == ()
+        # That of R3 may still be going on, for all that R1 can tell.
+        assert [s.status for s in catalog.sessions()] == ["unfinished", "ok"]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tapechain.runtime.faults import MediaFault, RestoreFault, UsageFault
 from tapechain.runtime.model import Ending
-from tapechain.runtime.restore.select import moment
+from tapechain.runtime.restore.select import moment, resolve_source
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -189,3 +189,23 @@ def test_a_new_folder_is_its_owners_alone(world: Any, tmp_path: Path) -> None:
     world.run({"D": b"x"})
     world.back("D", tmp_path / "a" / "b")
     assert (tmp_path / "a" / "b").stat().st_mode & 0o777 == 0o700
+
+
+def test_names_with_a_slash_have_a_way_out(world: Any) -> None:
+    """Plan ``a/b`` with source ``c``, plan ``a`` with source ``b/c``: the text a/b/c means both."""
+    one = world.run({"c": b"one"}, plan="a/b")["c"]
+    two = world.run({"b/c": b"two"}, plan="a")["b/c"]
+    with world.catalog() as catalog:
+        with pytest.raises(UsageFault, match="means source b/c of plan a or source c of plan a/b") as caught:
+            resolve_source(catalog, "a/b/c")
+        assert caught.value.todo.endswith("--plan-name a b/c")
+        assert resolve_source(catalog, "b/c", plan="a") == ("a", "b/c")
+        assert resolve_source(catalog, "a/b/c", plan="a") == ("a", "b/c")
+        assert resolve_source(catalog, "c", plan="a/b") == ("a/b", "c")
+        assert resolve_source(catalog, "a/b/c", plan="a/b") == ("a/b", "c")
+        assert resolve_source(catalog, "a/b/c", object_id=one) == ("a/b", "c")
+        assert resolve_source(catalog, "a/b/c", object_id=two) == ("a", "b/c")
+        with pytest.raises(UsageFault, match="knows no plan x"):
+            resolve_source(catalog, "c", plan="x")
+        with pytest.raises(UsageFault, match="the plan a has no source q"):
+            resolve_source(catalog, "q", plan="a")
