@@ -9,14 +9,14 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..runtime.control import Stop
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
 from .console import print_result
-from .options import catalog_option, define_option, progress_option, state_option
+from .options import catalog_option, define_option, identity_option, progress_option, state_option
 from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
@@ -49,6 +49,7 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
 @click.option("--again", is_flag=True, help="Copy objects also to drives that hold them whole already.")
 @click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
+@identity_option
 @define_option
 @state_option
 @catalog_option
@@ -60,6 +61,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     report_path: str | None,
     again: bool,
     overwrite: bool,
+    identity: tuple[str, ...],
     defines: dict[str, str],
     state: str | None,
     catalog: str | None,
@@ -88,6 +90,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     from ..runtime.report import exit_code, to_json
 
     refuse_unrunnable(plan)
+    identities = _identities(identity) if plan.targets or identity else ()
     own = [*own_file(where)] if "://" not in where else []
     if report_path is not None and report_path != "-":
         own += own_file(str(Path(report_path).absolute()))
@@ -112,6 +115,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             overwrite=overwrite,
             lists=ListFolder(lists_folder(where, folder)),
             full=full,
+            identities=identities,
         )
         code = exit_code(report)
         if report_path is not None and not write_report(to_json(report), report_path):
@@ -131,6 +135,13 @@ def _work(plan: CompiledPlan, base: Path, where: str, *, again: bool) -> Work | 
     there = "://" in where or Path(where).exists()
     with open_catalog(where, create=False) if there else memory_catalog() as catalog:
         return work_of(plan, base=base, catalog=catalog, again=again)
+
+
+def _identities(files: tuple[str, ...]) -> tuple[Any, ...]:
+    """What opens encrypted objects for targets."""
+    from ..runtime.codec.identities import load
+
+    return load([Path(file) for file in files])
 
 
 def _allow_many_descriptors() -> None:

@@ -57,6 +57,7 @@ def run(
     overwrite: bool = False,
     lists: ev.ListsPort | None = None,
     full: bool = False,
+    identities: Sequence[Any] = (),
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
@@ -64,15 +65,15 @@ def run(
     folder, made (mode 0700) where there is none. *own*: what else the run writes, beyond what the plan says (a
     report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
     write over what they hold. *lists*: where the member lists of ``files`` objects are kept. *full*: sources that ask
-    for incrementals are read whole. What fails in the world is in the report; raises :class:`Fault` only when the run
-    cannot begin: the plan needs what this version cannot run, a selector selects nothing, a target holds something, no
-    state folder, no catalog, no memory.
+    for incrementals are read whole. *identities* (``codec.identities``) open encrypted objects for targets. What fails
+    in the world is in the report; raises :class:`Fault` only when the run cannot begin: the plan needs what this
+    version cannot run, a selector selects nothing, a target holds something, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     make_state_folder(state)
     stop = stop or Stop()
     started = time.monotonic()
-    parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite)
+    parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite, identities=identities)
     try:
         stop.on_end_at_once(parts.children.kill_all)
         session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
@@ -269,7 +270,8 @@ class _Run:
             case ev.Noted(text):
                 self._note(text)
             case ev.TargetFailed(target, fault):
-                self._note(f"target {target} failed: {fault.message}")
+                todo = f"; {fault.todo}" if fault.todo else ""
+                self._note(f"target {target} failed: {fault.message}{todo}")
                 self._leave_alone("every copy of it failed")
                 if self._plan.on_failure == "abort":
                     self._abort(f"target {target} failed")
@@ -277,9 +279,17 @@ class _Run:
                 self._leave_alone("every copy of it failed")
             case ev.TargetDone(target):
                 self._restored.add(target)
+                self._tell_lacks(target)
             case ev.StopRequested():
                 self._note("stopping: reading ends, what is buffered is written (once more ends at once)")
                 self._end_early("the run was stopped")
+
+    def _tell_lacks(self, target: str) -> None:
+        """What a target lacks of its objects, where that was not its own failure."""
+        writer = self._parts.targets[target]
+        for object_id, result in writer.results.items() if writer.fault is None else ():
+            if result.error is not None:
+                self._note(f"target {target}: object {object_id}: {result.error}")
 
     def _drive_failed(self, name: str, fault: Fault) -> None:
         self._mounted.add(name)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import events as ev
 from .faults import UsageFault
@@ -75,9 +75,17 @@ class Parts:
 
 
 def prepare(
-    plan: CompiledPlan, *, base: Path, catalog: ev.CatalogPort, again: bool = False, overwrite: bool = False
+    plan: CompiledPlan,
+    *,
+    base: Path,
+    catalog: ev.CatalogPort,
+    again: bool = False,
+    overwrite: bool = False,
+    identities: Sequence[Any] = (),
 ) -> Parts:
     """What must be known before a session begins: which objects are meant, and that targets can take them.
+
+    *identities* (``codec.identities``) open encrypted objects for targets.
 
     Raises the faults of selectors and targets; then nothing is written and nothing is left open.
     """
@@ -92,7 +100,12 @@ def prepare(
 
             for target in plan.targets:
                 parts.targets[target.name] = target_writer(
-                    target, base=base, children=parts.children, events=parts.events, overwrite=overwrite
+                    target,
+                    base=base,
+                    children=parts.children,
+                    events=parts.events,
+                    overwrite=overwrite,
+                    identities=identities,
                 )
     except BaseException:
         parts.release()

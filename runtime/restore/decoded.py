@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
-from ..catalog.queries import CatalogObject
 from ..codec.decode import Decoder, Undecodable
 from .headers import BLOCK
-from .sinks import GapSink, Outcome
+from .sinks import Outcome, Sink
+
+
+class Encoded(Protocol):
+    """What is asked of an object: how it was encoded, and what it is."""
+
+    @property
+    def compress(self) -> str | None:
+        """``zstd`` or None."""
+
+    @property
+    def encrypt(self) -> str | None:
+        """``age`` or None."""
+
+    @property
+    def kind(self) -> str:
+        """``files``, ``stream`` or ``command``."""
 
 
 class DecodedSink:
@@ -19,8 +34,8 @@ class DecodedSink:
 
     def __init__(
         self,
-        item: CatalogObject,
-        sink: GapSink,
+        item: Encoded,
+        sink: Sink,
         identities: Sequence[Any],
         *,
         ranges: Sequence[tuple[int, int]] | None = None,
@@ -46,7 +61,7 @@ class DecodedSink:
     @property
     def ended_early(self) -> bool:
         """Whether something could not be undone, or not be used behind that."""
-        return self._why is not None or self._sink.ended_early
+        return self._why is not None or bool(getattr(self._sink, "ended_early", False))
 
     def _plain(self, data: memoryview) -> bool:
         """What of the next plain bytes is wanted goes on; False behind the last that is."""
@@ -109,7 +124,9 @@ class DecodedSink:
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """The rest is lost."""
         self._undo.cut()
-        return self._sink.cut_off([*why, *([self._why] if self._why and self._why not in why else [])])
+        reasons = [*why, *([self._why] if self._why and self._why not in why else [])]
+        cut_off = getattr(self._sink, "cut_off", None)
+        return self._sink.cut("; ".join(reasons)) if cut_off is None else cut_off(reasons)
 
     def abandon(self) -> None:
         """Stop both."""

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 from ..events import Event
-from ..faults import RestoreFault
+from ..faults import Place, RestoreFault
 from ..model import ObjectFacts
 from ..plan import Target
-from ..restore.folder import open_target
+from ..restore.changes import Changes
+from ..restore.decoded import DecodedSink
+from ..restore.folder import TargetFolder, open_target
 from ..restore.sinks import Sink, StreamSink, TarSink
 from ..sources.base import place_of
 from ..sources.children import Children
@@ -20,25 +24,88 @@ from .writer import TargetWriter
 
 
 def target_writer(
-    target: Target, *, base: Path, children: Children, events: SimpleQueue[Event], overwrite: bool
+    target: Target,
+    *,
+    base: Path,
+    children: Children,
+    events: SimpleQueue[Event],
+    overwrite: bool,
+    identities: Sequence[Any] = (),
 ) -> TargetWriter:
-    """The writer of *target*. Raises RestoreFault: its folder or file holds something and *overwrite* is not given."""
+    """The writer of *target*: what it restores are plain bytes, decrypted with *identities* and decompressed.
+
+    Raises RestoreFault: its folder or file holds something and *overwrite* is not given.
+    """
+
+    def plain(make: Callable[[ObjectFacts], Sink]) -> Callable[[ObjectFacts], Sink]:
+        return lambda facts: _undone(facts, make, identities)
+
     if target.files is not None:
         folder = open_target(Path(place_of(target.files, base)), overwrite=overwrite)
-
-        def sink_of(facts: ObjectFacts) -> Sink:
-            sink = TarSink(folder) if facts.kind == "files" else StreamSink(folder, facts.source)
-            folder.fresh = False  # the next object finds what this one left
-            return sink
-
-        return TargetWriter(target.name, sink_of, events, folder.__exit__)
+        return TargetWriter(target.name, plain(_FolderOfChains(folder)), events, folder.__exit__)
     if target.stream is not None:
         path = Path(place_of(target.stream, base))
         _refuse_existing(path, overwrite=overwrite)
-        return TargetWriter(target.name, lambda facts: FileSink(path), events)
+        return TargetWriter(target.name, plain(lambda facts: FileSink(path)), events)
     return TargetWriter(
-        target.name, lambda facts: CommandSink(target.command, base=base, children=children, facts=facts), events
+        target.name,
+        plain(lambda facts: CommandSink(target.command, base=base, children=children, facts=facts)),
+        events,
     )
+
+
+class _FolderOfChains:
+    """Makes the sinks of one folder: an incremental is applied only behind its parent, deletions included.
+
+    Where the folder held something before the run nothing in it may be deleted, so that only fulls go there.
+    """
+
+    def __init__(self, folder: TargetFolder) -> None:
+        self._folder = folder
+        self._ours = folder.fresh
+        self._begun: set[str] = set()
+
+    def __call__(self, facts: ObjectFacts) -> Sink:
+        """The sink of one object. Raises RestoreFault."""
+        place = Place(source=facts.source, object_id=facts.id)
+        changes = None
+        if facts.level != "full":
+            if facts.parent not in self._begun:
+                raise RestoreFault(
+                    f"the object is incremental and follows {facts.parent}, which was not restored before it",
+                    place=place,
+                    todo=f"select the whole chain: chain({facts.source})",
+                )
+            if not self._ours:
+                raise RestoreFault(
+                    f"{self._folder.path} held something before, so that nothing in it can be deleted as the"
+                    " incremental wants it",
+                    place=place,
+                    todo="name an empty folder, or restore the chain with `tcc restore --overwrite`",
+                )
+            changes = Changes(self._folder)
+        self._begun.add(facts.id)
+        sink: Sink
+        if facts.kind == "files":
+            sink = TarSink(self._folder, changes=changes, folders=changes is not None)
+        else:
+            sink = StreamSink(self._folder, facts.source)
+        self._folder.fresh = False  # the next object finds what this one left
+        return sink
+
+
+def _undone(facts: ObjectFacts, make: Callable[[ObjectFacts], Sink], identities: Sequence[Any]) -> Sink:
+    """The object's sink behind what undoes its encoding. Raises RestoreFault."""
+    if not facts.compress and not facts.encrypt:
+        return make(facts)
+    if facts.encrypt and not identities:
+        raise RestoreFault(
+            "the object is encrypted, and no identity is given that could open it",
+            place=Place(source=facts.source, object_id=facts.id),
+            safe="nothing of it was written",
+            todo="name the file of an identity with --identity FILE, or in TCC_IDENTITY",
+        )
+    return DecodedSink(facts, make(facts), identities)
 
 
 def _refuse_existing(path: Path, *, overwrite: bool) -> None:
