@@ -7,6 +7,7 @@ the catalog says that the drive has the object whole: then its records are taken
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -148,8 +149,29 @@ def _holdings(  # noqa: PLR0917 - one place's all
     *,
     notes: Sequence[str] = (),
 ) -> Holdings:
+    objects = _held(drive, volumes, told, {})
+    if told is not catalog:
+        # What the volumes tell comes first. Where the catalog knows of more (a volume was cut, an index is damaged),
+        # its word counts: what lacks is taken from other copies.
+        complete = {held.item.id: held for held in objects if held.complete}
+        known_here = _held(drive, volumes, catalog, {o.id: o for o in told.objects()})
+        others = {held.item.id: held for held in known_here if held.usable}
+        elsewhere = {o.id: o for o in catalog.objects()}
+        objects = [
+            _with_copies(held, elsewhere, drive) for held in objects if held.item.id not in others or held.complete
+        ]
+        objects += [held for key, held in others.items() if key not in complete]
+        objects.sort(key=_age, reverse=True)
+    return Holdings(drive, folder, volumes, tuple(objects), tuple(known), tuple(notes))
+
+
+def _age(held: Held) -> tuple[int, str, str]:
+    return held.item.number, held.item.started, held.item.id
+
+
+def _held(drive: str, volumes: Mapping[str, HeldVolume], told: Known, more: Mapping[str, CatalogObject]) -> list[Held]:
+    """The objects of which *told* says that these volumes hold something; *more*: others that know copies of them."""
     sessions = {s.id: s for s in told.sessions()}
-    elsewhere = {} if told is catalog else {o.id: o for o in catalog.objects()}
     objects = []
     for item in told.objects():
         copy = next((c for c in item.copies if c.drive == drive), None)
@@ -158,14 +180,22 @@ def _holdings(  # noqa: PLR0917 - one place's all
         segments, complete = covering([s for s in copy.segments if s.volume_id in volumes], item.records)
         if not segments:
             continue
-        other = elsewhere.get(item.id)
-        copies = (*item.copies, *(c for c in other.copies if c.drive != drive)) if other else item.copies
-        said = complete or copy.status == "stored"
+        complete &= item.status == "whole"
         session = sessions[item.session_id]
-        usable = item.status == "whole" and said and item.kind in SOURCE_KINDS
         facts = Session(session.id, session.number, session.plan, session.fingerprint, session.started)
-        objects.append(Held(item, facts, segments, complete, usable, copies))
-    return Holdings(drive, folder, volumes, tuple(objects), tuple(known), tuple(notes))
+        said = complete or copy.status == "stored"
+        usable = item.status == "whole" and said and item.kind in SOURCE_KINDS
+        held = Held(item, facts, segments, complete, usable, item.copies)
+        objects.append(_with_copies(held, more, drive))
+    return objects
+
+
+def _with_copies(held: Held, elsewhere: Mapping[str, CatalogObject], drive: str) -> Held:
+    """*held* with the copies on other drives that are known elsewhere."""
+    other = elsewhere.get(held.item.id)
+    if other is None:
+        return held
+    return dataclasses.replace(held, copies=(*held.copies, *(c for c in other.copies if c.drive != drive)))
 
 
 def covering(segments: Iterable[Segment], records: int) -> tuple[tuple[Segment, ...], bool]:

@@ -137,3 +137,95 @@ copy group new of old {{ agent B -> N1 {{ * <- A }} }}
     assert done.code == code and words in done.err, done.err
     assert not (figure2.folder / "fresh").exists() and not (figure2.folder / "report.json").exists()
     assert [s["plan"] for s in json.loads(figure2.ok("sessions", "--plan", "plan.tc", "--json").out)] == ["figure2"]
+
+
+def test_records_larger_than_the_plans_are_refused_before_anything_is_written(bench) -> None:
+    (bench.folder / "dump").write_bytes(b"x" * 400_000)
+    bench.write(
+        'plan big { record = 128KiB }\nsource s { stream = "dump" }\ndrive R1 { volumes = "R1" }\n'
+        "backup group g { agent A -> R1 { B <- s } }\n"
+    )
+    bench.ok("run", "plan.tc")
+    bench.write(
+        'plan small { record = 64KiB }\ndrive R1 { volumes = "R1" }\ndrive N1 { volumes = "N1" }\n'
+        "restore group o { agent A <- R1 { B <- s } }\ncopy group n of o { agent C -> N1 { * <- A } }\n",
+        "copy.tc",
+    )
+    done = bench.tcc("run", "copy.tc")
+    assert done.code == 2 and "records of 131072 bytes" in done.err and "record = 128KiB" in done.err
+    assert not (bench.folder / "N1").exists()
+
+
+def test_figure4_splits_interleaved_objects_to_targets_of_every_kind(figure2, same_tree) -> None:
+    """One pass over R2 restores three interleaved objects: to a folder, a file, and a command."""
+    figure2.ok("run", "plan.tc")
+    figure2.write(
+        """
+plan figure4 { record = 64KiB  depth = 4 }
+drive R2 { volumes = "media/R2" }
+restore group back { agent A150 <- R2 { B1 <- D4  B2 <- D5  B3 <- D6 } }
+target image { stream = "back/image" }
+target tree  { files = "back/D5" }
+target pipe  { command = ["sh", "-c", "cat > back-$TCC_SOURCE.tar"] }
+chain A150.B1 -> image
+chain A150.B2 -> tree
+chain A150.B3 -> pipe
+""",
+        "figure4.tc",
+    )
+    figure2.ok("check", "figure4.tc")
+    figure2.ok("run", "figure4.tc", "--report", "report.json")
+    assert (figure2.folder / "back/image").read_bytes() == (figure2.folder / "dump.img").read_bytes()
+    assert (figure2.folder / "back/image").stat().st_mode & 0o777 == 0o600
+    inside = next(path for path in (figure2.folder / "back/D5").rglob("D5") if path.is_dir())
+    same_tree(figure2.folder / "data/D5", inside)
+    listed = subprocess.run(["tar", "-tf", figure2.folder / "back-D6.tar"], capture_output=True, check=True)
+    assert b"big.bin" in listed.stdout
+    report = figure2.report()
+    assert report["status"] == "ok" and [o["copies"] for o in report["objects"]] == [[], [], []]
+    again = figure2.tcc("run", "figure4.tc")
+    assert again.code == 1 and "--overwrite" in again.err
+    figure2.ok("run", "figure4.tc", "--overwrite")
+
+
+def test_dry_run_of_a_copy_says_what_is_read_in_which_order_and_makes_nothing(copied) -> None:
+    import shutil
+
+    shutil.rmtree(copied.folder / "fresh")
+    before = sorted(copied.folder.rglob("*"))
+    said = copied.ok("run", "figure5.tc", "--dry-run").out
+    assert "2 drives would be read" in said
+    assert "A152.B1 <- all(D2): 2 objects" in said and "pass 1 over the drive: R5-000001" in said
+    assert "target T1 <- A150.B2" in said
+    assert sorted(copied.folder.rglob("*")) == before
+    shutil.rmtree(copied.folder / "state")
+    assert "pass 1 over the drive: R5-000001" in copied.ok("run", "figure5.tc", "--dry-run").out
+    assert not (copied.folder / "state").exists()
+
+
+def test_demultiplexing_lays_every_object_in_one_piece(figure2) -> None:
+    figure2.ok("run", "plan.tc")
+    figure2.ok("run", "plan.tc")
+    figure2.write(
+        """
+plan demux { record = 64KiB  depth = 4 }
+drive R1 { volumes = "media/R1" }
+drive R2 { volumes = "media/R2" }
+drive N1 { volumes = "demux/N1" }
+restore group old {
+  agent A1 <- R1 { B1 <- all }
+  agent A2 <- R2 { B1 <- all }
+}
+copy group new of old { agent B -> N1 { order = "object"  spool = "spool"  B1 <- A1.B1  B2 <- A2.B1 } }
+""",
+        "demux.tc",
+    )
+    figure2.ok("run", "demux.tc")
+    names = subprocess.run(
+        ["tar", "-tf", figure2.folder / "demux/N1/N1-000001.tar"], capture_output=True, check=True, text=True
+    ).stdout.split()
+    objects = [name.rpartition("/")[0] for name in names if name.count("/") == 2]
+    runs = [key for n, key in enumerate(objects) if n == 0 or objects[n - 1] != key]
+    assert len(runs) == len(set(runs)) == 12
+    assert not list((figure2.folder / "spool").iterdir())
+    figure2.ok("verify", "--plan", "plan.tc")
