@@ -129,7 +129,7 @@ def picture_of_program(
 
     main = compilation.graph.model.main_file
     shown = {name: shown_file(name, main) for name in compilation.texts}
-    where = whereabouts_of(compilation.graph)
+    where = whereabouts_of(compilation.graph, compilation.texts)
     if compilation.plan is not None:
         picture = picture_of(compilation.plan)
     else:

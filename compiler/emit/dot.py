@@ -94,6 +94,7 @@ class _Drawing(Canvas):
             left = min([0.0, *(c.left for c in layout.columns)])
             right = max([0.0, *(c.right for c in layout.columns)])
             draw_legend(self, legend_of(picture, right - left), left, bottom + 22.0)
+        self.square()
         return str(self.graph.source)
 
     # ------------------------------------------------------------ frames

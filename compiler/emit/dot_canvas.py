@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from ...runtime.kinds import encode_name
 from .colours import Stroke, Theme, bundle_stroke, stroke, tone_stroke
 from .dot_text import Row, Span, label, number, tooltip, url
 from .picture import BUNDLE, PartKey, Picture, Tone
-from .picture_boxes import Box
+from .picture_boxes import Box, Point
 from .picture_sizes import LINE, NAME_SIZE, PAD, SMALL_SIZE, Line, part_lines, title_remarks
 from .picture_tips import placed
 from .picture_wires import ARROW_SIZE
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 
 #: Verdana is as wide as DejaVu Sans: text that one machine measured stays in its place where another shows the SVG.
 FONT: Final = "DejaVu Sans,Verdana,sans-serif"
+
+
+#: An eighth of an inch, and the size of a point that is not seen.
+_EIGHTH: Final = 9.0
+_DOT: Final = 0.72
 
 
 class Canvas:
@@ -30,6 +36,7 @@ class Canvas:
         self.theme = theme
         self._ids: dict[tuple[str, str, str], str] = {}
         self._taken: set[str] = set()
+        self._corners: list[Point] = []
         base = {"fontname": FONT, "fontcolor": theme.ink}
         name = picture.whole.plan
         self.graph = graphviz.Digraph(
@@ -50,9 +57,29 @@ class Canvas:
 
     # ------------------------------------------------------------ pieces
 
+    def reach(self, *points: Point) -> None:
+        """The picture reaches as far as *points*."""
+        self._corners += points
+
+    def square(self) -> None:
+        """Widen the sheet to whole pixels: else its last row and column would be half transparent, pale on dark.
+
+        Two points that are not seen hold its corners, an eighth of an inch being twelve pixels at 96 to the inch.
+        """
+        if not self._corners:
+            return
+        left, top = (math.floor(min(p[axis] for p in self._corners)) - 1.0 for axis in (0, 1))
+        right, bottom = (max(p[axis] for p in self._corners) + 1.0 for axis in (0, 1))
+        wide, high = (_EIGHTH * math.ceil((b - a) / _EIGHTH) for a, b in ((left, right), (top, bottom)))
+        size = _DOT
+        for name, x, y in (("first", left, top), ("last", left + wide - size, top + high - size)):
+            corner = self.id("corner", name)
+            self.node(self.graph, corner, Box(x, y, size, size), label="", shape="point", style="invis")
+
     def node(self, graph: graphviz.Digraph, ident: str, box: Box, **attributes: str) -> None:
         """A node at *box*."""
         x, y = box.centre
+        self.reach((box.x, box.y), (box.right, box.bottom))
         if attributes.get("shape") == "plain":
             size = {"fixedsize": "false"}  # its label, of a fixed size itself, is all there is
         else:
@@ -62,6 +89,7 @@ class Canvas:
     def frame(self, frame: graphviz.Digraph, box: Box, key: PartKey, title: tuple[str, str, str], words: str) -> None:
         """Make *frame* a frame at *box* with *title* (a word, a name, more) in its upper left corner."""
         kind, shown, more = title
+        self.reach((box.x, box.y), (box.right, box.bottom))
         host = key[0] == "host"
         smaller = 0.0 if host else 1.0
         tone = self.picture.tones.get(key)

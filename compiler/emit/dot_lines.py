@@ -21,6 +21,7 @@ def draw_wires(canvas: Canvas, layout: Layout) -> float:
     into = Counter(_ends(canvas, w)[1] for w in wires)
     for number, wire in enumerate(wires):
         bottom = max(bottom, *(y for _, y in wire.points))
+        canvas.reach(*wire.points)
         tail, head = _ends(canvas, wire)
         line = canvas.line(wire.chain, wire.tone, wire.count)
         pos = spline(wire.points, tip=wire.tip)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import bisect
 import posixpath
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...dsl.ast import Attribute
 from ...dsl.spans import Span
 from ..graph import Graph
-from ..model import Model, Node, Statement
+from ..model import Node, Statement
 from ..places import LoopSpan, plain
 from .picture import PartKey
 
@@ -26,6 +28,9 @@ class Whereabouts:
     exact: dict[Span, list[tuple[str, PartKey]]] = field(default_factory=dict)
     #: whole attributes by file, to find what lies inside them
     wide: dict[str, list[tuple[Span, str, PartKey]]] = field(default_factory=dict)
+    #: where agents begin, by file: line, column, iteration, name
+    agents: dict[str, list[tuple[int, int, str, str]]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, span: Span, said: str = "") -> list[PartKey]:
         """The parts that are at *span*. Of the iterations of a ``for``, those that the message *said* names."""
@@ -34,7 +39,27 @@ class Whereabouts:
             around = [entry for entry in self.wide.get(span.file, ()) if _inside(span, entry[0])]
             nearest = max(((p.line, p.column) for p, _, _ in around), default=None)
             found = _meant([(i, key) for p, i, key in around if (p.line, p.column) == nearest], said)
+        if not found:
+            found = _meant(self._block_around(span), said)
         return list(dict.fromkeys(key for _, key in found))
+
+    def _block_around(self, span: Span) -> list[tuple[str, PartKey]]:
+        """The agents in whose braces *span* is: a coupling whose feed is wrong is no coupling of the model."""
+        before = self.agents.get(span.file, [])
+        at = bisect.bisect_right(before, (span.line, span.column, "\uffff", ""))
+        text = self.texts.get(span.file)
+        if at == 0 or text is None:
+            return []
+        line, column = before[at - 1][:2]
+        lines = text.split("\n")[line - 1 : span.line]
+        lines[-1] = lines[-1][: span.column - 1]
+        depth = 0
+        for mark in _MARKS.finditer("\n".join(lines), column - 1):
+            depth += {"{": 1, "}": -1}.get(mark[0], 0)
+            if mark[0] == "}" and depth <= 0:
+                return []
+        first = bisect.bisect_left(before, (line, column, "", ""))
+        return [(i, ("agent", name)) for _, _, i, name in before[first:at]] if depth > 0 else []
 
     def add(self, span: Span | None, key: PartKey) -> None:
         """*key* is at *span*."""
@@ -46,6 +71,10 @@ class Whereabouts:
         """*key* is wherever is inside *span*."""
         iteration = span.iteration if isinstance(span, LoopSpan) else ""
         self.wide.setdefault(span.file, []).append((plain(span), iteration, key))
+
+
+#: Braces, and what hides them.
+_MARKS = re.compile(r'"(?:\\.|[^"\\\n])*"|#[^\n]*|[{}]')
 
 
 def _meant(found: list[tuple[str, PartKey]], said: str) -> list[tuple[str, PartKey]]:
@@ -65,9 +94,9 @@ def _inside(span: Span, place: Span) -> bool:
     return start <= (span.line, span.column) and (span.end_line, span.end_column) <= end
 
 
-def whereabouts_of(graph: Graph) -> Whereabouts:
-    """Every place of *graph*'s program that belongs to one part of its picture."""
-    model, out = graph.model, Whereabouts()
+def whereabouts_of(graph: Graph, texts: Mapping[str, str]) -> Whereabouts:
+    """Every place of *graph*'s program, whose *texts* are given by file, that belongs to one part of its picture."""
+    model, out = graph.model, Whereabouts(texts=texts)
     for entity in model.entities.values():
         if entity.kind in _DRAWN:
             key: PartKey = (entity.kind, entity.name)
@@ -77,6 +106,9 @@ def whereabouts_of(graph: Graph) -> Whereabouts:
         key = ("agent", agent.name)
         for place in (agent.span, agent.drive_span, agent.arrow_span):
             out.add(place, key)
+        iteration = agent.span.iteration if isinstance(agent.span, LoopSpan) else ""
+        begins = (agent.span.line, agent.span.column, iteration, agent.name)
+        out.agents.setdefault(agent.span.file, []).append(begins)
     for group in model.groups:
         for span in (group.span, group.kind_span, group.of_span):
             out.add(span, ("group", group.name))
@@ -91,36 +123,9 @@ def whereabouts_of(graph: Graph) -> Whereabouts:
             _add_statement(out, coupling.statement, whole)
         if coupling.feed.kind == "buffer":
             out.declared.setdefault(key_of(coupling.feed), coupling.span)
-    _add_broken(out, model)
-    return out
-
-
-def _add_broken(out: Whereabouts, model: Model) -> None:
-    """A coupling whose feed is wrong is no coupling of the model: what lies behind its buffer's name, up to the next
-    coupling or the line's end, is its agent's."""
-    agents: dict[str, list[tuple[int, int, str, str]]] = {}
-    for agent in model.all_agents:
-        span = agent.span
-        iteration = span.iteration if isinstance(span, LoopSpan) else ""
-        agents.setdefault(span.file, []).append((span.line, span.column, iteration, agent.name))
-    for known in agents.values():
+    for known in out.agents.values():
         known.sort()
-    for statement in model.statements:
-        if statement.kind != "coupling":
-            continue
-        span = statement.span
-        iteration = span.iteration if isinstance(span, LoopSpan) else ""
-        before = agents.get(span.file, [])
-        at = bisect.bisect_right(before, (span.line, span.column, "\uffff", ""))
-        own = [a for a in before[max(0, at - _ITERATIONS_MOST) : at] if a[:2] == before[at - 1][:2]]
-        own = [a for a in own if not a[2] or iteration == a[2] or iteration.startswith(f"{a[2]}, ")]
-        if own:
-            rest = Span(span.file, span.line, span.column, span.line + 1, 1)
-            out.wide.setdefault(span.file, []).append((rest, iteration, ("agent", own[-1][3])))
-
-
-#: Agents that one statement in a ``for`` makes, and that are looked through for the one that a coupling is in.
-_ITERATIONS_MOST = 256
+    return out
 
 
 def _add_statement(out: Whereabouts, statement: Statement, key: PartKey) -> None:

@@ -119,3 +119,14 @@ def test_places_are_relative_to_the_plan_wherever_it_is_drawn_from() -> None:
 
 def test_the_faulty_plan_compiles_to_nothing() -> None:
     assert compiled(FAULTY).plan is None
+
+
+def test_a_wrong_name_outside_every_agent_is_marked_nowhere() -> None:
+    text = """
+        drive D { discard = true }
+        source s { files = "}{" }
+        backup group g { agent A -> D { B1 <- s } }  # a { in a comment
+        chain nobody -> A.B2
+        """
+    found = picture(text, annotate=True)
+    assert "TC201" in {n.head for n in found.notes} and ("agent", "A") not in codes(found)

@@ -205,3 +205,12 @@ def test_a_plan_with_errors_is_reported_and_not_drawn(folder: Path) -> None:
     assert done.returncode == 1
     assert b"TC201" in done.stderr
     assert not (folder / "bad.svg").exists()
+
+
+def test_a_picture_has_no_half_transparent_edge(drawn_plan: CompiledPlan) -> None:
+    """Its sheet is whole pixels: else the last row and column would be pale on a dark page, and the PNG has alpha."""
+    for theme in ("light", "dark"):
+        png = render(to_dot(drawn_plan, theme=theme), "png")
+        width, height, _, colour = struct.unpack(">IIBB", png[16:26])
+        assert width % 12 == 0 and height % 12 == 0
+        assert colour == 2  # RGB; 6 would be RGB with alpha
