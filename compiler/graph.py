@@ -201,9 +201,11 @@ def _cycles(
     reached = sum(len(nodes) for nodes in below.values())
     if reached == len(feeds) and all(len(couplings) == 1 for couplings in feeds.values()):
         return  # everything descends from a root by its only feed: these are trees
+    between = {(c.feed, c.buffer): c for couplings in feeds.values() for c in couplings if c.feed.kind == "buffer"}
+    if _are_acyclic(between):
+        return  # a mistyped feed, say: importing networkx would take longer than all of the check
     import networkx as nx
 
-    between = {(c.feed, c.buffer): c for couplings in feeds.values() for c in couplings if c.feed.kind == "buffer"}
     buffers: nx.DiGraph[Any] = nx.DiGraph(list(between))
     knots = [
         knot for knot in nx.strongly_connected_components(buffers) if len(knot) > 1 or _feeds_itself(knot, between)
@@ -220,6 +222,23 @@ def _cycles(
         if knot is not None and knot not in shown:
             shown.add(knot)
             yield tuple(between[a, b] for a, b in nx.find_cycle(inside[knot], source=node))
+
+
+def _are_acyclic(edges: Iterable[tuple[Node, Node]]) -> bool:
+    """Whether no way along the edges leads back: what nothing feeds is taken away until nothing is left (Kahn)."""
+    fed: dict[Node, list[Node]] = {}
+    feeds: dict[Node, int] = {}
+    for tail, head in edges:
+        fed.setdefault(tail, []).append(head)
+        feeds[head] = feeds.get(head, 0) + 1
+    free = [node for node in fed if node not in feeds]
+    while free:
+        for head in fed.get(free.pop(), ()):
+            feeds[head] -= 1
+            if feeds[head] == 0:
+                free.append(head)
+                del feeds[head]
+    return not feeds
 
 
 def _feeds_itself(knot: Iterable[Node], between: Mapping[tuple[Node, Node], Coupling]) -> bool:

@@ -44,3 +44,96 @@ def test_a_run_of_a_compiled_plan_needs_only_what_it_runs(tmp_path: Path) -> Non
     run += "assert _main(['run', 'plan.plan.json', '--state', 'state', '--progress', 'none']) == 0"
     unwanted = {"lark", "networkx", "jinja2", "graphviz", "pygraphviz", "sqlalchemy", "rich", "hashlib", "tempfile"}
     assert not loaded_after(run) & unwanted
+
+
+# ---------------------------------------------------------------- the budget of `tcc check`
+
+SOUND = """source s { files = "/s" }
+drive R { volumes = "m/R" }
+drive Q { volumes = "m/Q" }
+backup group g { agent A -> R { B <- s } }
+mirror group m of g { agent C -> Q { * <- A } }
+require copies >= 2
+"""
+
+#: Of the standard library: what a check of a small plan must not wait for.
+SLOW = {
+    "asyncio",
+    "xml",
+    "sqlite3",
+    "subprocess",
+    "multiprocessing",
+    "email",
+    "http",
+    "concurrent",
+    "logging",
+    "pickle",
+    "unittest",
+    "ssl",
+    "socket",
+    "argparse",
+    "statistics",
+    "csv",
+    "select",
+    "signal",
+    "pkgutil",
+    "ctypes",
+}
+
+
+def modules_after(folder: Path, plan: str, *words: str, code: int = 0) -> set[str]:
+    """All modules that ``tcc WORDS`` has loaded at its end; *plan* is plan.tc."""
+    (folder / "plan.tc").write_text(plan)
+    script = (
+        f"import os, sys; os.chdir({str(folder)!r}); from tapechain.cli.main import _main\n"
+        f"assert _main({list(words)!r}) == {code}\nprint()\nprint(*sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    return set(run.stdout.splitlines()[-1].split())
+
+
+def of_others(modules: set[str]) -> set[str]:
+    """The top-level packages that are neither ours nor Python's own."""
+    before = subprocess.run(
+        [sys.executable, "-c", "import sys; print(*sys.modules)"], capture_output=True, text=True, timeout=60
+    )
+    tops = {name.partition(".")[0] for name in modules - set(before.stdout.split())}
+    return tops - set(sys.stdlib_module_names) - {"tapechain"}
+
+
+def ours(modules: set[str]) -> set[str]:
+    return {name.removeprefix("tapechain.") for name in modules if name.startswith("tapechain.")}
+
+
+def test_a_check_of_a_sound_plan_loads_click_and_nothing_else_of_others(tmp_path: Path) -> None:
+    modules = modules_after(tmp_path, SOUND, "check", "plan.tc")
+    assert of_others(modules) == {"click"}
+    assert not modules & SLOW
+    mine = ours(modules)
+    assert {m for m in mine if m.startswith("runtime.")} == {
+        "runtime.faults", "runtime.kinds", "runtime.plan", "runtime.waiting",
+    }  # fmt: skip
+    assert not {m for m in mine if m.startswith(("compiler.emit", "compiler.differ", "compiler.draft", "cli.language"))}
+    assert {m for m in mine if m.startswith("cli.formats.")} <= {"cli.formats.findings", "cli.formats.snippet"}
+    assert not mine & {"compiler.forecast", "cli.rulebook", "cli.run", "cli.plans", "cli.recorded", "dsl.recovery"}
+
+
+def test_a_check_that_finds_fault_loads_no_parser_generator_and_no_graph_library(tmp_path: Path) -> None:
+    wrong = SOUND.replace("B <- s", "B <- t")
+    assert of_others(modules_after(tmp_path, wrong, "check", "plan.tc", code=1)) == {"click"}
+    modules = modules_after(tmp_path, wrong, "check", "--format", "sarif", "plan.tc", code=1)
+    assert of_others(modules) == {"click"}
+    assert not modules & SLOW
+    assert "tapechain.cli.formats.junit" not in modules
+
+
+def test_only_a_check_against_a_catalog_loads_one(tmp_path: Path) -> None:
+    assert not {m for m in modules_after(tmp_path, SOUND, "check", "plan.tc") if "catalog" in m}
+
+
+def test_templates_are_loaded_only_for_what_is_made_from_one(tmp_path: Path) -> None:
+    plan = 'plan p { schedule = "daily" }\n' + SOUND
+    assert of_others(modules_after(tmp_path, plan, "compile", "plan.tc")) == {"click"}
+    assert "jinja2" not in modules_after(tmp_path, plan, "compile", "plan.tc", "--emit", "json,mermaid")
+    for emitter in ("markdown", "systemd"):
+        assert "jinja2" in modules_after(tmp_path, plan, "compile", "plan.tc", "--emit", emitter)
