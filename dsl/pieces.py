@@ -68,6 +68,10 @@ def parse_pieces(
             if memory is not None:
                 # Nothing but the one statement that is wrong now will have to be parsed when it is mended.
                 memory.files[path] = known | reader.used
+                inside = _contained(text, path, reader)
+                memory.files[path] = known | reader.used
+                if inside is not None:
+                    return inside
             piece = parser.parse(text, path)
             return None if piece is None else (File(path, piece.items, piece.comments), list(piece.diagnostics))
         statements += piece.items
@@ -77,6 +81,39 @@ def parse_pieces(
     if memory is not None:
         memory.files[path] = reader.used
     return File(path, tuple(statements), tuple(comments)), diagnostics
+
+
+def _contained(text: str, path: str, reader: _Reader) -> tuple[File, list[Diagnostic]] | None:
+    """The file with an error that stays inside of one statement or agent; None where it may not."""
+    from .contained import Agents, Part, contained  # a plan without syntax errors does not pay for it
+
+    parts: list[Part] = []
+    agents: Agents | None = None
+    line = 1
+    broken = 0
+    for piece_text in _STATEMENT.split(text):
+        match = _GROUP.fullmatch(piece_text) if len(piece_text) >= _LONG_GROUP else None
+        inner: list[Part] = []
+        if match is not None:
+            for agent in _AGENT.split(match[2]):
+                where = inner[-1].line + inner[-1].text.count("\n") if inner else line + 1
+                inner.append(Part(agent, where, reader.kept(agent, where, agents=True)))
+        if match is not None and any(part.piece is None for part in inner):
+            piece = None
+            shell = reader.shell(match, line)
+            agents = Agents(match[1], match[3], shell, inner) if shell is not None else None
+        else:
+            piece = reader.statement(piece_text, line)
+        broken += piece is None
+        if broken > 1:
+            return None
+        parts.append(Part(piece_text, line, piece))
+        line += piece_text.count("\n")
+    at = next((i for i, part in enumerate(parts) if part.piece is None), len(parts))
+    following = parts[at + 1].text if at + 1 < len(parts) else ""
+    if len(following) >= _LONG_GROUP and (match := _GROUP.fullmatch(following)) is not None:
+        following = match[1] + "\n" * match[2].count("\n") + match[3]
+    return contained(path, parts, agents, following)
 
 
 def _long_pieces(text: str) -> Iterator[str]:
@@ -103,9 +140,9 @@ class _Reader:
             piece = self._group(match, line)
             if piece is not None:
                 return piece
-        return self._kept(text, line)
+        return self.kept(text, line)
 
-    def _kept(self, text: str, line: int, *, agents: bool = False) -> Piece | None:
+    def kept(self, text: str, line: int, *, agents: bool = False) -> Piece | None:
         """The piece as it is known, or parsed. A text is never both a statement and an agent."""
         key = (line, text)
         piece = self.known.get(key)
@@ -117,11 +154,17 @@ class _Reader:
             self.used[key] = piece
         return piece
 
-    def _group(self, match: re.Match[str], line: int) -> Piece | None:
-        """A group, agent by agent; None where one of them is not whole."""
+    def shell(self, match: re.Match[str], line: int) -> Piece | None:
+        """A group without its agents; None where that is not whole."""
         head, body, tail = match.groups()
         shell = self.parser.parse(head + "\n" * body.count("\n") + tail, self.path, line)
-        if shell is None or len(shell.items) != 1:
+        return shell if shell is not None and len(shell.items) == 1 else None
+
+    def _group(self, match: re.Match[str], line: int) -> Piece | None:
+        """A group, agent by agent; None where one of them is not whole."""
+        body = match[2]
+        shell = self.shell(match, line)
+        if shell is None:
             return None
         agents: list[AgentDeclaration | For] = []
         comments: list[Comment] = []
@@ -138,5 +181,5 @@ class _Reader:
 
     def _agents(self, body: str, line: int) -> Iterator[Piece | None]:
         for text in _AGENT.split(body):
-            yield self._kept(text, line, agents=True)
+            yield self.kept(text, line, agents=True)
             line += text.count("\n")
