@@ -1,4 +1,4 @@
-"""``tcc catalog rebuild``: the catalog from volumes alone."""
+"""``tcc catalog``: the catalog from volumes alone, and what it is told of volumes that were moved."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from .console import print_fault, say
 from .options import catalog_option, define_option, plan_option, state_option
 
 
-@click.group(epilog="Example:  tcc catalog rebuild media/R1 media/R2 --plan night.tc")
+@click.group(
+    epilog="Examples:  tcc catalog rebuild media/R1 media/R2 --plan night.tc   tcc catalog add /vault --plan night.tc"
+)
 def catalog_command() -> None:
     """Work on the catalog itself."""
 
@@ -60,4 +62,42 @@ def rebuild_command(
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {result.volumes} volumes with {result.indexes} indexes")
+    return EXIT_DEGRADED if result.faults else EXIT_OK
+
+
+@catalog_command.command(
+    "add",
+    epilog="Examples:  tcc catalog add /vault/R1-000007.tar --plan night.tc   tcc catalog add /mnt/old --plan night.tc",
+)
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@plan_option
+@catalog_option
+@state_option
+@define_option
+def add_command(
+    *,
+    paths: tuple[str, ...],
+    plan_path: str | None,
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+) -> int:
+    """Tell the catalog of volumes: where they lie now, and what it does not know of them.
+
+    For volumes that were moved (to a vault, to another disk) or come from elsewhere. What it knows of others stays.
+    """
+    from ..runtime.catalog.rebuild import record_paths
+    from .state import catalog_of_options
+
+    known, _ = catalog_of_options(plan_path, catalog, state, defines)
+    with known:
+        result = record_paths(known, [Path(p) for p in paths])
+    for note in result.notes:
+        say(f"note: {note}")
+    for fault in result.faults:
+        print_fault(fault)
+    if not result.volumes:
+        say("nothing was added: no volume could be read")
+        return EXIT_FAILED
+    say(f"added: {result.volumes} volumes with {result.indexes} indexes")
     return EXIT_DEGRADED if result.faults else EXIT_OK

@@ -127,7 +127,7 @@ def _held(volume: CatalogVolume) -> Iterator[Magazine | None]:
             f"its folder {folder} is not there",
             place=place,
             safe="nothing was changed",
-            todo="bring the medium back to its place; where the volume lies elsewhere, `tcc catalog rebuild` finds it",
+            todo="bring the medium back to its place; where the volume lies elsewhere now: `tcc catalog add FOLDER`",
         )
     magazine = Magazine(folder, volume.drive)
     magazine.open()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..media.ids import new_id
+from ..media.label import LABEL_BYTES
 from ..model import ObjectReport, RunReport, Session
 from .facts import ContradictionFault, IndexFacts, Row, facts_of, session_row
 from .link import Link, among, first, insert, update
@@ -47,8 +48,12 @@ def record(link: Link, facts: IndexFacts) -> None:
     settle(link, sorted(gone | {e["object_id"] for e in facts.entries}))
 
 
-def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> int:
-    """Record all indexes of one volume; how many of them were not known. Their sessions have ended."""
+def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> tuple[int, int]:
+    """Record all indexes of one volume; how many of them were not known, and how many that were are not on it any more.
+
+    Sessions that are found have ended. A volume whose indexes leave no gap holds nothing but what they say: what the
+    catalog knows beyond them is not there (an older copy of the volume was put back, say).
+    """
     volume = {"volume_id": found[0].label.volume}
     before = {r["session_id"] for r in link.rows("SELECT session_id FROM indexes WHERE volume_id = :volume_id", volume)}
     new = [i.index.session.id for i in found if i.index.session.id not in before]
@@ -56,7 +61,19 @@ def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> int:
         record(link, facts_of(indexed))
     for condition, values in among("id", new):
         link.run(f"UPDATE sessions SET state = 'ended' WHERE state = 'begun' AND {condition}", values)
-    return len(new)
+    gone = before - {i.index.session.id for i in found} if found[0].index.first == LABEL_BYTES else set()
+    for session_id in sorted(gone):
+        _forget_index(link, {**volume, "session_id": session_id})
+    return len(new), len(gone)
+
+
+def _forget_index(link: Link, here: Row) -> None:
+    """Take one session on one volume out, and settle what it spoke of."""
+    at = "volume_id = :volume_id AND session_id = :session_id"
+    objects = [row["object_id"] for row in link.rows(f"SELECT object_id FROM entries WHERE {at}", here)]
+    link.run(f"DELETE FROM entries WHERE {at}", here)
+    link.run(f"DELETE FROM indexes WHERE {at}", here)
+    settle(link, sorted(objects))
 
 
 def finish(link: Link, report: RunReport, session: Session, kinds: Mapping[str, SourceKind]) -> None:

@@ -100,12 +100,14 @@ class Catalog:
             name = found[0].label.name
             try:
                 with self._links.writing() as link:
-                    new = recording.record_unknown(link, found)
+                    new, gone = recording.record_unknown(link, found)
             except ContradictionFault as fault:
                 notes.append(f"volume {name} is not recorded: {fault.message}")
                 continue
             if new:
                 notes.append(f"volume {name}: {new} session(s) that the catalog did not know are recorded")
+            if gone:
+                notes.append(f"volume {name}: {gone} session(s) that the catalog knew are not on it any more")
         self._settle_sessions(drive)
         return tuple(notes)
 

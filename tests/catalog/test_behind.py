@@ -6,6 +6,7 @@ import shutil
 from typing import Any
 
 import pytest
+from tapechain.runtime.media.volume import open_volume
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -82,3 +83,40 @@ def test_a_session_that_died_before_its_report_is_settled_by_the_next_run(world:
         assert catalog.catch_up("R1", world.magazine("R1")) == ()
         # That of R3 may still be going on, for all that R1 can tell.
         assert [s.status for s in catalog.sessions()] == ["unfinished", "ok"]
+
+
+def test_what_an_older_copy_of_a_volume_lacks_is_not_believed_any_more(world: Any) -> None:
+    """The catalog is newer than the media: a volume was put back as it was two sessions ago."""
+    first = world.run({"home": b"1", "shop": b"1"}, ["R1", "R2"])
+    volume = world.volumes("R1")[0]
+    before = volume.read_bytes()
+    second = world.run({"home": b"2"}, ["R1", "R2"])
+    third = world.run({"home": b"3"}, ["R1"])
+    volume.write_bytes(before)
+    with world.catalog() as catalog:
+        (note,) = catalog.catch_up("R1", world.magazine("R1"))
+        assert "2 session(s) that the catalog knew are not on it any more" in note
+        states = {o.id: (o.status, {c.drive: c.status for c in o.copies}) for o in catalog.objects()}
+        assert states[first["home"]] == ("whole", {"R1": "stored", "R2": "stored"})
+        assert states[second["home"]] == ("whole", {"R1": "failed", "R2": "stored"})
+        assert third["home"] not in states
+        assert catalog.catch_up("R1", world.magazine("R1")) == ()
+        # Numbers are not given again.
+        assert catalog.begin_session("night", "f", "2026-03-01T00:00:00.000Z").number == 4
+
+
+def test_what_lies_before_a_gap_of_the_indexes_stays_known(world: Any, support: Any) -> None:
+    for n in range(3):
+        world.run({"home": bytes([n]) * 200_000}, ["R1"])
+    (volume,) = world.volumes()
+    # The second index cannot be believed: the chain from the end stops there.
+    with open_volume(volume) as reader:
+        last = reader.last_index()
+        assert last is not None and last.previous is not None
+        support.flip(volume, last.previous + 600)
+    with open(volume, "ab") as file:
+        file.write(bytes(512))
+    with world.catalog() as catalog:
+        known = catalog.objects()
+        catalog.catch_up("R1", world.magazine("R1"))
+        assert catalog.objects() == known

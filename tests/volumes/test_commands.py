@@ -157,3 +157,51 @@ def test_names_of_a_medium_cannot_speak_to_the_terminal(world: Any, tcc: Tcc) ->
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr
     assert "\\x1b[2J" in done.stderr
+
+
+def test_a_volume_in_another_folder_is_told_to_the_catalog(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path)
+    for _ in range(2):
+        tcc("run", "night.tc")
+    vault = tmp_path / "vault"
+    vault.mkdir()
+    (tmp_path / "media/R1/R1-000001.tar").rename(vault / "R1-000001.tar")
+    assert volumes(tcc)["R1-000001"]["status"] == "missing"
+    tcc("verify", "--plan", "night.tc", code=1)
+    assert "added: 1 volumes" in tcc("catalog", "add", "vault", "--plan", "night.tc").stderr
+    assert volumes(tcc)["R1-000001"]["location"] == str(vault / "R1-000001.tar")
+    assert len(volumes(tcc)) == 3
+    tcc("verify", "--plan", "night.tc")
+    # The drive goes on where it was.
+    tcc("run", "night.tc")
+    assert sorted(p.name for p in (tmp_path / "media/R1").iterdir()) == ["R1-000002.tar", "R1-000003.tar"]
+    assert "no volume could be read" in tcc("catalog", "add", "night.tc", "--plan", "night.tc", code=1).stderr
+
+
+def test_a_drive_whose_folder_was_moved_goes_on_there(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path)
+    tcc("run", "night.tc")
+    (tmp_path / "media").rename(tmp_path / "elsewhere")
+    (tmp_path / "night.tc").write_text((tmp_path / "night.tc").read_text().replace("media/", "elsewhere/"))
+    tcc("run", "night.tc")
+    assert {v["status"] for v in volumes(tcc).values()} == {"open"}
+    assert {Path(v["location"]).parent.parent.name for v in volumes(tcc).values()} == {"elsewhere"}
+    tcc("verify", "--plan", "night.tc")
+
+
+def test_two_plans_and_two_drives_on_one_folder_keep_to_their_own(tcc: Tcc, tmp_path: Path) -> None:
+    """Another plan's drive of another name in the same folder; and one of the same name in another pool."""
+    plan(tmp_path)
+    tcc("run", "night.tc")
+    before = (tmp_path / "media/R2/R2-000001.tar").read_bytes()
+    (tmp_path / "link").symlink_to(tmp_path / "media")
+    (tmp_path / "other.tc").write_text(
+        'plan other { record = 64KiB  state = "state" }\nsource mail { command = ["echo", "x"] }\n'
+        'pool p { sessions = 1 }\ndrive X { volumes = "media/R2" }\ndrive R2 { volumes = "link/R1"  pool = p }\n'
+        "backup group g { agent A -> X { B1 <- mail } }\nmirror group h of g { agent B -> R2 { * <- A } }\n"
+    )
+    tcc("run", "other.tc")
+    assert (tmp_path / "media/R2/R2-000001.tar").read_bytes() == before
+    assert sorted(p.name for p in (tmp_path / "media/R2").iterdir()) == ["R2-000001.tar", "X-000001.tar"]
+    assert sorted(p.name for p in (tmp_path / "media/R1").iterdir()) == ["R1-000001.tar", "R2-000001.tar"]
+    tcc("verify", "--state", "state")
