@@ -28,6 +28,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("run", "Run a plan: read each source once, write all its copies."),
     "restore": ("restore", "Bring a source back from any surviving copy."),
     "files": ("files", "List the members of a files object."),
+    "drill": ("drill", "Prove that what is stored comes back."),
     "verify": ("verify", "Read media, check every record, notice what is missing."),
     "objects": ("objects", "List the objects that the catalog knows."),
     "volumes": ("volumes", "List the volumes that the catalog knows."),
