@@ -86,6 +86,8 @@ class _Coupler:
                 coupling = self._coupling(agent, item, statement)
                 if coupling is not None:
                     self.stated.append(coupling)
+                elif statement is None:
+                    self._bare(item.buffer.text, item.buffer.span)
             elif isinstance(item, ast.CoupleAll):
                 statement = self._attributes("*", item.span, item.attributes)
                 if not agent.again:
@@ -102,6 +104,10 @@ class _Coupler:
         self.statements.append(statement)
         self.duplicates += attributes.repeated(written)
         return statement
+
+    def _bare(self, name: str, span: Span) -> None:
+        """Remember the place of a coupling that has no attributes, and no place among the couplings."""
+        self.statements.append(Statement("coupling", name, span, (), {}))
 
     def _declare(self, agent: str, buffer: str) -> None:
         self.items.setdefault(agent, []).append(buffer)
@@ -259,6 +265,8 @@ class _Coupler:
             elif stated.feed.kind != "buffer" or stated.feed.buffer in known.get(stated.feed.name, ()):
                 couplings.append(stated)
             else:
+                if stated.statement is None:
+                    self._bare(stated.buffer.buffer, stated.buffer_span)
                 self._unknown_buffer(stated.feed, stated.span, buffers, reported)
         for node, span in self.heads:
             if node.buffer not in known.get(node.name, ()):

@@ -244,8 +244,9 @@ class Model:
     """The whole program, resolved.
 
     ``couplings`` are in the order of the program, one for each statement of them (a coupling stated twice is there
-    twice). ``buffers`` gives for each agent its buffers in the order of their declaration. ``lost_names`` are names
-    that statements lost to another fault may declare; None: any name may be lost.
+    twice). ``statements`` hold those couplings that have attributes, or a feed that is wrong. ``buffers`` gives for
+    each agent its buffers in the order of their declaration. ``lost_names`` are names that statements lost to another
+    fault may declare; None: any name may be lost.
     """
 
     plan_name: str
