@@ -65,8 +65,23 @@ def expand(program: Program, *, limit: int = STATEMENTS_MAX) -> Expansion:
             result = evaluate(value, scope)
             scope.pending.pop()
             scope.known[name] = None if is_broken(result) else result
-    statements = tuple(expander.statements(program.statements, scope))
+    known = len(scope.found)
+    try:
+        statements = tuple(expander.statements(program.statements, scope))
+    except _TooMany as too_many:
+        # Of what is outside of loops the faults are said all the same.
+        expander = _Expander(limit, [*scope.found[:known], too_many.diagnostic], lost=True, without_loops=True)
+        outside = Scope(program.variables, expander.found, known=scope.known)
+        statements = tuple(expander.statements(program.statements, outside))
     return Expansion(statements, tuple(expander.found), expander.lost)
+
+
+class _TooMany(Exception):
+    """The loops make more statements than a program may have: it is not written out."""
+
+    def __init__(self, diagnostic: Diagnostic) -> None:
+        super().__init__(diagnostic.message)
+        self.diagnostic = diagnostic
 
 
 @dataclass(slots=True)
@@ -75,6 +90,7 @@ class _Expander:
     found: list[Diagnostic] = field(default_factory=list)
     lost: bool = False
     count: int = 0
+    without_loops: bool = False
 
     def statements(self, statements: Iterable[Any], scope: Scope) -> Iterator[Expanded]:
         for statement in statements:
@@ -97,21 +113,21 @@ class _Expander:
 
     def _each(self, loop: For, scope: Scope) -> Iterator[tuple[Iterable[Any], Scope]]:
         """The body with its scope, once for each iteration; nothing when that would be more than the limit."""
+        if self.without_loops:
+            return
         values = iterations(evaluate(loop.values, scope), self.found)
         if values is None:
             self.lost = True
             return
         total = self.count + values.count * _weight(loop.body, scope)
         if total > self.limit:
-            self.found.append(out_of_range.too_many(total, self.limit, in_iteration(loop.values.span, scope.iteration)))
-            self.lost = True
-            return
+            raise _TooMany(
+                out_of_range.too_many(total, self.limit, in_iteration(loop.values.span, scope.iteration))
+            )
         for value in values:
             self.count += 1
             if self.count > self.limit:
-                self.found.append(out_of_range.too_many(self.count, self.limit, loop.values.span))
-                self.lost = True
-                return
+                raise _TooMany(out_of_range.too_many(self.count, self.limit, loop.values.span))
             yield loop.body, scope.inside(loop.variable.text, value)
 
     def _declaration(self, statement: Declaration | Plan, scope: Scope) -> Iterator[Expanded]:

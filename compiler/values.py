@@ -25,6 +25,9 @@ from .tree import is_broken, shown
 #: No string grows beyond this by filling in variables: a few lets that double each other would fill any memory.
 TEXT_CHARACTERS_MAX = 64 * 1024
 
+#: Nor do all strings of a program together: a loop over a long string would fill any memory, too.
+PROGRAM_CHARACTERS_MAX = 64 * 1024 * 1024
+
 _HOLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -41,6 +44,8 @@ class Scope:
     iteration: str = ""
     known: dict[str, Value | None] = field(default_factory=dict)
     pending: list[str] = field(default_factory=list)
+    #: characters of all strings made so far; one number that all scopes of a program share
+    made: list[int] = field(default_factory=lambda: [0])
 
     def inside(self, variable: str, value: Value) -> Scope:
         """The scope of one iteration of a ``for``."""
@@ -88,8 +93,7 @@ def evaluate_name(name: Name, scope: Scope) -> Name | None:
         pieces += [name.text[end : hole.start()], text]
         end = hole.end()
     text = "".join([*pieces, name.text[end:]])
-    if len(text) > TEXT_CHARACTERS_MAX:
-        scope.found.append(out_of_range.too_long(span, TEXT_CHARACTERS_MAX))
+    if _too_long(len(text), span, scope):
         return None
     return Name(text, span, quoted=True)
 
@@ -116,11 +120,24 @@ def _string(value: String, scope: Scope) -> Value:
             _report_other_holes(value, part, scope)
             return replace(value, span=span)
         pieces.append(text)
-    if sum(map(len, pieces)) > TEXT_CHARACTERS_MAX:
-        scope.found.append(out_of_range.too_long(span, TEXT_CHARACTERS_MAX))
+    if _too_long(sum(map(len, pieces)), span, scope):
         return replace(value, span=span, parts=(Hole("", span),))
     text = "".join(pieces)
     return String((text,) if text else (), span)
+
+
+def _too_long(characters: int, span: Span, scope: Scope) -> bool:
+    """Whether a string of so many characters is too long, by itself or with all others; a diagnostic says so once."""
+    if characters > TEXT_CHARACTERS_MAX:
+        scope.found.append(out_of_range.too_long(span, TEXT_CHARACTERS_MAX))
+        return True
+    before = scope.made[0]
+    scope.made[0] += characters
+    if scope.made[0] <= PROGRAM_CHARACTERS_MAX:
+        return False
+    if before <= PROGRAM_CHARACTERS_MAX:
+        scope.found.append(out_of_range.too_much_text(span, PROGRAM_CHARACTERS_MAX))
+    return True
 
 
 def _report_other_holes(value: String, failed: str | Hole, scope: Scope) -> None:

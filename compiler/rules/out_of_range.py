@@ -26,6 +26,15 @@ def too_long(span: Span, most: int) -> Diagnostic:
     return RULE.at(span, f"with its variables filled in, the string is longer than {most} characters")
 
 
+def too_much_text(span: Span, most: int) -> Diagnostic:
+    """The diagnostic for the string that brings all strings of a program beyond *most* characters."""
+    return RULE.at(
+        span,
+        f"with their variables filled in, the program's strings are longer than {most} characters together",
+        help="shorter strings in loops, or several plans",
+    )
+
+
 def backwards(low: str, high: str, span: Span) -> Diagnostic:
     """The diagnostic for a range whose second end is the smaller one."""
     return RULE.at(span, f"the range {low}..{high} runs backwards", help=f"write `{high}..{low}`")
