@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
@@ -20,6 +21,29 @@ PLAN_BYTES_MAX = 64 * 1024 * 1024
 _SCSI_TAPE_MAJOR = 9
 
 
+#: Folders, as on a PATH, that plans of any project may include files from.
+INCLUDE_VARIABLE = "TCC_INCLUDE"
+
+#: What lies at the top of a project.
+_PROJECT_MARKS = (".git", ".hg", ".svn")
+
+
+def project_folders(path: str) -> tuple[str, ...]:
+    """The folders (real paths) that the program *path* may include files from, its project's first.
+
+    The project is the innermost folder around the plan that is under version control; without one the working folder,
+    where the plan lies in it, else the plan's own folder.
+    """
+    working = os.path.realpath(".")
+    own = working if path == "-" else str(Path(os.path.realpath(path)).parent)
+    around = (own, *map(str, Path(own).parents))
+    project = next((f for f in around if any(Path(f, mark).exists() for mark in _PROJECT_MARKS)), None)
+    if project is None:
+        project = working if working in around and working != "/" else own
+    allowed = [os.path.realpath(f) for f in os.environ.get(INCLUDE_VARIABLE, "").split(os.pathsep) if f]
+    return tuple(dict.fromkeys((project, *allowed)))
+
+
 class RealWorld:
     """Files, symbolic links and device numbers of this machine; a catalog only where one was given.
 
@@ -29,13 +53,21 @@ class RealWorld:
     def __init__(self, catalog: Recorded | None = None) -> None:
         self._catalog = catalog
         self._folders: dict[str, str] = {}
+        self._project: tuple[str, ...] | None = None
 
     def recorded(self) -> Recorded | None:
         """What the catalog knows."""
         return self._catalog
 
     def read(self, path: str) -> bytes:
-        """The bytes of *path*, or of standard input for ``-``. Raises OSError, also when it is larger than 64 MiB."""
+        """The bytes of *path*, or of standard input for ``-``. Raises OSError, also when it is larger than 64 MiB.
+
+        The first file is the program's; all others are included, and must be regular files of its project.
+        """
+        if self._project is None:
+            self._project = project_folders(path)
+        else:
+            self._must_be_ours(path)
         if path == "-":
             content = sys.stdin.buffer.read(PLAN_BYTES_MAX + 1)
         else:
@@ -55,6 +87,16 @@ class RealWorld:
             self._folders[head] = os.path.realpath(head)
         whole = f"{self._folders[head].rstrip('/')}/{name}"
         return os.path.realpath(whole) if os.path.islink(whole) else whole  # noqa: PTH114 - called for every path
+
+    def _must_be_ours(self, path: str) -> None:
+        """Raises OSError for an include that leaves the project, or that one would wait for."""
+        real = os.path.realpath(path)
+        assert self._project is not None
+        if not any(real.startswith(folder.rstrip("/") + "/") for folder in self._project):
+            where = f"it lies outside of the project's folder {self._project[0]} ({INCLUDE_VARIABLE} can allow it)"
+            raise PermissionError(errno.EACCES, where, path)
+        if not stat.S_ISREG(Path(real).stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file", path)
 
     def identity(self, path: str) -> str:
         """Device numbers for device nodes (a tape's nodes are one), device and inode for what exists, else the path."""
@@ -78,6 +120,7 @@ class KnownWorld(RealWorld):
     def __init__(self, path: str, content: bytes) -> None:
         super().__init__()
         self._path, self._content = path, content
+        self._project = project_folders(path)
 
     def read(self, path: str) -> bytes:
         """The content of the file that is known, or as the real world has it."""

@@ -121,9 +121,7 @@ class _Expander:
             return
         total = self.count + values.count * _weight(loop.body, scope)
         if total > self.limit:
-            raise _TooMany(
-                out_of_range.too_many(total, self.limit, in_iteration(loop.values.span, scope.iteration))
-            )
+            raise _TooMany(out_of_range.too_many(total, self.limit, in_iteration(loop.values.span, scope.iteration)))
         for value in values:
             self.count += 1
             if self.count > self.limit:
