@@ -16,7 +16,7 @@ import click
 from ..runtime.control import Stop
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
 from .console import print_result
-from .options import catalog_option, define_option, identity_option, progress_option, state_option
+from .options import catalog_option, define_option, duration, identity_option, progress_option, state_option
 from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
@@ -50,6 +50,14 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.option("--again", is_flag=True, help="Copy objects also to drives that hold them whole already.")
 @click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
 @identity_option
+@click.option(
+    "--hang-after",
+    metavar="DURATION",
+    callback=duration,
+    default="15m",
+    show_default=True,
+    help="Give a drive up that does not answer for so long; the other copies go on.",
+)
 @define_option
 @state_option
 @catalog_option
@@ -62,6 +70,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     again: bool,
     overwrite: bool,
     identity: tuple[str, ...],
+    hang_after: float,
     defines: dict[str, str],
     state: str | None,
     catalog: str | None,
@@ -116,6 +125,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             lists=ListFolder(lists_folder(where, folder)),
             full=full,
             identities=identities,
+            hang_seconds=hang_after,
         )
         code = exit_code(report)
         if report_path is not None and not write_report(to_json(report), report_path):

@@ -22,6 +22,7 @@ from . import events as ev
 from .control import Stop
 from .drives import open_drive as default_open_drive
 from .faults import CatalogFault, Fault, UsageFault
+from .hang import HANG_SECONDS, hang_fault
 from .media.times import now_text
 from .model import CopyResult, Ending, ObjectReport, RunReport, Session
 from .numbers import highest_number
@@ -58,6 +59,7 @@ def run(
     lists: ev.ListsPort | None = None,
     full: bool = False,
     identities: Sequence[Any] = (),
+    hang_seconds: float = HANG_SECONDS,
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
@@ -65,9 +67,10 @@ def run(
     folder, made (mode 0700) where there is none. *own*: what else the run writes, beyond what the plan says (a
     report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
     write over what they hold. *lists*: where the member lists of ``files`` objects are kept. *full*: sources that ask
-    for incrementals are read whole. *identities* (``codec.identities``) open encrypted objects for targets. What fails
-    in the world is in the report; raises :class:`Fault` only when the run cannot begin: the plan needs what this
-    version cannot run, a selector selects nothing, a target holds something, no state folder, no catalog, no memory.
+    for incrementals are read whole. *identities* (``codec.identities``) open encrypted objects for targets.
+    *hang_seconds*: a drive that does not answer for so long is given up. What fails in the world is in the report;
+    raises :class:`Fault` only when the run cannot begin: the plan needs what this version cannot run, a selector
+    selects nothing, a target holds something, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     make_state_folder(state)
@@ -76,7 +79,8 @@ def run(
     parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite, identities=identities)
     try:
         stop.on_end_at_once(parts.children.kill_all)
-        session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest_number(plan, base))
+        highest = highest_number(plan, base, hang_seconds=hang_seconds)
+        session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest)
         writes = (*own_paths(plan, base, state), *own)
         try:
             build(
@@ -98,6 +102,7 @@ def run(
                 todo="let the process open more files (`ulimit -n`), or split the plan",
             ) from None
         one = _Run(plan, parts, session, catalog=catalog, observer=observer or ev.NoObserver(), stop=stop)
+        one.hang_seconds = hang_seconds
         return one.run(base, started)
     finally:
         parts.release()
@@ -147,6 +152,7 @@ class _Run:
         self._catalog: ev.CatalogPort | None = catalog
         self._observer: ev.Observer = observer
         self._stop = stop
+        self.hang_seconds = HANG_SECONDS
         self._started = 0.0
         self._base = Path()
         self._events = parts.events
@@ -236,12 +242,22 @@ class _Run:
             left = sampled + interval - time.monotonic()
             if left <= 0:
                 sampled = time.monotonic()
+                self._forsake_what_hangs()
                 self._observe("sample", self._snapshot())
                 continue
             try:
                 self._hear(self._events.get(timeout=min(left, _SLEEP_SECONDS)))
             except Empty:
-                pass
+                self._forsake_what_hangs()
+
+    def _forsake_what_hangs(self) -> None:
+        for name, writer in self._parts.writers.items():
+            stuck = writer.drive.stuck_seconds()
+            if stuck > self.hang_seconds and name not in self._done:
+                fault = hang_fault(name, "giving up" if writer.state == "failed" else writer.state, stuck)
+                writer.forsake(fault)
+                self._done.add(name)
+                self._drive_failed(name, fault)
 
     def _drain_events(self) -> None:
         while True:
@@ -354,7 +370,7 @@ class _Run:
                 spool.leave()
         for takers in (parts.feeders, parts.spools.values(), parts.writers.values(), parts.targets.values()):
             for one in takers:
-                while one.thread.ident is not None and one.thread.is_alive():
+                while one not in self._parts.forsaken and one.thread.ident is not None and one.thread.is_alive():
                     one.thread.join(_SLEEP_SECONDS)
 
     # ---------------------------------------------------------------- catalog, display, report

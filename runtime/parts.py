@@ -57,17 +57,25 @@ class Parts:
         yield from self.sources.values()
         yield from self.mediums
 
+    @property
+    def forsaken(self) -> list[DriveWriter]:
+        """Writers of drives that hang: their threads are still in the kernel, and may read from their rings."""
+        return [writer for writer in self.writers.values() if writer.drive.forsaken]
+
     def release(self) -> None:
-        """Give memory and descriptors back; all threads have ended, or were never started."""
+        """Give memory and descriptors back; all threads have ended, were never started, or hang."""
+        in_use = {buffer.ring for writer in self.forsaken for buffer in writer.agent.buffers}
         self.children.close()
         for feeder in self.feeders:
             feeder.close()
         for target in self.targets.values():
             target.close()
-        for spool in self.spools.values():
-            spool.close()
-        for ring in self.rings.values():
-            ring.close()
+        for drive, spool in self.spools.items():
+            if not self.writers[drive].drive.forsaken:
+                spool.close()
+        for number, ring in self.rings.items():
+            if number not in in_use:
+                ring.close()
         for listed in self.lists.values():
             listed.drop()
         for level in self.level.values():

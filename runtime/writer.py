@@ -12,6 +12,7 @@ from queue import SimpleQueue
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
 from .faults import DriveFault, Fault, Place
+from .hang import Forsaken, WatchedDrive
 from .kinds import Order
 from .model import CopyResult, Session
 from .plan import Agent
@@ -37,14 +38,15 @@ class DriveWriter:
         record_bytes: int,
         started: float,
     ) -> None:
-        self.thread = threading.Thread(target=self._run, name=f"drive {agent.drive}")
+        # A thread that hangs in the kernel must not hold the end of the process, too.
+        self.thread = threading.Thread(target=self._run, name=f"drive {agent.drive}", daemon=True)
         self.agent = agent
-        self.drive = drive
+        self.drive = WatchedDrive(drive)
         self.state: DriveState = "mounting"
         self.fault: Fault | None = None
         self._order: Order = agent.order
         self._spool: Spooler | None = None
-        self._taking = Taking(drive)
+        self._taking = Taking(self.drive)
         self._events = events
         self._session = session
         self._record_bytes = record_bytes
@@ -60,6 +62,13 @@ class DriveWriter:
         self._spool = spool
         self._order = "interleave"
         self._taking.attach(spool.ring, essential=True)
+
+    def forsake(self, fault: Fault) -> None:
+        """From the control's thread: the drive hangs. Its thread is not waited for any more."""
+        self.drive.forsake()
+        self.fault = fault
+        self.state = "failed"
+        self._taking.leave()
 
     def go(self) -> None:
         """All drives are mounted or have failed: write what comes."""
@@ -83,6 +92,8 @@ class DriveWriter:
             self.state = "closing"
             results = self.drive.close(self._seconds)
             self.state = "done"
+        except Forsaken:
+            return
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and go on
             results = self._fail(self._fault_of(error))
         self._taking.leave()

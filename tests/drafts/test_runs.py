@@ -1,11 +1,13 @@
 """What drafts are for: drafted, checked, run, and restored from the new volumes alone."""
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 from tapechain.cli.main import _main
+from tapechain.runtime.media.volume import open_volume
 
 PLAN = """
 param broken = false
@@ -118,3 +120,33 @@ def test_compact_leaves_expired_objects_behind(folder: Path) -> None:
     assert len(there) == 2, "the newest session of each source"
     shutil.rmtree(folder / "media")
     comes_back(folder, "new")
+
+
+def test_demultiplexed_objects_lie_in_one_piece_each(folder: Path) -> None:
+    drafted("demultiplex", "--drive", "R1", "--to", "single=new/single", "--spool", "spool")
+    with open_volume(folder / "new/single/single-000001.tar") as reader:
+        order = [item.header.object_id for item in reader.scan() if hasattr(item, "header")]
+    pieces = [a for a, b in zip(order, [*order[1:], None], strict=True) if a != b]
+    assert len(pieces) == len(set(order)) == 4
+    assert not list((folder / "spool").iterdir())
+    shutil.rmtree(folder / "media")
+    comes_back(folder, "new")
+
+
+def test_a_chain_is_copied_in_restore_order(folder: Path) -> None:
+    (folder / "night.tc").write_text(
+        PLAN.replace('source home { files = "tree" }', 'source home { files = "tree"  level = "incremental" }')
+    )
+    for number in (3, 4):
+        (folder / "tree" / f"file {number}").write_text("more")
+        run("run", "night.tc", "--progress", "none")
+    drafted("chain", "home", "--to", "chain=new/chain", "--spool", "spool")
+    report = json.loads((folder / "report.json").read_text())
+    with open_volume(folder / "new/chain/chain-000001.tar") as reader:
+        order = list(dict.fromkeys(item.header.object_id for item in reader.scan() if hasattr(item, "header")))
+    assert len(order) == len(report["objects"]) >= 2
+    assert order == sorted(order), "UUIDv7: oldest first"
+    shutil.rmtree(folder / "media")
+    run("restore", "home", "--from", "new", "--to", "back", "--state", "elsewhere")
+    tree = folder / "back" / (folder / "tree").relative_to("/")
+    assert sorted(p.name for p in tree.iterdir()) == [f"file {n}" for n in (1, 2, 3, 4)]

@@ -171,6 +171,7 @@ class Runner:
     catalog: MemoryCatalog = field(default_factory=MemoryCatalog)
     stop: Stop = field(default_factory=Stop)
     observer: Any = None
+    hang_seconds: float = 900.0
 
     def drive(self, name: str, **how: Any) -> MemoryDrive:
         return self.drives.setdefault(name, MemoryDrive(name, discards=name.startswith("null"), **how))
@@ -189,6 +190,7 @@ class Runner:
             observer=self.observer,
             stop=self.stop,
             open_drive=open_drive,
+            hang_seconds=self.hang_seconds,
         )
 
 

@@ -1,0 +1,119 @@
+"""A drive that does not answer: a call into the kernel that never returns holds its thread, and nobody can end it.
+
+The control asks each drive how long its present call has lasted. Beyond a limit the drive is *forsaken*: it leaves its
+rings, the other copies go on, and the run ends without its thread. What it was writing may change under it from then
+on, so that it never writes an index again, should it wake: what it did not confirm before is not stored.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from .faults import DriveFault, Fault, Place
+from .model import CopyResult, Ending, ObjectFacts, Session
+
+if TYPE_CHECKING:
+    from .events import DrivePort
+
+#: A drive that has not answered for so long hangs. An fsync of all that a machine's memory holds may take minutes.
+HANG_SECONDS = 900.0
+
+T = TypeVar("T")
+
+
+class Forsaken(Exception):
+    """The drive woke after it was given up: its thread has nothing more to do, and nothing to tell."""
+
+
+class WatchedDrive:
+    """A drive of which another thread can see for how long its present call has lasted; else the drive itself."""
+
+    def __init__(self, drive: DrivePort) -> None:
+        self._drive = drive
+        self._since: float | None = None
+        self._forsaken = False
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether it was given up; final."""
+        return self._forsaken
+
+    def forsake(self) -> None:
+        """From the control's thread: whatever the present call says, nobody listens any more."""
+        self._forsaken = True
+
+    def stuck_seconds(self) -> float:
+        """For how long the present call has lasted; 0 where there is none."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
+
+    def _watched(self, call: Callable[[], T]) -> T:
+        self._since = time.monotonic()
+        try:
+            return call()
+        finally:
+            self._since = None
+            if self._forsaken:
+                raise Forsaken
+
+    # ---------------------------------------------------------------- the drive; see DrivePort
+
+    @property
+    def written_bytes(self) -> int:
+        """Bytes of records written."""
+        return self._drive.written_bytes
+
+    def mount(self, session: Session, *, agent: str, plan_record: int) -> tuple[str, ...]:
+        """See :class:`~.events.DrivePort`."""
+        return self._watched(lambda: self._drive.mount(session, agent=agent, plan_record=plan_record))
+
+    def begin(self, facts: ObjectFacts) -> None:
+        """See :class:`~.events.DrivePort`."""
+        self._drive.begin(facts)  # touches no medium
+
+    def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
+        """See :class:`~.events.DrivePort`."""
+        self._since = time.monotonic()
+        try:
+            self._drive.write(record, object_id, sequence, payload_bytes)
+        finally:
+            self._since = None
+            if self._forsaken:
+                raise Forsaken
+
+    def end(self, object_id: str, ending: Ending) -> None:
+        """See :class:`~.events.DrivePort`."""
+        self._watched(lambda: self._drive.end(object_id, ending))
+
+    def close(self, seconds: float) -> tuple[CopyResult, ...]:
+        """See :class:`~.events.DrivePort`."""
+        return self._watched(lambda: self._drive.close(seconds))
+
+    def abandon(self, fault: Fault, seconds: float) -> tuple[CopyResult, ...]:
+        """See :class:`~.events.DrivePort`."""
+        return self._watched(lambda: self._drive.abandon(fault, seconds))
+
+
+def answers(calls: Sequence[Callable[[], T]], seconds: float) -> list[T]:
+    """What those of *calls* return that answer within *seconds*, each asked on a thread of its own; none may raise."""
+    found: list[T] = []
+    threads = [threading.Thread(target=lambda call=call: found.append(call()), daemon=True) for call in calls]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return list(found)
+
+
+def hang_fault(drive: str, doing: str, seconds: float) -> DriveFault:
+    """What a forsaken drive's fault says; *doing*: its state."""
+    return DriveFault(
+        f"it has not answered for {round(seconds)} s while it was {doing}: it hangs",
+        place=Place(drive=drive),
+        safe="all other copies, and what earlier sessions stored on it; of this session nothing on it is counted",
+        todo="look at the device, its cable and the kernel's log; `tcc draft catch-up` then brings what it lacks",
+    )

@@ -1,0 +1,75 @@
+"""A file system that stops answering under a run: real calls that do not return."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DEADLINE_SECONDS = 60
+
+PLAN = """
+plan p {{ state = "state" }}
+source s {{ command = ["sh", "-c", "seq 1 100000; {between}seq 1 100000"] }}
+drive R1 {{ volumes = "fast/R1" }}
+drive R2 {{ volumes = "slow/R2" }}
+backup group b {{ agent a -> R1 {{ B <- s }} }}
+mirror group m of b {{ agent c -> R2 {{ * <- a }} }}
+"""
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The file system's own process: whoever stops it lets every call on ``slow`` hang."""
+    if shutil.which("bindfs") is None:
+        pytest.skip("bindfs, a file system that can be stopped, is not here")
+    place = tmp_path / "slow"
+    (tmp_path / "real").mkdir()
+    place.mkdir()
+    process = subprocess.Popen(["bindfs", "-f", tmp_path / "real", place], stderr=subprocess.PIPE)
+    until = time.monotonic() + DEADLINE_SECONDS
+    while not os.path.ismount(place):
+        if process.poll() is not None or time.monotonic() > until:
+            said = process.communicate(timeout=5)[1].decode() if process.poll() is not None else "it takes too long"
+            process.kill()
+            pytest.skip(f"this machine lets nobody mount a FUSE file system: {said.strip()}")
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGCONT)
+        subprocess.run(["umount", "-l", place] if os.geteuid() == 0 else ["fusermount", "-uz", place], check=True)
+        process.terminate()
+        process.communicate(timeout=DEADLINE_SECONDS)
+
+
+@pytest.mark.parametrize("when", ["from the start", "while data flows"])
+def test_device_that_hangs_is_named_and_the_other_copy_completes(
+    tmp_path: Path, daemon: subprocess.Popen[bytes], when: str
+) -> None:
+    between = f"kill -STOP {daemon.pid}; " if when == "while data flows" else ""
+    (tmp_path / "plan.tc").write_text(PLAN.format(between=between))
+    subprocess.run(["tcc", "compile", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    if not between:
+        daemon.send_signal(signal.SIGSTOP)
+    run = subprocess.run(
+        ["tcc", "run", "plan.plan.json", "--hang-after", "1s", "--report", "report.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert run.returncode == 3, run.stderr
+    assert "drive R2" in run.stderr and "it hangs" in run.stderr and "catch-up" in run.stderr
+    (entry,) = json.loads((tmp_path / "report.json").read_text())["objects"]
+    copies = {copy["drive"]: copy["status"] for copy in entry["copies"]}
+    assert copies["R1"] == "stored" and copies["R2"] in {"failed", "cut-off"}
+    back = ["tcc", "restore", "s", "--from", "fast", "--to", "back", "--state", "elsewhere"]
+    subprocess.run(back, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
+    assert (tmp_path / "back" / "s").read_text().splitlines()[-1] == "100000"
+    # Awake again, the drive takes the next session, and nothing that it was writing when it hung is believed.
+    daemon.send_signal(signal.SIGCONT)
+    (tmp_path / "plan.tc").write_text(PLAN.format(between=""))
+    subprocess.run(["tcc", "run", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run(["tcc", "verify", "--plan", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
