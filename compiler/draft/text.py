@@ -52,13 +52,13 @@ class Draft:
     @property
     def record_bytes(self) -> int:
         """The largest record that its objects may hold, rounded up (media.md: what a copy plan's ``record`` means)."""
-        return max((record_bytes(held) for read in self.reads for held in read.objects), default=0)
+        return max((record_bytes(held) for read in self.reads for held in read.objects), default=kinds.RECORD_BYTES_MIN)
 
 
 def record_bytes(held: Held) -> int:
-    """An upper bound for the object's records: all but its last are full. A power of two of KiB, 1 MiB at least."""
+    """An upper bound for the object's records: all but its last are full. A power of two."""
     full = held.bytes // (held.records - 1) if held.records > 1 else held.bytes
-    size = kinds.RECORD_BYTES_DEFAULT
+    size = kinds.RECORD_BYTES_MIN
     while size < min(full + 1536, kinds.RECORD_BYTES_MAX):
         size *= 2
     return size
@@ -70,7 +70,8 @@ def write(draft: Draft) -> str:
     lines = [f"# {_comment(line)}" for line in draft.remarks]
     lines += ["", f"plan {name_text(draft.name)} {{"]
     depth = 8 if draft.rings <= 8 else 4 if draft.rings <= 32 else 2
-    lines.append(f"  record = {draft.record_bytes // kinds.KIB}KiB".replace("1024KiB", "1MiB"))
+    size = draft.record_bytes
+    lines.append(f"  record = {size // kinds.MIB}MiB" if size >= kinds.MIB else f"  record = {size // kinds.KIB}KiB")
     lines.append(f"  depth = {depth}")
     lines += [f"  {name} = {value}" for name, value in draft.settings]
     lines += ["}", "", *draft.pools]
