@@ -7,6 +7,7 @@ import os
 import click
 
 from ..runtime.faults import UsageFault
+from .console import say
 from .options import define_option
 
 EPILOG = """\b
@@ -31,6 +32,8 @@ def lsp_command(stdio: bool, defines: dict[str, str]) -> int:
             f"the language server needs the Python package {error.name}, which is not installed",
             todo="pip install pygls",
         ) from None
+    if os.isatty(0):
+        say("tcc lsp talks to editors, not to people: docs/editors.md says how one starts it (Ctrl-C ends it)")
     # The protocol gets descriptors of its own; what anything else prints must not come between its messages.
     stdin, stdout = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -66,6 +66,8 @@ class Projects:
 
     _on_disk: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _scanned: set[str] = field(default_factory=set)
+    #: what paths really are, as long as :meth:`forget` was not called
+    _resolved: dict[str, str] = field(default_factory=dict)
 
     def look_through(self, folder: str, *, below: bool) -> None:
         """Read the includes of the plans in *folder* (and *below* it), once until :meth:`forget`."""
@@ -85,6 +87,7 @@ class Projects:
         """Look at the disk anew when asked next."""
         self._on_disk.clear()
         self._scanned.clear()
+        self._resolved.clear()
 
     def known(self, folders: tuple[str, ...]) -> list[str]:
         """The plans in *folders* that are known."""
@@ -95,7 +98,7 @@ class Projects:
 
         *documents* are the includes of what is open, which count above those on disk.
         """
-        including = _Including({**self._on_disk, **documents})
+        including = _Including({**self._on_disk, **documents}, self._resolved)
         mains: dict[str, None] = {}
         seen = {path}
         ahead = [path]
@@ -121,7 +124,7 @@ def _beside(folder: str) -> Iterator[Path]:
 class _Including:
     """For a path the files that include it."""
 
-    def __init__(self, files: Mapping[str, tuple[str, ...]]) -> None:
+    def __init__(self, files: Mapping[str, tuple[str, ...]], resolved: dict[str, str]) -> None:
         self._exact: dict[str, dict[str, None]] = {}
         self._patterns: list[tuple[re.Pattern[str], str]] = []
         for file, written in files.items():
@@ -131,11 +134,13 @@ class _Including:
                     pieces = HOLE.split(posixpath.normpath(posixpath.join(folder, include)))[::2]
                     self._patterns.append((re.compile("[^\0]*".join(map(re.escape, pieces))), file))
                 elif "\0" not in include:
-                    try:
-                        real = os.path.realpath(posixpath.join(folder, include))
-                    except (OSError, ValueError):
-                        continue  # no path of this machine
-                    self._exact.setdefault(real, {})[file] = None
+                    path = posixpath.join(folder, include)
+                    if path not in resolved:
+                        try:
+                            resolved[path] = os.path.realpath(path)
+                        except (OSError, ValueError):
+                            continue  # no path of this machine
+                    self._exact.setdefault(resolved[path], {})[file] = None
 
     def __call__(self, path: str) -> list[str]:
         found = dict(self._exact.get(path, {}))

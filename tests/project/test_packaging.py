@@ -55,6 +55,7 @@ def test_wheel_from_sdist_holds_tapechain_and_nothing_else(tmp_path: Path) -> No
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         inside = archive.namelist()
+    assert not [name for name in inside if "editors/" in name or "node_modules" in name]
     assert {name.split("/")[0] for name in inside} == {"tapechain", "tapechain-0.1.0.dist-info"}
     assert {
         "tapechain/grammar.lark",
