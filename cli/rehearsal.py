@@ -83,6 +83,21 @@ def _source(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iter
             own = own_paths(plan, base, state)
             argv, _ = files.command_line(source, chosen.names, own, wide_pipe=True, tar=("tar", files.EXTENDED))
             yield f"runs: {shlex.join(argv)}"
+    yield from _level(plan, source, base, state)
+
+
+def _level(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iterator[str]:
+    """What the source's level comes to; whether the catalog still has what it builds on is found out by the run."""
+    if source.level == "full":
+        return
+    from ..runtime.sources.levels import Levels
+
+    feeds = {ring.id for ring in plan.rings if ring.feed == source.name}
+    stores = {drive.name for drive in plan.drives if drive.kind != "discard"}
+    drives = [a.drive for a in plan.agents if a.drive in stores and any(b.ring in feeds for b in a.buffers)]
+    levels = Levels(state, plan.plan, base=base, own=own_paths(plan, base, state), full=False)
+    parent = levels.parent(source, drives)
+    yield f"incremental: what changed since object {parent[0]}" if isinstance(parent, tuple) else parent
 
 
 def _drive(drive: Drive, base: Path) -> str:

@@ -92,7 +92,7 @@ def run(
                 own=writes,
                 open_drive=open_drive,
                 lists=lists,
-                levels=_levels(plan, state, session, base=base, full=full),
+                levels=_levels(plan, state, base=base, full=full),
                 stands=lambda source, drives: lambda known: _standing(catalog, known, plan.plan, source, drives),
             )
         except OSError as error:
@@ -108,13 +108,13 @@ def run(
         parts.release()
 
 
-def _levels(plan: CompiledPlan, state: Path, session: Session, *, base: Path, full: bool) -> Levels | None:
+def _levels(plan: CompiledPlan, state: Path, *, base: Path, full: bool) -> Levels | None:
     """The snapshots of incremental sources, where there are such."""
     if all(source.level == "full" for source in plan.sources):
         return None
     from .sources.levels import Levels
 
-    return Levels(state, session, base=base, own=own_paths(plan, base, state), full=full)
+    return Levels(state, plan.plan, base=base, own=own_paths(plan, base, state), full=full)
 
 
 def _standing(catalog: ev.CatalogPort, known: str, plan: str, source: str, drives: Sequence[str]) -> str | None:
@@ -454,7 +454,7 @@ class _Run:
             level = self._parts.level.get(entry.source)
             if level is None or self._parts.levels is None:
                 continue
-            said = self._parts.levels.settle(level, entry)
+            said = self._parts.levels.settle(level, self._session, entry)
             if said is not None:
                 self._note(f"source {entry.source}: {said}")
 

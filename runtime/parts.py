@@ -153,7 +153,7 @@ def build(
             fed = next((ring.id for ring in rings if ring.feed == source.name and ring.id not in read), None)
             if source.level == "incremental" and fed is not None:
                 drives = _storing(plan, fed)
-                parts.level[source.name] = levels.decide(source, drives, stands(source.name, drives))
+                parts.level[source.name] = levels.decide(source, drives, session, stands(source.name, drives))
     facts = {
         ring.id: _source_facts(plan, ring.id, ring.feed, session, _storing(plan, ring.id), parts.level.get(ring.feed))
         for ring in rings

@@ -71,22 +71,27 @@ class Level:
 class Levels:
     """The snapshots of one plan in one state folder."""
 
-    def __init__(self, state: Path, session: Session, *, base: Path, own: Sequence[OwnPath], full: bool) -> None:
-        self._folder = state / _FOLDER / encode_name(session.plan)
-        self._session = session
+    def __init__(self, state: Path, plan: str, *, base: Path, own: Sequence[OwnPath], full: bool) -> None:
+        self._folder = state / _FOLDER / encode_name(plan)
+        self._plan = plan
         self._base = str(base)
         self._own = own
         self._full = full
 
     # ---------------------------------------------------------------- before the source is read
 
-    def decide(self, source: Source, drives: Sequence[str], stands: Standing) -> Level:
+    def parent(self, source: Source, drives: Sequence[str]) -> tuple[str] | str:
+        """The object that the next run builds on, as far as it stands in the catalog; or why that is a full."""
+        found = self._usable(source, self._settings(source, drives), lambda _: None)
+        return found if isinstance(found, str) else (found[0]["object"],)
+
+    def decide(self, source: Source, drives: Sequence[str], session: Session, stands: Standing) -> Level:
         """The level of *source*, which asks for incrementals. Never fails: in doubt it is a full, with a note.
 
         *drives*: those that are to store it.
         """
         settings = self._settings(source, drives)
-        work = self._folder / f"{encode_name(source.name)}.{self._session.id}.work"
+        work = self._folder / f"{encode_name(source.name)}.{session.id}.work"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._sweep(source)
@@ -114,7 +119,7 @@ class Levels:
             return "a full: there is no snapshot of an earlier one"
         except (OSError, ValueError, snapshots.BadSnapshot) as error:
             return f"a full: the snapshot {self._place(source)} cannot be used ({error})"
-        if head.get("plan") != self._session.plan or head.get("source") != source.name:
+        if head.get("plan") != self._plan or head.get("source") != source.name:
             return f"a full: the snapshot {self._place(source)} belongs to another source"
         if head.get("settings") != settings:
             return "a full: its paths, its exclude, one_file_system, or the drives that store it changed"
@@ -154,7 +159,7 @@ class Levels:
 
     # ---------------------------------------------------------------- after the run
 
-    def settle(self, level: Level, report: ObjectReport | None) -> str | None:
+    def settle(self, level: Level, session: Session, report: ObjectReport | None) -> str | None:
         """Keep the new snapshot if *report* allows it, else the old one; what is worth saying. Never fails."""
         if level.listing is None:
             return None
@@ -165,7 +170,7 @@ class Levels:
             if lack is not None:
                 return f"{lack}: the snapshot stays as it was, the next run stores again what changed since"
             data = snapshots.checked(level.listing.path.read_bytes())
-            self._write(level, report.object, data)
+            self._write(level, session, report.object, data)
         except (OSError, snapshots.BadSnapshot) as error:
             return (
                 f"its new snapshot cannot be kept ({error}); the next run stores again what changed since the last one"
@@ -174,20 +179,20 @@ class Levels:
             level.drop()
         return None
 
-    def _write(self, level: Level, object_id: str, data: bytes) -> None:
+    def _write(self, level: Level, session: Session, object_id: str, data: bytes) -> None:
         head = {
             "tapechain_snapshot": 1,
-            "plan": self._session.plan,
+            "plan": self._plan,
             "source": level.source.name,
             "object": object_id,
-            "session": self._session.id,
+            "session": session.id,
             "settings": level.settings,
             "devices": _devices(level.source, self._base),
             "size": len(data),
             "xxh3": xxh3_128_hexdigest(data),
         }
         place = self._place(level.source)
-        new = place.with_suffix(f".{self._session.id}.new")
+        new = place.with_suffix(f".{session.id}.new")
         try:
             with new.open("xb") as stream:
                 stream.write(json.dumps(head).encode() + b"\n" + data)

@@ -180,6 +180,19 @@ def test_snapshots_are_read_or_refused(bench) -> None:
     assert snapshots.seconds_of(snapshots.checked(data)) == snapshots.seconds_of(data) - snapshots.SET_BACK_SECONDS
 
 
+def test_dry_run_says_which_level_it_would_be(bench) -> None:
+    assert "a full: there is no snapshot" in bench.tcc("run", "plan.tc", "--dry-run")[1]
+    first = bench.run()
+    assert f"what changed since object {first['object']}" in bench.tcc("run", "plan.tc", "--dry-run")[1]
+    second = bench.run()
+    import json
+
+    listed = json.loads(bench.tcc("objects", "--plan", "plan.tc", "--json")[1])
+    assert [(o["level"], o["parent"]) for o in listed] == [("incremental", first["object"]), ("full", None)]
+    assert second["object"] == listed[0]["object"]
+    assert "files, incremental" in bench.tcc("objects", "--plan", "plan.tc")[1]
+
+
 def test_only_files_have_levels(bench) -> None:
     (bench.folder / "plan.tc").write_text(
         'source S { command = ["true"] level = "incremental" }\ndrive R { volumes = "m" }\n'
