@@ -1,8 +1,9 @@
 """A source's bytes on their way into records: read, shown to the tap, compressed, encrypted (in this order).
 
-Everything happens when the reader's thread asks for more bytes: it never has more in hand than one piece of plain
-bytes, what zstd made of it, and what the pipes hold. zstd compresses with threads of its own; age is a child process.
-Both ends of the child's pipes are watched by one ``poll``, so that neither side can wait for the other for ever.
+A thread reads ahead (``ahead``); all else happens when the reader's thread asks for more bytes: it never has more in
+hand than the pieces read ahead, what zstd made of one of them, and what the pipes hold. zstd compresses with threads of
+its own; age is a child process. Both ends of the child's pipes are watched by one ``poll``, so that neither side can
+wait for the other for ever.
 """
 
 from __future__ import annotations
@@ -12,16 +13,13 @@ import os
 import select
 import sys
 from pathlib import Path
-from typing import Final
 
 from ..model import Ending
 from ..plan import Source
 from ..sources.base import Called, Cancel, OpenSource, Tap, fault
 from ..sources.children import Child, Children, Tail, enlarge, make_pipe, signal_name
 from . import zstandard
-
-#: Plain bytes that are taken at a time.
-PIECE_BYTES: Final = 1 << 20
+from .ahead import Ahead
 
 
 class EncodedSource:
@@ -37,10 +35,11 @@ class EncodedSource:
         self._source = source
         self._cancel = cancel
         self._tap = tap
-        self._piece = memoryview(bytearray(PIECE_BYTES))
+        self._ahead: Ahead | None = None
         self._zstd = zstandard.compressor(zstandard.level_of(source.compress)) if source.compress else None
         self._plain_ended = False
         self._waiting = memoryview(b"")
+        self._piece: memoryview | None = None  # the buffer of what waits, where that was not compressed
         self._child: Child | None = None
         self._into = -1
         self._messages = Tail()
@@ -49,6 +48,7 @@ class EncodedSource:
         self._broken = False
         if source.encrypt:
             self._start(children)
+        self._ahead = Ahead(inner.fd, source.name)
 
     @property
     def fd(self) -> int:
@@ -98,7 +98,7 @@ class EncodedSource:
                 return os.readv(self._child.fd, [view])
             if self._into in ready:
                 self._push()
-            elif self._inner.fd in ready and not self._waiting:
+            elif self._ahead is not None and self._ahead.fileno() in ready and not self._waiting:
                 self._take()
 
     def _ready(self) -> set[int]:
@@ -108,8 +108,8 @@ class EncodedSource:
             wanted[self._child.fd] = select.POLLIN
         if self._waiting:
             wanted[self._into] = select.POLLOUT
-        elif not self._plain_ended:
-            wanted[self._inner.fd] = select.POLLIN
+        elif not self._plain_ended and self._ahead is not None:
+            wanted[self._ahead.fileno()] = select.POLLIN
         for fd, events in wanted.items():
             self._poll.register(fd, events)
         ready = {fd for fd, _ in self._poll.poll()}
@@ -120,19 +120,17 @@ class EncodedSource:
         return ready
 
     def _take(self) -> None:
-        """Read a piece of plain bytes, or their end, and compress it."""
-        try:
-            count = os.readv(self._inner.fd, [self._piece])
-        except BlockingIOError:
-            return
-        plain = self._piece[:count]
-        if count and self._tap is not None:
+        """Take a piece of plain bytes, or their end, and compress it."""
+        assert self._ahead is not None
+        plain = self._ahead.take()
+        if plain and self._tap is not None:
             self._tap(plain)
-        self._plain_ended = not count
+        self._plain_ended = not plain
         if self._zstd is None:
-            self._waiting = plain
+            self._piece, self._waiting = plain, plain
         else:
-            self._waiting = memoryview(self._zstd.compress(plain) if count else self._zstd.flush())
+            self._waiting = memoryview(self._zstd.compress(plain) if plain else self._zstd.flush())
+            self._ahead.give(plain)
         if self._plain_ended and not self._waiting:
             self._close_into()
 
@@ -146,6 +144,9 @@ class EncodedSource:
             # It has died; its output ends, too, and finish() says why.
             self._waiting = memoryview(b"")
             self._plain_ended = self._broken = True
+        if not self._waiting and self._piece is not None and self._ahead is not None:
+            self._ahead.give(self._piece)
+            self._piece = None
         if self._plain_ended and not self._waiting:
             self._close_into()
 
@@ -161,6 +162,8 @@ class EncodedSource:
 
     def close(self) -> None:
         """Stop, reap and close everything, the source as well."""
+        if self._ahead is not None:
+            self._ahead.close()
         self._close_into()
         if self._child is not None:
             self._child.close()

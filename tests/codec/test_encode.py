@@ -2,6 +2,7 @@
 
 import os
 import random
+import select
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tapechain.runtime.codec import recipients
+from tapechain.runtime.codec.ahead import BUFFERS, PIECE_BYTES, Ahead
 from tapechain.runtime.faults import SourceFault, UsageFault
 from tapechain.runtime.model import Ending
 from tapechain.runtime.plan import CompiledPlan, Ring, Source
@@ -144,6 +146,32 @@ def test_called_off_while_nothing_comes(tmp_path, children, new_key) -> None:
     finally:
         opened.close()
         cancel.close()
+
+
+def test_a_source_that_cannot_be_read_is_said_behind_the_thread_that_reads_ahead(tmp_path, children) -> None:
+    source = Source("s", "stream", stream="/proc/self/mem", compress="zstd")
+    with pytest.raises(OSError, match="Input/output error"):
+        read(source, tmp_path, children)
+
+
+def test_what_is_read_ahead_is_bounded_and_waits() -> None:
+    """An endless source: once all buffers are taken nothing more is read until one comes back."""
+    fd = os.open("/dev/zero", os.O_RDONLY)
+    ahead = Ahead(fd, "s")
+    poll = select.poll()
+    poll.register(ahead.fileno(), select.POLLIN)
+    try:
+        pieces = []
+        for _ in range(BUFFERS):
+            assert poll.poll(30_000)
+            pieces.append(ahead.take())
+        assert {len(piece) for piece in pieces} == {PIECE_BYTES} and not poll.poll(0)
+        ahead.give(pieces.pop())
+        assert poll.poll(30_000)
+    finally:
+        ahead.close()
+        ahead.close()
+        os.close(fd)
 
 
 def test_no_python_no_encryption(tmp_path, children, new_key, monkeypatch) -> None:
