@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -117,28 +117,29 @@ def read_objects(
         .where(*conditions)
         .order_by(s.c.number.desc(), s.c.started.desc(), s.c.id.desc(), o.c.source, o.c.id)
     ).mappings()
-    objects = [dict(r) for r in rows]
+    objects = [dict(r) for r in rows.all()]
     segments = _segments(connection, chosen if conditions else None)
     copies: dict[str, list[CatalogCopy]] = {}
-    statement = sa.select(schema.copies).order_by(schema.copies.c.drive)
+    c = schema.copies.c
+    statement = sa.select(c.object_id, c.drive, c.agent, c.status, c.error).order_by(c.drive)
     if conditions:
         statement = statement.where(schema.copies.c.object_id.in_(chosen))
-    for row in connection.execute(statement).mappings():
-        key = (row["object_id"], row["drive"])
-        copies.setdefault(row["object_id"], []).append(
+    for held_id, drive, agent, status, error in connection.execute(statement).all():
+        copies.setdefault(held_id, []).append(
             CatalogCopy(
-                drive=_is(row["drive"], str),
-                agent=_is(row["agent"], str),
-                status=_is(row["status"], str),
-                error=_maybe(row["error"], str),
-                segments=tuple(segments.get(key, ())),
+                drive=_is(drive, str),
+                agent=_is(agent, str),
+                status=_is(status, str),
+                error=_maybe(error, str),
+                segments=tuple(segments.get((held_id, drive), ())),
             )
         )
     return [_object(row, copies.get(row["id"], [])) for row in objects]
 
 
 def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
-    warnings = json.loads(_is(row["warnings"], str))
+    text = _is(row["warnings"], str)
+    warnings = [] if text == "[]" else json.loads(text)
     return CatalogObject(
         id=_is(row["id"], str),
         source=_is(row["source"], str),
@@ -164,32 +165,48 @@ def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
 def _segments(connection: Connection, chosen: Any) -> dict[tuple[str, str], list[Segment]]:
     """Per (object, drive) the parts that hold records, in their order."""
     e, i, v = schema.entries, schema.indexes, schema.volumes
+    columns = (
+        e.c.object_id, i.c.drive, e.c.volume_id, e.c.session_id, e.c.first, e.c.last, e.c.first_sequence, e.c.records,
+        e.c.bytes,
+    )  # fmt: skip
     statement = (
-        sa.select(e, i.c.drive, v.c.name)
+        sa.select(*columns)
         .join(i, (i.c.volume_id == e.c.volume_id) & (i.c.session_id == e.c.session_id))
-        .join(v, v.c.id == e.c.volume_id)
         .where(e.c.records > 0)
     )
     if chosen is not None:
         statement = statement.where(e.c.object_id.in_(chosen))
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for row in connection.execute(statement).mappings():
-        groups.setdefault((row["object_id"], row["drive"]), []).append(row)
+    names = {row[0]: row[1] for row in connection.execute(sa.select(v.c.id, v.c.name))}
+    groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
+    # Plain tuples: a big catalog has hundreds of thousands of them.
+    for row in connection.execute(statement).all():
+        groups.setdefault((row[0], row[1]), []).append(row)
     return {
-        key: [
-            Segment(
-                volume_id=_is(r["volume_id"], str),
-                volume_name=_is(r["name"], str),
-                first=_is(r["first"], int),
-                last=_is(r["last"], int),
-                first_sequence=_is(r["first_sequence"], int),
-                records=_is(r["records"], int),
-                payload_bytes=_is(r["bytes"], int),
-            )
-            for r in in_order(parts)
-        ]
-        for key, parts in groups.items()
+        key: [_segment(row, names) for row in (rows if len(rows) == 1 else _in_order(rows))]
+        for key, rows in groups.items()
     }
+
+
+def _segment(row: Sequence[Any], names: dict[str, str]) -> Segment:
+    """The segment that a row of :func:`_segments` is."""
+    _, _, volume_id, _, first, last, first_sequence, records, size = row
+    name = names.get(volume_id)
+    if not (isinstance(volume_id, str) and isinstance(name, str)):
+        raise ValueError(f"a value has the wrong type: {volume_id!r:.60}")
+    for value in (first, last, first_sequence, records, size):
+        if not isinstance(value, int):
+            raise ValueError(f"a value has the wrong type: {value!r:.60}")
+    return Segment(volume_id, name, first, last, first_sequence, records, size)
+
+
+def _in_order(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
+    """As :func:`~.settle.in_order` has the parts of one copy."""
+    return [
+        part["row"]
+        for part in in_order(
+            {"row": r, "volume_id": r[2], "session_id": r[3], "first_sequence": r[6], "records": r[7]} for r in rows
+        )
+    ]
 
 
 def read_volumes(connection: Connection) -> list[CatalogVolume]:

@@ -100,12 +100,13 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
     target = Path(url.database)
     aside = target.with_name(f"{target.name}.rebuild-{os.getpid()}")
     try:
-        with open_catalog(aside, create=True) as catalog:
+        with open_catalog(aside, create=True, synced=False) as catalog:
             result = record_paths(catalog, paths)
         if not result.volumes:
             return result
         if target.exists():
             aside.chmod(target.stat().st_mode & 0o777)  # whoever was let in stays so
+        _sync(aside)
         kept = _keep(target)
         aside.replace(target)
         _sync(target.parent)
@@ -139,8 +140,9 @@ def _beside(database: Path) -> tuple[Path, Path]:
     return database.with_name(f"{database.name}-wal"), database.with_name(f"{database.name}-shm")
 
 
-def _sync(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+def _sync(path: Path) -> None:
+    """Wait until a file, or what a folder lists, is on the disk."""
+    fd = os.open(path, os.O_RDONLY)
     try:
         os.fsync(fd)
     finally:

@@ -49,10 +49,14 @@ class SqliteLink:
 
 
 class SqliteFile:
-    """The catalog in the file *path*; see :class:`~.link.Links`. *name* is how messages call it."""
+    """The catalog in the file *path*; see :class:`~.link.Links`. *name* is how messages call it.
 
-    def __init__(self, path: Path, name: str, *, immutable: bool = False) -> None:
+    *synced*: each transaction waits for the disk; without, a crash may leave a file that is to be thrown away.
+    """
+
+    def __init__(self, path: Path, name: str, *, immutable: bool = False, synced: bool = True) -> None:
         self.name = name
+        self._pragmas = PRAGMAS if synced else (*PRAGMAS, "synchronous=OFF")
         self._where = f"{path.as_uri()}?immutable=1" if immutable else str(path)
         self._uri = immutable
 
@@ -104,7 +108,7 @@ class SqliteFile:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self._where, uri=self._uri, timeout=BUSY_SECONDS, isolation_level=None)
         try:
-            for pragma in PRAGMAS:
+            for pragma in self._pragmas:
                 connection.execute(f"PRAGMA {pragma}")
             yield connection
         finally:

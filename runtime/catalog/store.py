@@ -220,9 +220,10 @@ class Catalog:
             yield connection
 
 
-def open_catalog(where: str | os.PathLike[str], *, create: bool) -> Catalog:
+def open_catalog(where: str | os.PathLike[str], *, create: bool, synced: bool = True) -> Catalog:
     """Open the catalog at a path or database URL; *create* makes it (and its folder) where there is none.
 
+    Without *synced* changes of a file do not wait for the disk: for one that is made aside, and synced as a whole.
     Raises CatalogFault: there is none, it is not a catalog, of another version, damaged, or cannot be reached.
     """
     text = os.fspath(where)
@@ -236,7 +237,7 @@ def open_catalog(where: str | os.PathLike[str], *, create: bool) -> Catalog:
 
             return open_database(path, immutable=immutable)
 
-        catalog = Catalog(SqliteFile(path, name, immutable=immutable), questions)
+        catalog = Catalog(SqliteFile(path, name, immutable=immutable, synced=synced), questions)
     else:
         catalog = _over_alchemy(text)
     try:
