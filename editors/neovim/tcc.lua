@@ -1,7 +1,12 @@
 -- tapechain plans in Neovim: `tcc lsp` for every .tc file. Put it where Neovim sources it, such as
 -- ~/.config/nvim/plugin/tcc.lua. Neovim 0.8 or later; with 0.7 (Debian 12's) all but the sharing of servers works too.
 
-vim.filetype.add({ extension = { tc = "tapechain" } })
+vim.api.nvim_create_autocmd({ "BufRead", "BufNewFile" }, {
+  pattern = "*.tc",
+  callback = function(event)
+    vim.bo[event.buf].filetype = "tapechain"
+  end,
+})
 
 local function root_of(path)
   if vim.fs and vim.fs.find then

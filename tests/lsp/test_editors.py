@@ -108,12 +108,25 @@ def test_neovim_with_the_config(tmp_path: Path) -> None:
         "backup group g { agent first -> disk { B1 <- hom } }\n"
     )
     script = tmp_path / "drive.lua"
-    script.write_text(NEOVIM.format(plan=plan, seconds=40))
-    command = [nvim, "--headless", "--clean", "-u", str(EDITORS / "neovim" / "tcc.lua"), "-c", f"luafile {script}"]
+    script.write_text(NEOVIM.format(plan=plan, seconds=15))
+    command = [
+        nvim,
+        "--headless",
+        "--clean",
+        "-n",
+        "-u",
+        str(EDITORS / "neovim" / "tcc.lua"),
+        "-c",
+        f"luafile {script}",
+        "-c",
+        "qall!",
+    ]
     environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path)}
     import os
 
-    run = subprocess.run(command, capture_output=True, text=True, timeout=100, env=os.environ | environment)
+    run = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, env=os.environ | environment
+    )
     said = run.stdout + run.stderr
     assert "filetype tapechain true" in said, said
     assert "opened true TC201" in said and "mended true TC903" in said and "hover true" in said, said
