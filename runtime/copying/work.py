@@ -122,6 +122,7 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
             draft.buffers.setdefault(agent.drive, []).append(BufferWork(agent, buffer, chosen.objects))
     held = {h.item.id: h for works in draft.buffers.values() for work in works for h in work.objects}
     _refuse_large_records(plan, draft)
+    _refuse_several_in_one_file(plan, draft)
     present = {} if again else _present(plan, folders, held, catalog)
     without = _without(plan, draft, present)
     return Work(
@@ -232,6 +233,20 @@ def ordered_rings(plan: CompiledPlan) -> frozenset[int]:
         for buffer in agent.buffers
     }
     return _with_target(plan) | waiting
+
+
+def _refuse_several_in_one_file(plan: CompiledPlan, draft: _Draft) -> None:
+    """A ``stream`` target is one file: it holds one object."""
+    rings = {name: ring.id for ring in plan.rings for name in ring.buffers}
+    for target in plan.targets:
+        work = _of_ring(draft).get(rings.get(target.feed or "", -1))
+        if target.stream is not None and work is not None and len(work.objects) > 1:
+            raise UsageFault(
+                f"target {target.name} is one file, but {work.name} <- {work.buffer.feed} brings {len(work.objects)}"
+                " objects",
+                safe="nothing was written",
+                todo="select one of them (`latest`, `object`), or say files = … or command = …",
+            )
 
 
 # ---------------------------------------------------------------- records

@@ -1,6 +1,8 @@
 """Copy plans in the language, run by the engine itself on magazines that real drives have written."""
 
+import dataclasses
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -34,9 +36,10 @@ class Copying:
     observer: Any = None
 
     def run(self, text: str, **how: Any) -> RunReport:
-        plan = compiled(
-            text if text.lstrip().startswith("plan") else "plan refresh { record = 64KiB depth = 4 }" + text
-        )
+        head = "" if text.lstrip().startswith("plan") else "plan refresh { record = 64KiB depth = 4 }"
+        return self.run_plan(compiled(head + text), **how)
+
+    def run_plan(self, plan: CompiledPlan, **how: Any) -> RunReport:
         with self.world.catalog(create=True) as catalog:
             return engine.run(
                 plan,
@@ -95,6 +98,22 @@ def copying(world: Any) -> Copying:
 @pytest.fixture
 def copying_in() -> Callable[[Any], Copying]:
     return Copying
+
+
+@pytest.fixture
+def unchecked() -> Callable[[str], CompiledPlan | None]:
+    """Compiles whatever the orders of its agents: these are put in afterwards. None for other faults of the plan."""
+
+    def compile_it(text: str) -> CompiledPlan | None:
+        patient = set(re.findall(r'agent (\w+) -> \w+ \{ order = "object"', text))
+        plain = text.replace('order = "object" ', "")
+        plan = compile_program("plan.tc", MemoryWorld({"plan.tc": plain})).plan
+        if plan is None:
+            return None
+        agents = [dataclasses.replace(a, order="object") if a.name in patient else a for a in plan.agents]
+        return dataclasses.replace(plan, agents=tuple(agents))
+
+    return compile_it
 
 
 @pytest.fixture

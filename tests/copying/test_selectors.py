@@ -77,6 +77,16 @@ def test_only_incomplete_objects_select_nothing(copying, world, support) -> None
     assert not (world.folder / "fresh").exists()
 
 
+def test_stream_target_takes_one_object_only(copying, world, text_of) -> None:
+    world.run({"a": b"1"})
+    world.run({"a": b"2"})
+    more = 'target T { stream = "back" }\nchain A.B0 -> T'
+    with pytest.raises(UsageFault, match=r"target T is one file, but A.B0 <- all\(a\) brings 2 objects"):
+        copying.run(text_of("all(a)", more=more))
+    assert copying.run(text_of("a", more=more)).status == "ok"
+    assert (world.folder / "back").read_bytes() == b"2"
+
+
 def test_near_name_is_offered(copying, world) -> None:
     world.run({"homes": b"1"})
     with pytest.raises(UsageFault) as refused:
