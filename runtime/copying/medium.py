@@ -20,10 +20,10 @@ from ..events import Event, MediumDone, Noted, SourceSample, SourceState
 from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
-from ..media.volume import VolumeReader, open_volume
+from ..media.volume import VolumeReader
 from ..model import Ending, ObjectFacts, Segment
 from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred
-from ..restore.shelf import Shelf
+from ..restore.shelf import Shelf, open_as
 from ..ring import Ring
 from .holdings import Held
 from .passes import Leg, Want
@@ -207,9 +207,9 @@ class MediumReader:
         """Read one volume from its first wanted record to its last."""
         left = _Leg(leg.volume.name, list(leg.wants))
         try:
-            with open_volume(leg.volume.path) as reader:
-                if reader.label.volume != leg.volume.id:
-                    raise MediaFault(f"volume {reader.label.volume} lies there, not {leg.volume.id}")
+            with open_as(leg.volume.path, leg.volume.id) as reader:
+                if reader.doubt:
+                    self._note(f"volume {leg.volume.name}: {reader.doubt}")
                 for low, high in _stretches(leg.wants):
                     self._walk(reader, left, low, high)
         except MediaFault as fault:

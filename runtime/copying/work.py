@@ -15,10 +15,10 @@ from pathlib import Path
 from ..catalog.queries import CatalogVolume
 from ..faults import MediaFault, Place, UsageFault
 from ..media import record
-from ..media.volume import open_volume
 from ..model import ObjectFacts
 from ..plan import Agent, Buffer, CompiledPlan
 from ..restore.select import moment
+from ..restore.shelf import open_as
 from .holdings import Held, Holdings, Known, look
 from .passes import Leg, legs_of
 from .selectors import choose, parse
@@ -271,9 +271,10 @@ def _refuse_large_records(plan: CompiledPlan, draft: _Draft) -> None:
 def _first_record_bytes(holdings: Holdings, held: Held) -> int:
     """The size of the object's first record here; 0 where it cannot be read: reading it says why."""
     segment = held.segments[0]
+    volume = holdings.volumes[segment.volume_id]
     with (
         contextlib.suppress(MediaFault, record.BadRecord),
-        open_volume(holdings.volumes[segment.volume_id].path) as reader,
+        open_as(volume.path, volume.id) as reader,
     ):
         return record.parse(reader.head(segment.first)).total_bytes
     return 0

@@ -48,7 +48,7 @@ class Shelf:
         found = self.find(volume_id)
         if found.path is None:
             raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
-        return _open_as(found.path, volume_id)
+        return open_as(found.path, volume_id)
 
     def is_given(self, volume_id: str) -> bool:
         """Whether the volume was found where the user said, not where the catalog says."""
@@ -61,7 +61,7 @@ class Shelf:
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:
-                with _open_as(path, volume_id) as reader:
+                with open_as(path, volume_id) as reader:
                     doubt = reader.doubt or ""
             except MediaFault as fault:
                 why = fault.message
@@ -76,7 +76,8 @@ class Shelf:
             yield Path(volume.location)
 
 
-def _open_as(path: Path, volume_id: str) -> VolumeReader:
+def open_as(path: Path, volume_id: str) -> VolumeReader:
+    """The volume at *path*, which is *volume_id*, or cannot say so since its label is damaged. Raises MediaFault."""
     reader = open_anyhow(path)
     if reader.label.volume != volume_id and not (reader.doubt and reader.last_index() is None):
         found = reader.label.volume

@@ -71,6 +71,16 @@ def test_missing_volume_is_made_up_for_by_another_copy(copying, world) -> None:
     assert report.status == "ok" and copying.payload("N1", ids["a"]) == a
 
 
+def test_volume_whose_label_is_damaged_is_read_all_the_same(copying, world, support) -> None:
+    """There is no other copy: every record of this one is sound."""
+    a = data(450_000)
+    ids = world.run({"a": a})
+    support.flip(world.volumes("R1")[0], 700)
+    report = copying.simple("a")
+    assert report.status == "ok" and copying.payload("N1", ids["a"]) == a
+    assert any("label" in note for note in report.notes)
+
+
 def test_volume_that_is_cut_anywhere_is_made_up_for(copying, world) -> None:
     a = data(450_000)
     ids = world.run({"a": a}, ("R1", "R2"))

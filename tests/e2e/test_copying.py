@@ -139,6 +139,14 @@ copy group new of old {{ agent B -> N1 {{ * <- A }} }}
     assert [s["plan"] for s in json.loads(figure2.ok("sessions", "--plan", "plan.tc", "--json").out)] == ["figure2"]
 
 
+def test_the_shipped_figure5_runs_on_media_of_figure2(figure2) -> None:
+    figure2.ok("run", "plan.tc")
+    figure2.write((Path(__file__).parents[2] / "examples/figure5.tc").read_text(), "figure5.tc")
+    figure2.ok("run", "figure5.tc", "--report", "report.json")
+    assert figure2.report()["status"] == "ok"
+    assert {o["source"] for o in figure2.report()["objects"]} == {"D2", "D4", "D6"}
+
+
 def test_records_larger_than_the_plans_are_refused_before_anything_is_written(bench) -> None:
     (bench.folder / "dump").write_bytes(b"x" * 400_000)
     bench.write(
