@@ -45,7 +45,7 @@ def test_the_project_may_be_larger_than_the_plans_folder(
 ) -> None:
     plan = include("../common.tc").absolute()
     assert _main(["check", "night.tc"]) == 1
-    assert "TCC_INCLUDE=FOLDER allows more" in capsys.readouterr().out
+    assert "TCC_INCLUDE" in capsys.readouterr().out
     if by == "working folder":
         monkeypatch.chdir(folder)
     elif by == "git":
