@@ -165,10 +165,12 @@ def output_of(text: str, sighted: Sighted, spool: str | None) -> Output:
     return Output(HeldDrive(name, place), spool)
 
 
-def put(drafted: Drafted, sighted: Sighted, *, how: Sequence[str], output: str | None, force: bool) -> int:
+def put(
+    drafted: Drafted, sighted: Sighted, *, how: Sequence[str], output: str | None, force: bool, again: bool = False
+) -> int:
     """Write the draft in canonical form to *output* (standard output where None), and say what was left out.
 
-    *how*: the command line that made it. Raises UsageFault.
+    *how*: the command line that made it. *again*: the plan copies what the catalog takes for whole. Raises UsageFault.
     """
     from .fmt import canonical
 
@@ -204,7 +206,8 @@ def put(drafted: Drafted, sighted: Sighted, *, how: Sequence[str], output: str |
                 f"{output} exists already", safe="it was not changed", todo="name another file, or --force"
             )
         write_whole(path, text)
-        say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {output} --dry-run`, `tcc run {output}`")
+        words = f"{output} --again" if again else output
+        say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {words} --dry-run`, `tcc run {words}`")
     return EXIT_DEGRADED if drafted.left else EXIT_OK
 
 

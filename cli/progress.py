@@ -71,9 +71,12 @@ class Quiet(Progress):
     """Says nothing while it runs; what went wrong is said at the end."""
 
     def finished(self, report: RunReport) -> None:
-        """The summary, unless all is well."""
+        """The summary, or what is worth knowing although all is well."""
         if report.status != "ok" or report.signal is not None:
             print_summary(report)
+        else:
+            for note in report.notes:
+                say(f"note: {note}")
 
 
 class PlainProgress(Progress):

@@ -44,7 +44,7 @@ def draft_repair(
     except NothingToDraft as why:
         say(f"nothing to repair: {why}")
         return
-    put(drafted, sighted, how=["tcc", *sys.argv[1:]], output=output, force=False)
+    put(drafted, sighted, how=["tcc", *sys.argv[1:]], output=output, force=False, again=True)
 
 
 def _as_found(holdings: Holdings, bad: Mapping[str, list[str]]) -> Holdings:

@@ -6,6 +6,7 @@ whole already is left out. The result is a value: ``--dry-run`` shows it, the en
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import functools
 from collections.abc import Mapping
@@ -125,6 +126,11 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
     _refuse_several_in_one_file(plan, draft)
     present = {} if again else _present(plan, folders, held, catalog)
     without = _without(plan, draft, present)
+    already = collections.Counter(drive for drive, _ in present)
+    draft.notes += [
+        f"drive {drive}: {count} object(s) lie whole on it already and are not copied again (--again copies them)"
+        for drive, count in already.items()
+    ]
     return Work(
         drives=_drives(plan, draft, folders, without),
         facts=_facts(plan, draft),
