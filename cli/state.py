@@ -89,13 +89,15 @@ def catalog_of_options(
 
 def catalog_and_plans(
     plan_paths: Sequence[str], catalog: str | None, state: str | None, defines: Mapping[str, str]
-) -> tuple[Catalog, list[CompiledPlan]]:
-    """As :func:`catalog_of_options` with several plans, of which the first says where the catalog is."""
+) -> tuple[Catalog, list[CompiledPlan], Path]:
+    """As :func:`catalog_of_options` with several plans, of which the first says where the catalog is; and its lists."""
     from .plans import load_plan
 
     loaded = [load_plan(path, defines, warnings=False) for path in plan_paths]
     plan, folder = loaded[0] if loaded else (None, None)
-    return open_the_catalog(catalog, state, plan, folder), [plan for plan, _ in loaded]
+    where = state_folder(state, plan, folder)
+    lists = lists_folder(catalog_place(catalog, where, plan, folder), where)
+    return open_the_catalog(catalog, state, plan, folder), [plan for plan, _ in loaded], lists
 
 
 def default_state_folder() -> Path:

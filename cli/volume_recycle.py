@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -61,7 +62,7 @@ def recycle_command(
         raise UsageFault(
             "nobody is there to confirm", safe="nothing was changed", todo="say --yes, or run it on a terminal"
         )
-    known, plans = catalog_and_plans(plan_paths, catalog, state, defines)
+    known, plans, lists = catalog_and_plans(plan_paths, catalog, state, defines)
     code = EXIT_OK
     with known:
         pools = pools_of(plans)
@@ -81,10 +82,22 @@ def recycle_command(
                 print_fault(fault)
                 code = max(code, fault.exit_code)
                 continue
+            _forget_lists(lists, done.judged)
             print_result(harmless(f"{judged.volume.name} is recycled: {_freed(done.freed_bytes)}"))
             if done.blank is not None:
                 say(f"note: the next session begins on the empty volume {done.blank.stem}")
     return code
+
+
+def _forget_lists(folder: Path, judged: Judged) -> None:
+    """The member lists of objects that are nowhere any more."""
+    from ..runtime.members.lists import ListFolder
+
+    for item in judged.gone:
+        try:
+            ListFolder(folder).forget(item.id)
+        except (OSError, ValueError) as error:
+            say(f"note: the member list of {item.id} is left in {folder}: {error}")
 
 
 def _sources(known: list[tuple[str, str]], given: tuple[str, ...]) -> set[tuple[str, str]]:

@@ -42,7 +42,7 @@ def volumes_command(
     from ..runtime.catalog.keeping import pools_of
     from .state import catalog_and_plans
 
-    known, plans = catalog_and_plans(plan_paths, catalog, state, defines)
+    known, plans, _ = catalog_and_plans(plan_paths, catalog, state, defines)
     now = time.time()
     with known:
         volumes = [v for v in known.volumes() if drive in (None, v.drive)]

@@ -1,5 +1,6 @@
 """``tcc volumes``, ``tcc objects``, ``tcc volume label`` and ``recycle`` as an administrator uses them."""
 
+import io
 import json
 import os
 import pty
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapechain.cli.main import _main
 
 PLAN = """
 plan night {{ record = 64KiB  state = "state" }}
@@ -25,13 +27,16 @@ Tcc = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def tcc(tmp_path: Path) -> Tcc:
-    def call(*arguments: str, code: int = 0, text: str | None = None) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            ["tcc", *arguments], cwd=tmp_path, capture_output=True, text=True, input=text, timeout=60,
-            env={**os.environ, "TCC_STATE": str(tmp_path / "state")},
-        )  # fmt: skip
-        assert done.returncode == code, done.stderr
+def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcc:
+    """The command in this process: what the installed one does but for the interpreter's start."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setenv("TCC_STATE", str(tmp_path / "state"))
+
+    def call(*arguments: str, code: int = 0, text: str = "") -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+        done = subprocess.CompletedProcess(arguments, _main(list(arguments)), *capfd.readouterr())
+        assert done.returncode == code, done.stdout + done.stderr
         return done
 
     return call
@@ -205,3 +210,19 @@ def test_two_plans_and_two_drives_on_one_folder_keep_to_their_own(tcc: Tcc, tmp_
     assert sorted(p.name for p in (tmp_path / "media/R2").iterdir()) == ["R2-000001.tar", "X-000001.tar"]
     assert sorted(p.name for p in (tmp_path / "media/R1").iterdir()) == ["R1-000001.tar", "R2-000001.tar"]
     tcc("verify", "--state", "state")
+
+
+def test_the_member_list_of_what_is_gone_goes_with_it(tcc: Tcc, tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree" / "file").write_text("x")
+    (tmp_path / "night.tc").write_text(
+        'plan night { record = 64KiB }\nsource home { files = "tree" }\npool p { sessions = 1 }\n'
+        'drive R1 { volumes = "m"  pool = p }\nbackup group g { agent A -> R1 { B1 <- home } }\n'
+    )
+    for _ in range(2):
+        tcc("volume", "label", "R1", "--plan", "night.tc")
+        tcc("run", "night.tc")
+    lists = sorted(p.name for p in tmp_path.rglob("*.members"))
+    assert len(lists) == 2
+    tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes")
+    assert [p.name for p in tmp_path.rglob("*.members")] == lists[1:]

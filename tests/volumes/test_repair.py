@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapechain.cli.main import _main
 from tapechain.runtime.media.scan import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 
@@ -29,14 +30,18 @@ Tcc = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def tcc(tmp_path: Path) -> Tcc:
+def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcc:
+    """The command in this process, and one run of the plan behind it."""
     (tmp_path / "home.bin").write_bytes(os.urandom(400_000))
     (tmp_path / "shop.bin").write_bytes(os.urandom(200_000))
     (tmp_path / "night.tc").write_text(PLAN.replace("SCHEDULE", ""))
 
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.delenv("TCC_STATE", raising=False)
+
     def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        env = {k: v for k, v in os.environ.items() if k != "TCC_STATE"}
-        done = subprocess.run(["tcc", *arguments], cwd=tmp_path, capture_output=True, text=True, env=env, timeout=60)
+        done = subprocess.CompletedProcess(arguments, _main(list(arguments)), *capfd.readouterr())
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
