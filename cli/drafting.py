@@ -48,10 +48,11 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
     place = catalog_place(catalog, folder, plan, base)
     settings = [] if folder == default_state_folder() else [("state", string_text(str(folder)))]
     if place != catalog_place(None, folder):
-        # A password does not belong into a plan: such a catalog is named when the draft is run.
-        settings += (
-            [] if "@" in place else [("catalog", string_text(place if "://" in place else str(Path(place).absolute())))]
-        )
+        url = catalog_url(place)
+        if url is None:
+            say("the draft does not name its catalog: name it with --catalog when the draft is checked and run")
+        else:
+            settings.append(("catalog", string_text(url)))
     with open_the_catalog(catalog, state, plan, base) as opened:
         pools, now = pools_of([plan] if plan else []), time.time()
         expired = frozenset(
@@ -61,6 +62,18 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
             if verdict.expired
         )
         return Sighted(holdings_of(opened, plan, base, expired), tuple(settings), plan, opened.name)
+
+
+def catalog_url(place: str) -> str | None:
+    """The URL by which a plan anywhere on this machine names the catalog at *place*, a path or URL.
+
+    None where a plan cannot: a password does not belong into one, and a blank is in no URL of the language.
+    """
+    path = place
+    for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
+        path = path.removeprefix(scheme)
+    url = path if "://" in path else f"sqlite:///{Path(path).absolute()}"
+    return None if (url == path and "@" in url) or len(url.split()) != 1 else url
 
 
 def holdings_of(

@@ -139,3 +139,47 @@ def test_a_head_of_a_chain_is_checked_too(magazine: Any, capsys: pytest.CaptureF
     )
     assert _main(["check", "--catalog", f"sqlite:///{magazine.catalog_path}", "back.tc"]) == 1
     assert "TC208" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["refresh", "R1-000001", "--to", "new=fresh"],
+        ["migrate", "R1", "R2", "--to", "new=fresh"],
+        ["demultiplex", "--drive", "R1", "--to", "new=fresh"],
+        ["chain", "night/home", "--to", "new=fresh"],
+        ["restore", "night/mail", "other/home", "--to", "back"],
+        ["catch-up"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_what_is_drafted_from_a_catalog_passes_against_it(
+    magazine: Any, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    """In strictness, too: a draft has no faults and no warnings, and every object that it selects is there."""
+    catalog = ["--catalog", str(magazine.catalog_path)]
+    assert _main(["draft", *words, *catalog, "-o", "drafted.tc"]) in {0, 3}, capsys.readouterr().err
+    assert "restore group" in Path("drafted.tc").read_text()
+    code = _main(["check", "--strict", *catalog, "drafted.tc"])
+    assert code == 0, capsys.readouterr().out + Path("drafted.tc").read_text()
+
+
+def test_a_draft_names_the_catalog_that_it_was_made_from_wherever_it_lies(
+    magazine: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = magazine.folder / "a b@c"
+    odd.mkdir()
+    for place, named in (
+        ("state/catalog.sqlite", True),
+        ("sqlite:///state/catalog.sqlite", True),
+        (f"sqlite:///{magazine.catalog_path}", True),
+        (str(odd / "c.sqlite"), False),
+    ):
+        if not named:
+            (odd / "c.sqlite").write_bytes(magazine.catalog_path.read_bytes())
+        assert _main(["draft", "catch-up", "--catalog", place, "-o", "elsewhere/drafted.tc", "--force"]) == 0
+        assert ("name it with --catalog" in capsys.readouterr().err) is not named
+        assert _main(["check", "--strict", "elsewhere/drafted.tc"]) == 0, capsys.readouterr().out
+        assert _main(["compile", "elsewhere/drafted.tc", "-o", "drafted.json"]) == 0
+        given = json.loads(Path("drafted.json").read_text()).get("catalog")
+        assert given == (f"sqlite:///{magazine.catalog_path}" if named else None)
