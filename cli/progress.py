@@ -103,7 +103,12 @@ class PlainProgress(Progress):
         for drive in snapshot.drives:
             rate = self._rates.update(f"drive {drive.name}", snapshot.seconds, drive.bytes)
             if drive.state in ("writing", "closing"):
-                parts.append(f"-> {drive.name} {size(rate)}/s")
+                waits = f" ({size(drive.spooled)} in its spool)" if drive.spooled else ""
+                parts.append(f"-> {drive.name} {size(rate)}/s{waits}")
+        for target in snapshot.targets:
+            rate = self._rates.update(f"target {target.name}", snapshot.seconds, target.bytes)
+            if target.state == "restoring":
+                parts.append(f"-> {target.name} {size(rate)}/s")
         if parts:
             say(f"run: {duration(snapshot.seconds)}: " + ", ".join(parts))
 
@@ -215,7 +220,17 @@ class RichProgress(Progress):
                 Text(drive.state, style=_colour(drive.state)),
                 Text(harmless(drive.agent), overflow="ellipsis"),
                 size(drive.bytes),
-                f"{size(rate)}/s" if drive.state == "writing" else "",
+                (f"{size(rate)}/s" if drive.state == "writing" else "")
+                + (f" ({size(drive.spooled)} spooled)" if drive.spooled else ""),
+            )
+        for target in snapshot.targets[:room]:
+            rate = self._rates.update(f"target {target.name}", snapshot.seconds, target.bytes)
+            drives.add_row(
+                Text(harmless(target.name), overflow="ellipsis"),
+                Text(target.state, style=_colour(target.state)),
+                "target",
+                size(target.bytes),
+                f"{size(rate)}/s" if target.state == "restoring" else "",
             )
         total = sum(source.bytes for source in snapshot.sources)
         hidden = max(0, len(ordered) - room) + max(0, len(snapshot.drives) - room)

@@ -54,16 +54,30 @@ def lines(report: RunReport) -> Iterator[str]:
 
 def headline(report: RunReport) -> str:
     """``ok: plan figure2: 6 sources, 1.2 GiB, 14 copies stored in 12.3 s``."""
-    copies = [c for o in report.objects for c in o.copies if c.status == "stored"]
-    total = size(sum(o.bytes for o in report.objects))
+    copies = [c for o in report.objects for c in o.copies if c.status == "stored" and c.drive not in o.already]
+    total = size(sum(o.bytes for o in report.objects if not _left_alone(o)))
     whole = sum(o.status == "whole" for o in report.objects)
-    sources = plural(len(report.objects), "source")
+    sources = plural(len(report.objects), "object" if any(o.copied for o in report.objects) else "source")
+    restored = [t for o in report.objects for t in o.targets if t.status == "restored"]
+    already = sum(len(o.already) for o in report.objects)
+    more = f", {already} there already" if already else ""
+    more += f", {len(restored)} restored" if restored else ""
     read = sources if whole == len(report.objects) else f"{whole} of {sources} whole"
     stopped = f" (stopped by {_signal(report.signal)})" if report.signal is not None else ""
     return (
         f"{report.status}{stopped}: plan {report.plan}: {read}, {total} read, "
-        f"{plural(len(copies), 'copy')} stored in {duration(report.seconds)}"
+        f"{plural(len(copies), 'copy')} stored{more} in {duration(report.seconds)}"
     )
+
+
+def _left_alone(entry: ObjectReport) -> bool:
+    """Whether nothing of it had to be read: every drive holds it, and no target wants it."""
+    return bool(entry.already) and not entry.targets and len(entry.already) == len(entry.copies)
+
+
+def _name(entry: ObjectReport) -> str:
+    """Of one source there may be several objects in a run that copies."""
+    return f"{entry.source} ({entry.object})" if entry.copied else entry.source
 
 
 def _signal(number: int) -> str:
@@ -78,14 +92,14 @@ def _signal(number: int) -> str:
 def _object(entry: ObjectReport, faulty: Collection[str]) -> Iterator[str]:
     stored = [c.drive for c in entry.copies if c.status == "stored"]
     missing = [c for c in entry.copies if c.status not in ("stored", "discarded")]
-    where = f"stored on {', '.join(stored)}" if stored else "stored nowhere"
+    where = f"stored on {', '.join(stored)}" if stored else "stored nowhere" if entry.copies else "restored only"
     match entry.status:
         case "whole":
-            yield f"  {entry.source}: whole, {size(entry.bytes)}, {where}"
+            yield f"  {_name(entry)}: whole, {size(entry.bytes)}, {where}"
         case "cut-off":
-            yield f"  {entry.source}: cut off after {size(entry.bytes)}: it cannot be restored as a whole"
+            yield f"  {_name(entry)}: cut off after {size(entry.bytes)}: it cannot be restored as a whole"
         case "failed":
-            yield f"  {entry.source}: failed: {entry.error or 'it could not be read'}"
+            yield f"  {_name(entry)}: failed: {entry.error or 'it could not be read'}"
     if entry.status == "whole":
         for copy in missing:
             yield f"    lacks its copy on {_why(copy, faulty)}"
@@ -95,6 +109,10 @@ def _object(entry: ObjectReport, faulty: Collection[str]) -> Iterator[str]:
         for copy in missing:
             if copy.error and copy.error != entry.error and copy.drive not in faulty:
                 yield f"    drive {_why(copy, faulty)}"
+    for target in entry.targets:
+        if target.status != "restored":
+            yield f"    target {target.target}: {target.status}: {target.error or 'it did not end well'}"
+            yield from (f"      {note}" for note in target.notes[:_WARNINGS_SHOWN])
     if entry.unread:
         yield f"    {plural(entry.unread, 'file')} could not be read and {_lack(entry.unread)} in every copy:"
     yield from _warnings(entry)
@@ -109,7 +127,7 @@ def _why(copy: CopyReport, faulty: Collection[str]) -> str:
 
 def _warned(report: RunReport) -> Iterator[str]:
     for entry in report.objects:
-        if entry.warnings:
+        if entry.warnings and not entry.copied:
             yield f"  {entry.source}: whole; its files changed while they were read:"
             yield from _warnings(entry)
 
@@ -126,7 +144,7 @@ def _todo(report: RunReport, faulty: Collection[str]) -> Iterator[str]:
     failed = sorted(
         o.source for o in report.objects if o.status == "failed" and not all(c.drive in faulty for c in o.copies)
     )
-    unread = sorted(o.source for o in report.objects if o.unread)
+    unread = sorted(o.source for o in report.objects if o.unread and not o.copied)
     cut = sorted(o.source for o in report.objects if o.status == "cut-off")
     if missing:
         yield f"  do: mend {', '.join(missing)}, then `tcc draft catch-up` brings what it lacks from the other copies"
@@ -134,6 +152,9 @@ def _todo(report: RunReport, faulty: Collection[str]) -> Iterator[str]:
         yield f"  do: see why {', '.join(failed)} failed; what earlier sessions stored is untouched"
     if unread:
         yield f"  do: let the run read all files of {', '.join(unread)}, or exclude them"
+    lost = sorted(o.source for o in report.objects if o.status == "cut-off" and o.copied)
+    if lost and report.signal is None and not faulty:
+        yield f"  do: bring back a volume that holds a sound copy of {', '.join(lost)}, then run the plan again"
     if cut and report.signal is not None:
         yield f"  do: run the plan again for {', '.join(cut)}"
     for note in report.notes:

@@ -244,8 +244,15 @@ def read_volumes(connection: Connection) -> list[CatalogVolume]:
 def read_sessions(connection: Connection, *, plan: str | None) -> list[CatalogSession]:
     """The sessions, newest first, each with its status."""
     o, c, s = schema.objects, schema.copies, schema.sessions
-    objects = _by(connection.execute(sa.select(o.c.session_id, o.c.status, o.c.unread)).mappings())
+    found = sa.select(o.c.session_id, o.c.id.label("object_id"), o.c.status, o.c.unread)
+    objects = _by(connection.execute(found).mappings())
     copies = _by(connection.execute(sa.select(o.c.session_id, c.c.status).join(o, o.c.id == c.c.object_id)).mappings())
+    for session_id, rows in _copied(connection).items():
+        # A copy run reads no source: its objects are those of other sessions that it wrote.
+        if session_id not in objects:
+            copies[session_id] = rows
+            stored = {"stored": "whole"}
+            objects[session_id] = [{**row, "status": stored.get(row["status"], row["status"])} for row in rows]
     statement = sa.select(s).order_by(s.c.number.desc(), s.c.started.desc(), s.c.id.desc())
     if plan is not None:
         statement = statement.where(s.c.plan == plan)
@@ -257,10 +264,26 @@ def read_sessions(connection: Connection, *, plan: str | None) -> list[CatalogSe
             status=session_status(
                 _is(r["state"], str), _maybe(r["reported"], str), objects.get(r["id"], []), copies.get(r["id"], [])
             ),
-            objects=len(objects.get(r["id"], [])),
+            objects=len({row["object_id"] for row in objects.get(r["id"], [])}),
         )
         for r in connection.execute(statement).mappings()
     ]
+
+
+def _copied(connection: Connection) -> dict[str, list[Row]]:
+    """By session: the copies that it wrote of objects of other sessions."""
+    c, e, i = schema.copies, schema.entries, schema.indexes
+    statement = (
+        sa.select(e.c.session_id, e.c.object_id, c.c.drive, c.c.status)
+        .join(i, (i.c.volume_id == e.c.volume_id) & (i.c.session_id == e.c.session_id))
+        .join(c, (c.c.object_id == e.c.object_id) & (c.c.drive == i.c.drive))
+        .where(e.c.origin_id != e.c.session_id)
+        .distinct()
+    )
+    rows = [dict(row) for row in connection.execute(statement).mappings()]
+    for row in rows:
+        row["unread"] = 0
+    return _by(rows)
 
 
 def _by(rows: Iterable[Any]) -> dict[str, list[Row]]:

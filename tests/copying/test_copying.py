@@ -279,7 +279,27 @@ def test_catalog_knows_session_and_copies_as_a_rebuilt_one_does(copying, world) 
         assert rebuilt.objects() == objects
     alone, _ = catalog_of_volumes([world.folder / "fresh"])
     with alone:
+        (copied,) = [s for s in alone.sessions() if s.id == report.session]
+        assert (copied.status, copied.objects) == ("ok", 2)
         assert {o.id: (o.plan, o.session_id, o.number, o.started, o.kind) for o in alone.objects()} == {
             o.id: (o.plan, o.session_id, o.number, o.started, o.kind) for o in objects
         }
         assert {o.id for o in alone.objects()} == set(ids.values())
+
+
+def test_summary_speaks_of_objects_of_what_was_there_and_of_what_to_do(copying, world, support, text_of) -> None:
+    from tapechain.cli.summary import lines
+
+    ids = world.run({"a": data(300_000), "b": b"b" * 1000})
+    world.run({"a": data(300_000)}, ("R2",))
+    first = copying.run(text_of("b", more='target T { stream = "back" }\nchain A.B0 -> T'))
+    (line,) = lines(first)
+    assert line.startswith("ok: plan refresh: 1 object, 1000 B read, 1 copy stored, 1 restored in ")
+    (line,) = lines(copying.simple("b"))
+    assert "0 B read, 0 copies stored, 1 there already" in line
+    places = support.positions(world.volumes("R1")[0], ids["a"])
+    support.flip(world.volumes("R1")[0], places[1][0] + 2000)
+    told = "\n".join(lines(copying.simple("a", "b")))
+    assert told.startswith("degraded: plan refresh: 1 of 2 objects whole")
+    assert f"a ({ids['a']}): cut off" in told and "record 1 is lost" in told
+    assert "do: bring back a volume that holds a sound copy of a" in told
