@@ -20,14 +20,13 @@ from .sources import open_source
 from .sources.base import place_of
 from .sources.children import Children
 from .sources.roots import OwnPath
-from .spool.spooler import Spooler
-from .spool.store import SpoolFile
 from .writer import DriveWriter
 
 if TYPE_CHECKING:
     from .copying.medium import MediumReader
     from .copying.work import Work
     from .sources.levels import Level, Levels, Standing
+    from .spool.spooler import Spooler
     from .targets.writer import TargetWriter
 
 
@@ -247,6 +246,9 @@ def _writer(  # noqa: PLR0917 - what every writer needs
     )
     taker: DriveWriter | Spooler = writer
     if agent.spool is not None:
+        from .spool.spooler import Spooler
+        from .spool.store import SpoolFile
+
         file = SpoolFile(Path(place_of(agent.spool, base)), plan.record, agent.spool_size, drive.name)
         taker = parts.spools[drive.name] = Spooler(drive.name, file, plan.record, agent.order, parts.events)
         writer.attach_spool(taker)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from queue import SimpleQueue
+from typing import TYPE_CHECKING
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
 from .faults import DriveFault, Fault, Place
@@ -17,8 +18,10 @@ from .kinds import Order
 from .model import CopyResult, Session
 from .plan import Agent
 from .ring import Ring
-from .spool.spooler import Spooler
 from .taking import Taking
+
+if TYPE_CHECKING:
+    from .spool.spooler import Spooler
 
 
 class DriveWriter:

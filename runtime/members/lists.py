@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import struct
 import zlib
 from collections.abc import Iterator
@@ -311,6 +310,8 @@ class ListFolder:
         partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            import shutil  # rarely needed, and slow to load
+
             shutil.copyfile(made, partial)
             partial.replace(target)
         except OSError:
