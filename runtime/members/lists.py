@@ -6,7 +6,7 @@ is used. Layout, all numbers little-endian:
 
     ``tapechain members 1\\n``
     frames         packed bytes (u32), members (u32), offset of the first one in the archive (u64), the packed batch
-    last frame     0, 0, offset of the archive's end
+    last frame     1 where a member has an access control list, else 0; 0; offset of the archive's end
     end            members (u64), XXH3-128 of all that comes before it (16 bytes)
 
 A packed batch is zlib's work over: the heads (157 bytes each), the counts of header blocks (one byte each), and JSON of
@@ -124,7 +124,7 @@ class ListWriter:
                 if not self._tap.finish():
                     self._give_up(self._tap.broken or "")
                 else:
-                    self._write(_FRAME.pack(0, 0, self._tap.offset))
+                    self._write(_FRAME.pack(self._tap.acls, 0, self._tap.offset))
                     self._write(_END.pack(self._members, self._digest.digest()))
                     assert self._file is not None
                     self._file.close()
@@ -229,7 +229,8 @@ def _time(field: bytes) -> int:
 class MemberList:
     """A whole list, opened for reading; a context manager. Its digest was checked when it was opened.
 
-    ``members`` is their count, ``end`` the offset of the archive's end (behind its last byte).
+    ``members`` is their count, ``acls`` whether any of them has an access control list, ``end`` the offset of the
+    archive's end (behind its last byte).
     """
 
     def __init__(self, path: Path) -> None:
@@ -251,9 +252,10 @@ class MemberList:
                 left -= len(chunk)
             self.members, told = _END.unpack(self._file.read(_END.size))
             self._file.seek(size - _END.size - _FRAME.size)
-            zero, none, self.end = _FRAME.unpack(self._file.read(_FRAME.size))
+            acls, none, self.end = _FRAME.unpack(self._file.read(_FRAME.size))
             self._file.seek(0)
-            if told != digest.digest() or zero or none or self._file.read(len(MAGIC)) != MAGIC:
+            self.acls = bool(acls)
+            if told != digest.digest() or acls > 1 or none or self._file.read(len(MAGIC)) != MAGIC:
                 raise BadList("its digest is wrong, or it is no list of this version")
         except BaseException:
             self._file.close()

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ..restore.headers import BLOCK, Unsound, checked, decimal, odd_size, pax_records
+from ..restore.headers import BLOCK, TIME_ONLY, Unsound, checked, decimal, odd_size, pax_records
 
 #: The part of a ustar header that a list keeps: name, mode, owner, size, mtime, checksum, kind.
 HEAD_BYTES: Final = 157
@@ -35,8 +35,6 @@ _TRIPLE: Final = struct.Struct(f"124x12s20xc355x16s496x{HEAD_BYTES}s188xc")
 _TRIPLE_BYTES: Final = 3 * BLOCK
 #: A header alone: the head, the name's prefix.
 _SINGLE: Final = struct.Struct(f"{HEAD_BYTES}s188xc")
-#: Size field → how the body begins when a time from September 2001 to 2065 is all that it holds.
-_TIME_ONLY: Final = {b"%011o\0" % size: (b"%d mtime=1" % size, b"%d mtime=2" % size) for size in range(16, 41)}
 _PLAIN: Final = frozenset(b"05")
 
 
@@ -63,6 +61,8 @@ class MemberTap:
         self.broken: str | None = None
         #: the two zero blocks were reached
         self.ended = False
+        #: a member has an access control list
+        self.acls = False
         #: offset of what comes next
         self.offset = 0
         self._emit = emit
@@ -84,6 +84,7 @@ class MemberTap:
             self.offset += size
             return
         if self.ended or self.broken is not None:
+            self.offset += size
             return
         try:
             self._walk(data, size)
@@ -129,7 +130,7 @@ class MemberTap:
         while at <= last:
             length, kind, body, head, prefix = triple(data, at)
             if kind == b"x":
-                time = _TIME_ONLY.get(length)
+                time = TIME_ONLY.get(length)
                 if time is None or not body.startswith(time) or head[156] not in _PLAIN or prefix != b"\0":
                     at = self._odd(data, at, base)
                     if at < 0:
@@ -196,6 +197,7 @@ class MemberTap:
             body = bytes(data[at + BLOCK : at + BLOCK + content])
             if kind == _X:
                 records.update(pax_records(body))
+                self.acls = self.acls or b"SCHILY.acl." in body
             else:
                 records[b"path" if kind == _LONG_NAME else b"linkpath"] = body.partition(b"\0")[0]
             at = behind

@@ -27,6 +27,14 @@ class TargetFolder:
     def __exit__(self, *_: object) -> None:
         os.close(self.fd)
 
+    @property
+    def gives_acls(self) -> bool:
+        """Whether what is made in it gets an access control list from it."""
+        try:
+            return bool(os.getxattr(self.fd, "system.posix_acl_default"))
+        except OSError:
+            return False
+
     def leads_away(self, name: bytes) -> bool:
         """Whether *name* (relative, without ``..``) is, or lies below, a symbolic link that is there now."""
         at = os.dup(self.fd)

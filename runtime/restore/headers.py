@@ -22,6 +22,8 @@ def normal(name: bytes) -> bytes:
 
 #: Sizes of extended headers that fit one block, as their field has them.
 SHORT: Final = {b"%011o\0" % size: size for size in range(1, BLOCK + 1)}
+#: Size field → how a body begins that holds a time between September 2001 and 2065, and nothing else.
+TIME_ONLY: Final = {b"%011o\0" % size: (b"%d mtime=1" % size, b"%d mtime=2" % size) for size in range(16, 41)}
 #: Checksum field → what the two halves' Adler sums come to when it is right; filled as fields are met.
 _SUMS: Final[dict[bytes, int]] = {}
 _SUMS_MAX: Final = 1 << 16
@@ -30,7 +32,8 @@ _SUMS_MAX: Final = 1 << 16
 def checked(header: bytes) -> bool:
     """Whether the block's checksum is right (the unsigned sum of its bytes, its own field taken as blanks).
 
-    The low half of Adler-32 is one more than the sum of the bytes, modulo 65,521: exact for 256 bytes.
+    The low half of Adler-32 is one more than the sum of the bytes, modulo 65,521: exact for 256 bytes, and for 512 that
+    are all below 128.
     """
     field = header[148:156]
     total = _SUMS.get(field)
@@ -43,6 +46,8 @@ def checked(header: bytes) -> bool:
         if len(_SUMS) >= _SUMS_MAX:
             _SUMS.clear()
         _SUMS[field] = total
+    if header.isascii():
+        return (adler32(header) & 0xFFFF) + 1 == total
     return (adler32(header[:256]) & 0xFFFF) + (adler32(header[256:]) & 0xFFFF) == total
 
 

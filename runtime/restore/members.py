@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from .headers import BLOCK, SHORT, Unsound, checked, decimal, normal, odd_size, read_pax
+from .headers import BLOCK, SHORT, TIME_ONLY, Unsound, checked, decimal, normal, odd_size, read_pax
 
 #: Extended headers of one member: long names, extended attributes (64 KiB each on Linux), and in archives of
 #: incremental sources the names of all that a folder holds: ten million of them at 25 bytes.
@@ -223,12 +223,15 @@ class Walker:
         if header[156] == _X:
             if not checked(header):
                 return 0
-            length = SHORT.get(header[124:136])
-            if length is None:
-                return 0
-            body = raw[at + BLOCK : at + BLOCK + length]
-            if b"path" in body or b"size" in body or b"GNU." in body:
-                return 0
+            number = header[124:136]
+            time = TIME_ONLY.get(number)
+            if time is None or not raw.startswith(time, at + BLOCK):
+                length = SHORT.get(number)
+                if length is None:
+                    return 0
+                body = raw[at + BLOCK : at + BLOCK + length]
+                if b"path" in body or b"size" in body or b"GNU." in body:
+                    return 0
             at += 2 * BLOCK
             header = raw[at : at + BLOCK]
         if header[156] != _FILE or header[345] or header[100:104] != b"0000" or not checked(header):

@@ -177,7 +177,8 @@ class TarSink:
     """GNU tar, extracting into the folder; every member passes a :class:`~.members.Walker` first.
 
     *changes* applies what an incremental took away. Folders of archives of incremental sources are made last, by a
-    second tar; they then get times and modes of the archive, those too that were there before (*folders*).
+    second tar; they then get times and modes of the archive, those too that were there before (*folders*). *acls*:
+    whether any member may have an access control list.
     """
 
     def __init__(
@@ -187,6 +188,7 @@ class TarSink:
         keep_damaged: bool = False,
         changes: Changes | None = None,
         folders: bool = False,
+        acls: bool = True,
     ) -> None:
         self._folder = folder
         self._keep_damaged = keep_damaged
@@ -196,7 +198,7 @@ class TarSink:
         self.walker = Walker(None if folder.fresh else folder, privileged=root, lists=changes)
         command = ["tar", "--extract", "-b", "2048", "-f", "-", "-C", str(folder.path.absolute())]
         command += [] if folders else ["--no-overwrite-dir"]
-        command += ["--numeric-owner", "-p", *_supported(root)]
+        command += ["--numeric-owner", "-p", *(o for o in _supported(root) if acls or o != "--acls")]
         command += ["--same-owner"] if root else ["--no-same-owner"]
         environment = {k: v for k, v in os.environ.items() if k not in {"TAR_OPTIONS", "TAPE"}} | {"LC_ALL": "C"}
         try:
