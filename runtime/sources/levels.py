@@ -194,7 +194,8 @@ class Levels:
         place = self._place(level.source)
         new = place.with_suffix(f".{session.id}.new")
         try:
-            with new.open("xb") as stream:
+            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with open(fd, "wb") as stream:
                 stream.write(json.dumps(head).encode() + b"\n" + data)
                 stream.flush()
                 os.fsync(stream.fileno())

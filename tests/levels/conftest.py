@@ -64,13 +64,17 @@ class Bench:
     def restored(self, to: str) -> Path:
         return self.folder / to / str(self.tree)[1:]
 
-    def members(self, object_id: str) -> list[str]:
-        """The names of the object's members, as tar lists them."""
+    def payload(self, object_id: str) -> bytes:
+        """The object as GNU tar alone brings it back from R1's volumes."""
         volumes = sorted((self.folder / "media" / "R1").glob("*.tar"))
-        payload = b"".join(
+        return b"".join(
             subprocess.run(["tar", "-xOf", v, "--wildcards", f"T/{object_id}/*"], capture_output=True).stdout
             for v in volumes
         )
+
+    def members(self, object_id: str) -> list[str]:
+        """The names of the object's members, as tar lists them."""
+        payload = self.payload(object_id)
         listed = subprocess.run(["tar", "-tf", "-"], input=payload, capture_output=True, check=True).stdout
         return [os.fsdecode(line) for line in listed.splitlines()]
 

@@ -123,6 +123,59 @@ def test_what_did_not_change_is_not_stored_again(bench) -> None:
     assert (bench.folder / "back" / decoder).is_file()
 
 
+def test_gnu_tar_alone_restores_a_chain(bench, seen, tmp_path) -> None:
+    """The commands of docs/levels.md; folders that swapped names, which tar's own renames would lose, included."""
+    import subprocess
+
+    for name in ("a/f", "b/g", "gone/h", "keep/i"):
+        (bench.tree / name).parent.mkdir()
+        (bench.tree / name).write_text(name)
+    bench.run()
+    for old, new in (("a", "t"), ("b", "a"), ("t", "b")):
+        (bench.tree / old).rename(bench.tree / new)
+    shutil.rmtree(bench.tree / "gone")
+    bench.run()
+    (tmp_path / "hand").mkdir()
+    for entry in bench.sessions:
+        archive = bench.payload(entry["object"])
+        command = ["tar", "-x", "--listed-incremental=/dev/null", "-f", "-", "-C", "hand"]
+        subprocess.run(command, input=archive, check=True)
+    assert seen(bench.restored("hand")) == seen(bench.tree)
+
+
+def test_a_run_that_is_killed_keeps_the_old_snapshot(bench, tmp_path) -> None:
+    """kill -9 while tar waits in a FIFO's reader: the next run builds on the first, and sweeps up."""
+    import os
+    import signal
+    import subprocess
+    import sys
+
+    first = bench.run()
+    (bench.tree / "since").write_text("x")
+    slow = tmp_path / "bin" / "tar"
+    slow.parent.mkdir()
+    real = shutil.which("tar")
+    os.mkfifo(tmp_path / "begun")
+    slow.write_text(
+        f'#!/bin/sh\ncase "$*" in *listed-incremental*) {real} "$@"; echo $$ > {tmp_path}/begun; exec sleep 60;; esac\n'
+        f'exec {real} "$@"\n'
+    )
+    slow.chmod(0o755)
+    command = [sys.executable, "-m", "tapechain", "run", "plan.tc", "--progress", "none"]
+    environment = {**os.environ, "PATH": f"{slow.parent}:{os.environ['PATH']}"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, start_new_session=True)
+    with open(tmp_path / "begun") as begun:  # tar has written its snapshot; the run has not ended
+        tar = int(begun.read())
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    os.kill(tar, signal.SIGKILL)
+    left = {p.name.rpartition(".")[2] for p in (tmp_path / "state" / "levels" / "p").iterdir()}
+    assert left == {"snapshot", "work"}
+    third = bench.run()
+    assert third["parent"] == first["object"] and f"{str(bench.tree)[1:]}/since" in bench.members(third["object"])
+    assert [p.name for p in (tmp_path / "state" / "levels" / "p").iterdir()] == ["T.snapshot"]
+
+
 def test_compressed_and_encrypted_chains_come_back(bench, seen, tmp_path) -> None:
     if shutil.which("age-keygen") is None:
         pytest.skip("no age-keygen here")
