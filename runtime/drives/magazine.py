@@ -26,7 +26,9 @@ def fault_of(error: OSError, what: str, place: Place, *, safe: str = "", todo: s
             f"{what}: {reason}",
             place=place,
             safe=safe or "all sessions before this one",
-            todo=todo or "make room on the drive's disk, or give the drive another folder, and run the plan again",
+            todo=todo
+            or "make room on the drive's disk (`tcc volumes --plan FILE` shows what has expired, `tcc volume recycle`"
+            " frees it), or give the drive another folder, and run the plan again",
         )
     return DriveFault(
         f"{what}: {reason}",

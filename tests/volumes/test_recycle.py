@@ -45,14 +45,16 @@ def names(world: Any, drive: str = "R1") -> list[str]:
     return [path.stem for path in world.volumes(drive)]
 
 
-def refused(world: Any, name: str, reason: str, fault: type[Fault] = KeptFault, **more: Any) -> None:
+def refused(
+    world: Any, name: str, reason: str, fault: type[Fault] = KeptFault, *, no_todo: bool = False, **more: Any
+) -> None:
     """*name* is refused, and neither a byte nor a word of the catalog changes."""
     before = {path: path.read_bytes() for path in world.volumes()}
     with world.catalog() as catalog:
         objects = catalog.objects()
         with pytest.raises(fault, match=reason) as raised:
             recycle(catalog, name, **({"pools": POOLS, "now": after(33)} | more))
-        assert raised.value.todo
+        assert raised.value.todo or no_todo
         assert catalog.objects() == objects
     assert {path: path.read_bytes() for path in world.volumes()} == before
 
@@ -220,6 +222,12 @@ def test_a_volume_of_which_a_part_cannot_be_read_is_refused(old: Any, support: A
     os.truncate(path, last.position)
     support.flip(path, last.first + 5_000)
     refused(old, "R1-000001", "nobody knows what it holds")
+
+
+@pytest.mark.parametrize("at", [0, 700, 16_000])
+def test_a_volume_whose_label_is_damaged_is_refused(old: Any, support: Any, at: int) -> None:
+    support.flip(old.volumes("R1")[0], at)
+    refused(old, "R1-000001", "label", MediaFault, no_todo=True)
 
 
 def test_while_a_run_holds_the_drive_nothing_goes(old: Any) -> None:
