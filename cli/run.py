@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..runtime.control import Stop
-from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
 from .console import print_result
 from .options import catalog_option, define_option, duration, identity_option, progress_option, state_option
 from .plans import load_plan
@@ -81,6 +81,12 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     plan, base = load_plan(path, defines, warnings=dry_run)
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
+    if (again or overwrite) and all(agent.role == "write" for agent in plan.agents):
+        raise UsageFault(
+            f"{'--again' if again else '--overwrite'} has no effect on {path}: it has no restore group",
+            safe="nothing was opened, read or written",
+            todo="leave it out: a backup never overwrites, and reads its sources each time",
+        )
     if dry_run:
         from .rehearsal import rehearse
 
