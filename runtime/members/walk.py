@@ -21,8 +21,9 @@ from ..restore.headers import BLOCK, TIME_ONLY, Unsound, checked, decimal, odd_s
 HEAD_BYTES: Final = 157
 #: Members that are handed on at a time.
 BATCH: Final = 4096
-#: Extended headers of one member that are kept whole while they are read (as the restore's walker does).
-_HEADERS_BYTES_MAX: Final = 16 << 20
+#: Extended headers of one member that are kept whole while they are read, as the restore's walker does: those of an
+#: incremental source hold the names of all that a folder holds.
+_HEADERS_BYTES_MAX: Final = 256 << 20
 
 _X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B
 _WITH_CONTENT: Final = frozenset(b"0\x007")
@@ -68,6 +69,8 @@ class MemberTap:
         self._emit = emit
         self._skip = 0
         self._carry = b""
+        self._more: list[bytes] = []
+        self._lack = 0
         self._batch = Batch(0)
         self._emitted = 0
 
@@ -84,6 +87,12 @@ class MemberTap:
             self.offset += size
             return
         if self.ended or self.broken is not None:
+            self.offset += size
+            return
+        if self._carry and size < self._lack:
+            # Within long headers: kept aside until they are complete, so that nothing is copied twice.
+            self._more.append(bytes(data))
+            self._lack -= size
             self.offset += size
             return
         try:
@@ -105,6 +114,7 @@ class MemberTap:
             self._emitted += len(self._batch.heads)
             self._emit(self._batch)
         self._batch, self.offset, self._skip, self._carry = Batch(offset), offset, 0, b""
+        self._more.clear()
 
     def finish(self) -> bool:
         """The archive is complete: hand on the last members; whether the list is complete, too."""
@@ -120,9 +130,10 @@ class MemberTap:
         at, base = self._skip, self.offset
         self._skip = 0
         if self._carry:
-            held = len(self._carry)
-            data = memoryview(self._carry + bytes(data))
-            size, base = size + held, base - held
+            whole = b"".join((self._carry, *self._more, bytes(data)))
+            self._more.clear()
+            data = memoryview(whole)
+            size, base = len(whole), base - (len(whole) - size)
             at, self._carry = 0, b""
         triple, single = _TRIPLE.unpack_from, _SINGLE.unpack_from
         heads, blocks = self._batch.heads, self._batch.blocks
@@ -178,7 +189,7 @@ class MemberTap:
         records: dict[bytes, bytes] = {}
         while True:
             if size - at < BLOCK:
-                return self._hold(data, start)
+                return self._hold(data, start, at + BLOCK)
             header = bytes(data[at : at + BLOCK])
             if not checked(header):
                 if header == _ZEROS and at == start:
@@ -193,7 +204,7 @@ class MemberTap:
             if behind - start > _HEADERS_BYTES_MAX:
                 raise Unsound("a member's extended headers are larger than any that a backup makes")
             if behind > size:
-                return self._hold(data, start)
+                return self._hold(data, start, behind + BLOCK)
             body = bytes(data[at + BLOCK : at + BLOCK + content])
             if kind == _X:
                 records.update(pax_records(body))
@@ -206,8 +217,10 @@ class MemberTap:
             content = decimal(records[b"size"])
         return at + BLOCK + (content + 511 & -512)
 
-    def _hold(self, data: memoryview, start: int) -> int:
+    def _hold(self, data: memoryview, start: int, want: int) -> int:
+        """Keep what there is of headers that need the bytes up to *want*."""
         self._carry = bytes(data[start:])
+        self._lack = want - len(data)
         return -1
 
     def _add(self, header: bytes, kind: int, content: int, records: dict[bytes, bytes], blocks: int) -> None:

@@ -185,3 +185,21 @@ def test_lists_are_for_their_owner_alone(tmp_path: Path, archive: bytes) -> None
 def test_an_identifier_that_is_none_names_no_file(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no object's identifier"):
         ListFolder(tmp_path).path("../../etc/passwd")
+
+
+def test_headers_of_many_megabytes_are_held_and_not_copied_again_and_again(tmp_path: Path) -> None:
+    """As those of folders with a million names in archives of incremental sources."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for n in range(3):
+            info = tarfile.TarInfo(f"d{n}")
+            info.type = tarfile.DIRTYPE
+            info.pax_headers = {"GNU.dumpdir": "Yname" * 4_000_000}
+            tar.addfile(info)
+            plain = tarfile.TarInfo(f"d{n}/f")
+            plain.size = 3
+            tar.addfile(plain, io.BytesIO(b"abc"))
+    data = out.getvalue()
+    assert len(data) > 60_000_000
+    members = listed(tmp_path / "x.members", data, [4096] * (len(data) // 4096 + 1))
+    assert [m.name.rstrip(b"/") for m in members] == [b"d0", b"d0/f", b"d1", b"d1/f", b"d2", b"d2/f"]
