@@ -353,6 +353,8 @@ class _Run:
                 feeder.cancel(reason)
         for spool in self._parts.spools.values():
             spool.cut(reason)
+        for target in self._parts.targets.values():
+            target.interrupt()
 
     def _not_read(self) -> Ending:
         return Ending("cut-off", error=f"not read: {self._why_early or 'the run was stopped'}")

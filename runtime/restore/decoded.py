@@ -53,6 +53,12 @@ class DecodedSink:
             block=BLOCK if item.kind == "files" else 1,
         )
 
+    def interrupt(self) -> None:
+        """From any thread: what the sink behind waits for is not waited for any more, where it knows how."""
+        interrupt = getattr(self._sink, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
     @property
     def plain_bytes(self) -> int:
         """Plain bytes so far."""

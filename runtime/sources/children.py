@@ -152,6 +152,11 @@ class Child:
         assert self._process.returncode is not None
         return self._process.returncode
 
+    def kill(self) -> None:
+        """From any thread: kill it and its group; whoever waits for it sees it end."""
+        if self._process.returncode is None:
+            self._kill()
+
     def close(self) -> None:
         """Kill it and whatever it started in its group, reap it, close its output. Idempotent."""
         if self.fd >= 0:

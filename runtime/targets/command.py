@@ -79,6 +79,12 @@ class CommandSink:
         self._close()
         return Outcome(False, (why, f"the command {self._program!r} was killed after {self._written} bytes"))
 
+    def interrupt(self) -> None:
+        """From any thread: kill it, also where it takes nothing any more; the target's thread goes on at once."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
     def abandon(self) -> None:
         """Kill it."""
         self._close()

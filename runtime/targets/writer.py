@@ -52,6 +52,12 @@ class TargetWriter:
         """Its buffer."""
         self._taking.attach(ring, essential=True)
 
+    def interrupt(self) -> None:
+        """From any thread, when the run is stopped: a command that hangs must not hold the end of the run."""
+        interrupt = getattr(self._sink, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
+
     def leave(self) -> None:
         """Instead of starting the thread."""
         self._taking.leave()

@@ -265,6 +265,14 @@ def test_stop_leaves_sound_volumes_and_says_cut_off(copying, world, text_of) -> 
         subprocess.run(["tar", "-tf", volume], check=True, capture_output=True)
 
 
+def test_command_that_hangs_does_not_hold_a_stopped_run(copying, world, text_of) -> None:
+    world.run({"a": data(4_000_000)})
+    copying.observer = StopAt(copying.stop)
+    more = 'target T { command = ["sleep", "1000"] }\nchain A.B0 -> T'
+    report = copying.run(text_of("a", more=more))
+    assert report.signal == 15 and report.objects[0].targets[0].status == "failed"
+
+
 def test_catalog_knows_session_and_copies_as_a_rebuilt_one_does(copying, world) -> None:
     from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 
