@@ -272,7 +272,8 @@ def _tell(result: Restored, only: Selection | None) -> None:
     for target in only.targets:
         say(f"note: {os.fsdecode(target)} comes along, since a hard link asked for is another name of it")
     say(
-        f"{words}: {only.members} members of {item.plan}/{item.source} of {item.started}, to {result.place};"
+        f"{words}: {only.members} member{'s' * (only.members != 1)} of {item.plan}/{item.source} of {item.started},"
+        f" to {result.place};"
         f" read {size_text(result.read_bytes)} of {size_text(item.bytes)}"
     )
 
