@@ -10,7 +10,8 @@ from typing import IO, Any
 
 from ..runtime.faults import Fault
 
-_NOT_TEXT = re.compile("[\x7f-\x9f\ud800-\udfff]")
+#: All outside printable ASCII and line ends; what is printable of it stays.
+_PERHAPS_NOT_TEXT = re.compile(r"[^\n -~]")
 
 
 def harmless(text: str) -> str:
@@ -59,8 +60,8 @@ def print_fault(fault: Fault) -> None:
 
 
 def print_result(text: str) -> None:
-    """A line of the command's result on stdout."""
-    sys.stdout.write(text + "\n")
+    """A line of the command's result on stdout, made harmless: what it says may come from plans, media and catalogs."""
+    sys.stdout.write(harmless(text) + "\n")
 
 
 def print_json(value: Any) -> None:
@@ -71,4 +72,11 @@ def print_json(value: Any) -> None:
 def json_text(value: Any, *, indent: int | None = 1) -> str:
     """*value* as JSON; what is no text, or steers terminals, is escaped."""
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return _NOT_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _PERHAPS_NOT_TEXT.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    character = found[0]
+    if character.isprintable():
+        return character
+    return json.dumps(character)[1:-1] if ord(character) > 0x7F else f"\\u{ord(character):04x}"

@@ -18,7 +18,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]], *, right: fr
             c.rjust(w) if i in right else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
         )
 
-    print_result(paint(line(head).rstrip(), "2", stream=sys.stdout))
+    sys.stdout.write(paint(line(head).rstrip(), "2", stream=sys.stdout) + "\n")
     for row in cells:
         print_result(line(row).rstrip())
 

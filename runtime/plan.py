@@ -306,7 +306,19 @@ def _read(hint: Any, value: Any, path: str) -> Any:
         return float(value)
     if type(value) is not hint:
         raise _Wrong(f"{path} must be {hint.__name__}")
+    if hint is str:
+        _check_text(value, path)
     return value
+
+
+def _check_text(text: str, path: str) -> None:
+    """Refuse what no name, path or argument of a process can hold: NUL, and halves of pairs that stand for no byte."""
+    try:
+        sound = b"\0" not in text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        sound = False
+    if not sound:
+        raise _Wrong(f"{path} holds what no text of this machine can: {text!r:.60}")
 
 
 def _check(plan: CompiledPlan) -> None:
