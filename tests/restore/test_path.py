@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,39 @@ def test_compressed_members_come_back_alone_too(bench: Bench) -> None:
     shutil.rmtree(bench.folder / "to")
     bench.tcc("restore", "T", "--from", "media", "--to", "to", "--path", "*/g17")
     assert bench.restored() == {"a/deep/g17"}
+
+
+def test_access_control_lists_come_back_and_are_not_asked_for_where_there_are_none(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list of members knows whether there are any; without a list tar is always asked."""
+    from tapechain.runtime.restore import sinks
+
+    asked: list[bool] = []
+    popen = sinks.subprocess.Popen
+
+    def noting(command: list[str], *arguments: Any, **how: Any) -> Any:
+        if "--extract" in command:
+            asked.append("--acls" in command)
+        return popen(command, *arguments, **how)
+
+    if "--acls" not in sinks._supported(os.geteuid() == 0):
+        pytest.skip("the tar here cannot do access control lists")
+    # Version 2; owner rw-, user 12345 r--, group r--, mask rw-, others ---.
+    nobody = 0xFFFFFFFF
+    entries = [(0x01, 6, nobody), (0x02, 4, 12345), (0x04, 4, nobody), (0x10, 6, nobody), (0x20, 0, nobody)]
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    bench.tcc("run", "p.tc", "--progress", "none")
+    monkeypatch.setattr(sinks.subprocess, "Popen", noting)
+    bench.tcc("restore", "T", "--plan", "p.tc", "--to", "without", "--progress", "none")
+    assert asked == [False]
+    try:
+        os.setxattr(bench.tree / "a" / "f05.conf", "system.posix_acl_access", acl)
+    except OSError as error:
+        pytest.skip(f"the file system here has no access control lists: {error.strerror}")
+    bench.tcc("run", "p.tc", "--progress", "none")
+    bench.tcc("restore", "T", "--plan", "p.tc", "--to", "with", "--progress", "none")
+    found = bench.folder / "with" / str(bench.tree)[1:] / "a" / "f05.conf"
+    assert os.getxattr(found, "system.posix_acl_access") == acl
+    bench.tcc("restore", "T", "--from", "media", "--to", "alone", "--progress", "none")
+    assert asked == [False, True, True]
