@@ -74,10 +74,6 @@ def object_json(item: CatalogObject) -> dict[str, Any]:
         "session": item.session_id,
         "started": item.started,
         "kind": item.kind,
-        "level": item.level,
-        "parent": item.parent,
-        "compress": item.compress,
-        "encrypt": item.encrypt,
         "bytes": item.bytes,
         "records": item.records,
         "status": item.status,
@@ -90,6 +86,15 @@ def object_json(item: CatalogObject) -> dict[str, Any]:
             }
             for c in item.copies
         ],
+        **_more(item),
+    }
+
+
+def _more(item: CatalogObject) -> dict[str, Any]:
+    """What is said only of objects of which there is something to say, beyond the contract's keys."""
+    level = {} if item.level == "full" else {"level": item.level, "parent": item.parent}
+    return level | {
+        key: how for key, how in (("compress", item.compress), ("encrypt", item.encrypt)) if how is not None
     }
 
 
