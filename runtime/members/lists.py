@@ -7,7 +7,7 @@ is used. Layout, all numbers little-endian:
     ``tapechain members 1\\n``
     frames         packed bytes (u32), members (u32), offset of the first one in the archive (u64), the packed batch
     last frame     1 where a member has an access control list, else 0; 0; offset of the archive's end
-    end            members (u64), XXH3-128 of all that comes before it (16 bytes)
+    end            members (u64), XXH3-128 of all that comes before the digest (16 bytes)
 
 A packed batch is zlib's work over: the heads (157 bytes each), the counts of header blocks (one byte each), and JSON of
 what is odd (see :class:`~.walk.Batch`), with bytes as text where each byte is one character. A tree's list takes 15 to
@@ -31,6 +31,7 @@ from .walk import HEAD_BYTES, Batch, MemberTap
 
 MAGIC: Final = b"tapechain members 1\n"
 _FRAME: Final = struct.Struct("<IIQ")
+_COUNT: Final = struct.Struct("<Q")
 _END: Final = struct.Struct("<Q16s")
 #: Largest batch that is taken from a file, packed and unpacked. One batch is at most what a record of 16 MiB holds.
 _PACKED_MAX: Final = 64 << 20
@@ -125,7 +126,9 @@ class ListWriter:
                     self._give_up(self._tap.broken or "")
                 else:
                     self._write(_FRAME.pack(self._tap.acls, 0, self._tap.offset))
-                    self._write(_END.pack(self._members, self._digest.digest()))
+                    count = _COUNT.pack(self._members)
+                    self._digest.update(count)
+                    self._write(count + self._digest.digest())
                     assert self._file is not None
                     self._file.close()
                     self._partial.replace(self.path)
@@ -251,6 +254,7 @@ class MemberList:
                 digest.update(chunk)
                 left -= len(chunk)
             self.members, told = _END.unpack(self._file.read(_END.size))
+            digest.update(_COUNT.pack(self.members))
             self._file.seek(size - _END.size - _FRAME.size)
             acls, none, self.end = _FRAME.unpack(self._file.read(_FRAME.size))
             self._file.seek(0)

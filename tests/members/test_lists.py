@@ -160,7 +160,7 @@ def test_a_list_that_is_cut_or_changed_is_not_believed(tmp_path: Path, archive: 
         path.write_bytes(whole[:size])
         with pytest.raises(BadList):
             MemberList(path)
-    for at in range(0, len(whole), 101):
+    for at in (*range(0, len(whole), 101), *range(len(whole) - 60, len(whole))):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
         assert folder.open(identifier) is None
 
