@@ -165,20 +165,27 @@ def _bring_back(name: str, why: tuple[str, ...], holdings: Holdings, session: st
 
 def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
     """A recovery plan: the newest whole object of each source, from the best copies, with the fewest volumes."""
-    wanted = []
-    for source in sources:
+    wanted, left = [], []
+    chains: dict[str, list[tuple[Held, ...]]] = {}
+    for source in dict.fromkeys(sources):
         its = [h for h in holdings.objects if h.name == source]
         if not its:
             raise NothingToDraft(f"{source} has no whole object")
-        if its[-1].level != "full":
-            raise NothingToDraft(
-                f"the newest object of {source} is an incremental, which a target cannot apply:"
-                f" `tcc restore` brings the chain back, or `tcc draft chain {source}` copies it"
-            )
-        wanted.append(its[-1])
-    reads, left = reads_of(wanted, holdings.objects, holdings.drives, never=frozenset())
+        if its[-1].level == "full":
+            wanted.append(its[-1])
+            continue
+        links = tuple(_newest_chain(its))
+        whole = [d for d in holdings.drives if links and links[-1] is its[-1] and all(h.on(d) for h in links)]
+        if whole:
+            drive = min(whole, key=lambda d: (len({v for h in links for c in [h.on(d)] if c for v in c.volumes}), d))
+            chains.setdefault(drive, []).append(links)
+        else:
+            left.append((its[-1], "no one drive holds its whole chain: `tcc restore` takes it from several"))
+    reads, without = reads_of(wanted, holdings.objects, holdings.drives, never=frozenset())
+    left += [(h, "no drive that holds it can be read") for h in without]
+    reads = _with_chains(reads, chains, holdings)
     if not reads:
-        raise NothingToDraft("no drive that holds them can be read")
+        raise NothingToDraft(f"{left[0][0].name}: {left[0][1]}")
     why = (f"Recovery: the newest whole object of {', '.join(sources[:6])}, below {folder}.",)
     draft = Draft(
         "recover",
@@ -186,7 +193,18 @@ def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
         tuple(dataclasses.replace(read, everything=False) for read in reads),
         folder=folder,
     )
-    return Drafted(draft, tuple((h, "no drive that holds it can be read") for h in left))
+    return Drafted(draft, tuple(left))
+
+
+def _with_chains(
+    reads: Sequence[Read], chains: dict[str, list[tuple[Held, ...]]], holdings: Holdings
+) -> tuple[Read, ...]:
+    """*reads*, each drive with the chains that are taken from it."""
+    known = {read.drive.name: read for read in reads}
+    for drive, its in chains.items():
+        read = known.get(drive) or Read(holdings.drives[drive], ())
+        known[drive] = dataclasses.replace(read, chains=tuple(its))
+    return tuple(known.values())
 
 
 def _copied(
@@ -219,7 +237,7 @@ def _copied(
 
 
 def _said(reads: Sequence[Read]) -> tuple[str, ...]:
-    objects = [h for read in reads for h in read.objects]
+    objects = [h for read in reads for h in read.all]
     volumes = sum(len(read.volumes) for read in reads)
     total = size_text(sum(h.bytes for h in objects))
     return (f"It reads {len(objects)} object(s), {total}, from {volumes} volume(s) of {len(reads)} drive(s).",)

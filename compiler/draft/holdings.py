@@ -71,16 +71,25 @@ class HeldDrive:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """One drive that is read: which objects are taken from it. ``everything``: these are all whole ones it holds."""
+    """One drive that is read: which objects are taken from it. ``everything``: these are all whole ones it holds.
+
+    ``chains``: a full object and the incrementals behind it, each of which comes through one buffer, oldest first.
+    """
 
     drive: HeldDrive
     objects: tuple[Held, ...]
     everything: bool = False
+    chains: tuple[tuple[Held, ...], ...] = ()
+
+    @property
+    def all(self) -> tuple[Held, ...]:
+        """Every object that is read, those of chains, too."""
+        return (*self.objects, *(link for chain in self.chains for link in chain))
 
     @property
     def volumes(self) -> tuple[str, ...]:
         """The volumes that are read, each once."""
-        copies = [held.on(self.drive.name) for held in self.objects]
+        copies = [held.on(self.drive.name) for held in self.all]
         return tuple(sorted({v for copy in copies if copy is not None for v in copy.volumes}))
 
 

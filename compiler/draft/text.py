@@ -47,12 +47,12 @@ class Draft:
     @property
     def rings(self) -> int:
         """How many buffers' worth of memory it needs: one a selector."""
-        return sum(1 if read.everything else len(read.objects) for read in self.reads)
+        return sum(len(read.chains) + (1 if read.everything else len(read.objects)) for read in self.reads)
 
     @property
     def record_bytes(self) -> int:
         """The largest record that its objects may hold, rounded up (media.md: what a copy plan's ``record`` means)."""
-        return max((record_bytes(held) for read in self.reads for held in read.objects), default=kinds.RECORD_BYTES_MIN)
+        return max((record_bytes(held) for read in self.reads for held in read.all), default=kinds.RECORD_BYTES_MIN)
 
 
 def record_bytes(held: Held) -> int:
@@ -160,6 +160,11 @@ def _restore_group(reads: Sequence[Read], names: _Names, lines: list[str]) -> li
                 count += 1
                 lines.append(f"    B{count} <- object({string_text(held.id)})  # {_comment(_about(held))}")
                 buffers.append((f"B{count}", held))
+        for chain in read.chains:
+            count += 1
+            links = f"{len(chain)} objects up to {_about(chain[-1])}"
+            lines.append(f"    B{count} <- chain({string_text(chain[-1].name)})  # {_comment(links)}")
+            buffers.append((f"B{count}", chain[-1]))
         lines.append("  }")
         fed.append((agent, buffers))
     lines += ["}", ""]

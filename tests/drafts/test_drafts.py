@@ -167,8 +167,22 @@ def test_recovery_takes_the_newest_of_each_source_to_targets() -> None:
     assert ids(drafted) == {2, 3}
     assert 'target to_home { files = "/back" }' in text
     assert 'target to_dump { stream = "/back/dump" }' in text
+
+
+def test_recovery_of_an_incremental_takes_its_chain_through_one_buffer() -> None:
+    full = held(1)
+    link = held(2, level="incremental", parent=full.id)
+    drafted = restore(holdings(full, link, held(3, "dump", kind="stream")), ["night/home", "night/dump"], "/back")
+    text = text_of(drafted)
+    assert 'chain("night/home")' in text and text.count("<- object(") == 1
+    assert "reads 3 object(s)" in text
+    elsewhere = held(2, level="incremental", parent=full.id, copies={"R2": ("R2-000001",)})
+    partly = restore(holdings(full, elsewhere, held(3, "dump", kind="stream")), ["night/home", "night/dump"], "/back")
+    assert [why for _, why in partly.left] == [
+        "no one drive holds its whole chain: `tcc restore` takes it from several"
+    ]
     with pytest.raises(NothingToDraft, match="tcc restore"):
-        restore(holdings(held(1, level="incremental", parent="x")), ["night/home"], "/back")
+        restore(holdings(full, elsewhere), ["night/home"], "/back")
 
 
 @pytest.mark.parametrize(("size", "records", "expected"), [(0, 1, 2**16), (5_000_000, 2, 2**23), (10**9, 960, 2**20)])

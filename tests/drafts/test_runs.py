@@ -150,3 +150,16 @@ def test_a_chain_is_copied_in_restore_order(folder: Path) -> None:
     run("restore", "home", "--from", "new", "--to", "back", "--state", "elsewhere")
     tree = folder / "back" / (folder / "tree").relative_to("/")
     assert sorted(p.name for p in tree.iterdir()) == [f"file {n}" for n in (1, 2, 3, 4)]
+
+
+def test_a_recovery_plan_applies_a_chain_with_its_deletions(folder: Path) -> None:
+    (folder / "night.tc").write_text(
+        PLAN.replace('source home { files = "tree" }', 'source home { files = "tree"  level = "incremental" }')
+    )
+    run("run", "night.tc", "--progress", "none")
+    (folder / "tree" / "file 1").unlink()
+    (folder / "tree" / "file 3").write_text("more")
+    run("run", "night.tc", "--progress", "none")
+    drafted("restore", "home", "dump", "--to", "back")
+    tree = folder / "back" / (folder / "tree").relative_to("/")
+    assert sorted(p.name for p in tree.iterdir()) == ["file 2", "file 3"]
