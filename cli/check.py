@@ -11,6 +11,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, EXIT_UNUSABLE
 from .console import say
+from .ending import ends_with_this, hold
 from .formats.findings import Checked, Findings
 from .options import define_option
 from .report import count, print_text
@@ -60,6 +61,7 @@ Exit codes: 0 no errors, 1 errors (with --strict also warnings), 2 a file cannot
 @define_option
 def check_command(files: tuple[str, ...], form: str, strict: bool, catalog: str | None, defines: dict[str, str]) -> int:
     """Parse, resolve and validate plans: each FILE with what it includes is one program; - is standard input."""
+    ends_with_this()
     unused: list[set[str]] = []
     recorded = None
     if catalog is not None:
@@ -95,6 +97,7 @@ def _check(file: str, defines: Mapping[str, str], unused: list[set[str]], record
         compilation = compile_program(file, RealWorld(recorded), defines, lowered=False)
     except OSError as error:
         return Checked(name, unreadable=error.strerror or str(error))
+    hold(compilation)
     unused.append(set(compilation.unused_defines))
     return Checked(name, compilation.diagnostics, compilation.texts)
 

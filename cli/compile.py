@@ -12,6 +12,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, UsageFault
 from .console import say
+from .ending import ends_with_this
 from .options import define_option
 from .plans import compile_file, is_compiled, print_diagnostics
 from .writing import write_whole
@@ -76,6 +77,7 @@ def compile_command(
     """Compile the plan FILE: one JSON document that names every source, ring, agent, drive and thread of its run."""
     if is_compiled(file):
         raise UsageFault(f"{file} is compiled already", todo="give the .tc that it was made from")
+    ends_with_this()
     goals = _goals(file, output, emitters)
     compilation = compile_file(file, defines, base=_base(file, goals[0][1]))
     print_diagnostics(compilation)

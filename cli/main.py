@@ -13,6 +13,7 @@ import click
 from .. import __version__
 from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
 from .console import print_fault, say
+from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
 
 if TYPE_CHECKING:
@@ -105,6 +106,8 @@ def main(argv: list[str] | None = None) -> None:
     # A command makes many objects and few cycles: looking for those at every few hundred takes a tenth of its start.
     gc.set_threshold(20_000, 20, 50)
     secure_standard_descriptors()
+    if argv is None:
+        is_ours()
     code = _main(argv)
     if argv is None:
         _leave(code)

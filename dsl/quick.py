@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import ast
+from . import ast, lines
 from .build import MOST_NESTED, Builder, Parts
 from .diagnostics import Diagnostic
 from .spans import Span
@@ -36,11 +36,14 @@ from .tables import (
     STRING,
     tables,
 )
+from .twins import Attribute, Coupling, Declaration, Endpoint, ListValue, Name, String
 
 #: A token that is shifted as it is: its text, line and column.
 Raw = tuple[str, int, int]
 
 _NEW: Callable[..., Any] = tuple.__new__
+#: More states than one of the lines that are read at once would put on the stack.
+_DEEPEST_LINE = 12
 _FIRST: Mapping[str, str] = {
     **dict.fromkeys("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_", NAME),
     '"': STRING,
@@ -76,15 +79,15 @@ class QuickBuilder(Builder):
     def attribute(self, parts: Parts) -> ast.Attribute:  # noqa: D102 - as in Builder
         name, _, value = parts
         begin, end = name.span, value.span
-        return ast.Attribute(name, value, _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
+        return Attribute(name, value, _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
 
     def endpoint(self, parts: Parts) -> ast.Endpoint:  # noqa: D102
         name = parts[0]
         if len(parts) == 1:
-            return ast.Endpoint(name, None, name.span)
+            return Endpoint(name, None, name.span)
         buffer = parts[2]
         begin, end = name.span, buffer.span
-        return ast.Endpoint(name, buffer, _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
+        return Endpoint(name, buffer, _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
 
     fed_endpoint = endpoint
 
@@ -93,7 +96,19 @@ class QuickBuilder(Builder):
             return Builder.coupling(self, parts)
         buffer, _, feed = parts
         begin, end = buffer.span, feed.span
-        return ast.Coupling(buffer, feed, (), _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
+        return Coupling(buffer, feed, (), _NEW(Span, (self.path, begin[1], begin[2], end[3], end[4])))
+
+    def declaration(self, parts: Parts) -> ast.Declaration:  # noqa: D102
+        word = parts[0]
+        return Declaration(word[0], parts[1], tuple(parts[3:-1]), self._range(word, parts[-1]))
+
+    def list(self, parts: Parts) -> ast.ListValue:  # noqa: D102
+        return ListValue(tuple(parts[1:-1:2]), self._range(parts[0], parts[-1]))
+
+    def string(self, text: str, span: Span) -> ast.String:  # noqa: D102
+        if "\\" in text or "${" in text:
+            return Builder.string(self, text, span)
+        return String((text[1:-1],) if len(text) > 2 else (), span)
 
 
 class QuickParser:
@@ -112,8 +127,16 @@ class QuickParser:
         self.start = made.start
         # Blanks before each token, so that columns can be counted. What begins no token is one with all behind it, so
         # that no text is looked through again from each of its characters; the empty token is the end.
-        self.pieces = re.compile(rf"([ \t\f\r]*)({made.pattern}|\n|\Z|(?s:.+))").findall
-        self.is_token = re.compile(rf"(?:{made.pattern}|\n)?").fullmatch
+        token = rf"{made.pattern}|\n|\Z|(?s:.+)"
+        self.pieces = re.compile(rf"([ \t\f\r]*)({token})").findall
+        # The same, with many lines of one shape for one token: a declaration begins its line, a coupling need not.
+        self.long_pieces = re.compile(
+            rf"([ \t\f\r]*)(^{lines.DECLARATIONS}|{lines.COUPLINGS}|{token})", re.MULTILINE
+        ).findall
+        self.is_token = re.compile(
+            rf"(?:{made.pattern}|\n|{lines.DECLARATIONS}|{lines.COUPLINGS.partition('(?=')[0]})?"
+        ).fullmatch
+        self.floor = 0
         self.group = self._inside_group()
 
     def _inside_group(self) -> tuple[list[int], list[Any]]:
@@ -173,18 +196,31 @@ class QuickParser:
 
     def _run(self, text: str, line: int, states: list[int], values: list[Any]) -> bool:
         """Shift all tokens of *text*; False where one does not fit."""
-        words, first, actions, builder = self.words.get, _FIRST.get, self.actions, self.builder
-        reduce, path, name = self._reduce, builder.path, ast.Name
-        found = self.pieces(text)
+        found = self.long_pieces(text)
         if len(found) > 1 and not self.is_token(found[-2][1]):
             return False
-        column, floor = 1, len(states) + 1 if len(states) > 1 else 0
+        self.floor = len(states) + 1 if len(states) > 1 else 0
+        return self._shift(found, line, 1, states, values)
+
+    def _shift(
+        self, found: list[tuple[str, str]], line: int, column: int, states: list[int], values: list[Any]
+    ) -> bool:
+        """Shift the tokens *found*, from *line* and *column* on; False where one does not fit."""
+        words, first, actions, builder = self.words.get, _FIRST.get, self.actions, self.builder
+        reduce, path, name, floor = self._reduce, builder.path, Name, self.floor
         state = states[-1]
         for blank, token in found:
             column += len(blank)
             key = words(token)
             if key is None:
                 key = first(token[0])
+                if key == NAME and "\n" in token:
+                    if not self._lines(token, line, column, states, values):
+                        return False
+                    state = states[-1]
+                    line += token.count("\n")
+                    column = len(token) - token.rindex("\n")
+                    continue
                 if key is None:
                     if token[0] == "#":
                         builder.comment((token, line, column))
@@ -221,6 +257,39 @@ class QuickParser:
             states.append(state)
             column = end
         return True
+
+    def _lines(self, block: str, line: int, column: int, states: list[int], values: list[Any]) -> bool:
+        """Shift many lines of one shape: at once where each lengthens the list on the stack, else token by token."""
+        what = "declaration" if block.endswith("}\n") else "coupling"
+        if not self._lengthens(what, block, states, values):
+            # The first one begins the list. If that cannot be lengthened either, it is none, or there is a mistake.
+            end = block.index("\n") + 1
+            if not self._shift(self.pieces(block[:end]), line, column, states, values):
+                return False
+            rest = block[end:]
+            block = rest.lstrip(" \t")
+            line, column = line + 1, 1 + len(rest) - len(block)
+            if not self._lengthens(what, block, states, values):
+                return self._shift(self.pieces(block), line, column, states, values)
+        made: list[Any] | None = None
+        if len(states) + _DEEPEST_LINE <= MOST_NESTED:
+            if what == "coupling":
+                made = lines.couplings(block, self.builder.path, line, column, self.words)
+            else:
+                made = lines.declarations(block, self.builder.path, line, self.words)
+        if made is None:
+            return self._shift(self.pieces(block), line, column, states, values)
+        values[-1] += made
+        return True
+
+    def _lengthens(self, what: str, block: str, states: list[int], values: list[Any]) -> bool:
+        """Whether a *what*, with which *block* begins, goes behind others in a list that lies on the stack."""
+        key = self.words.get(block[: block.index(" ")], NAME)
+        action = self.actions[states[-1]].get(key)
+        while action is not None and action < 0:
+            self._reduce(~action, states, values)
+            action = self.actions[states[-1]].get(key)
+        return action is not None and self.gotos[states[-1]].get(what, 0) is None
 
 
 @functools.cache

@@ -6,9 +6,11 @@ import threading
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lark import Lark
 from tapechain.dsl.build import MOST_NESTED
-from tapechain.dsl.parser import LARGEST_FILE, MOST_TOKENS, parse
+from tapechain.dsl.parser import _PIECE, LARGEST_FILE, MOST_TOKENS, _may_have_more_pieces, parse
 from tapechain.dsl.printer import print_file
 from tapechain.dsl.tables import grammar_text
 
@@ -115,3 +117,9 @@ def test_importing_the_parser_does_not_build_it() -> None:
         "assert not {'networkx', 'sqlalchemy', 'rich', 'jinja2', 'hypothesis'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@given(st.text(alphabet='ab1_ \t\n"{<é-.\x0b\u2003#'), st.integers(0, 40))
+def test_a_text_that_may_not_have_too_many_pieces_has_not(text: str, most: int) -> None:
+    if len(_PIECE.findall(text)) > most:
+        assert _may_have_more_pieces(text, most)

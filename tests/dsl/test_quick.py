@@ -1,8 +1,10 @@
 """The quick parser and Lark's make the same of every text: trees, places, comments and complaints."""
 
 import json
+import pickle
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lark import Lark
 from lark.exceptions import UnexpectedInput
+from tapechain.dsl import lines as many_lines
 from tapechain.dsl import pieces, quick, tables, with_lark
 from tapechain.dsl.decode import decode
 from tapechain.dsl.parser import parse
 from tapechain.dsl.pieces import Memory
 from tapechain.dsl.printer import print_file
+from tapechain.dsl.twins import TWINS
 
 from .conftest import CHAINS, EVERYTHING, FIGURE_2, FIGURE_5
 from .test_properties import edits, files, tokens
@@ -114,6 +118,104 @@ def test_mutilated_plans_are_parsed_alike(text: str, changes: list[tuple[int, in
         place = at % (len(text) + 1)
         text = text[:place] + token + text[place + length :]
     same(text)
+
+
+# ---------------------------------------------------------------- many lines at a time
+
+WORDS = st.sampled_from(
+    ["a", "B1", "_x", "all", "latest", "object", "of", "in", "true", "source", "for", "plan", "pool"]
+)
+LINES = st.sampled_from(
+    [
+        "{0} <- {1}",
+        "{0} <- {1}.{2}",
+        "{0} <- {1}.{2} # why",
+        "{0} <-{1}",
+        "{0} <- {1} {{ depth = 3 }}",
+        "{{ depth = 4 }}",
+        "depth = 2",
+        "* <- {0}",
+        '"{0}" <- {1}',
+        'source {0} {{ {1} = "x" }}',
+        'source {0} {{ {1} = "x"  {2} = ["*.tmp", "b"] }}',
+        'drive {0} {{ {1} = "" }}',
+        'drive {0} {{ {1} = "${{a}}" {2} = "\\n" }}',
+        "drive {0} {{ {1} = [] }}",
+        "agent {0} -> {1} {{",
+        "backup group {0} {{",
+        "for {0} in 1..2 {{",
+        "}}",
+        "}}",
+        "",
+        "chain {0} -> {1}",
+        "require copies >= 1",
+        "let {0} = {1}",
+    ]
+)
+INDENT = st.sampled_from(["", "", "  ", "\t", " \f"])
+ENDS = st.sampled_from(["\n", "\n", "\n", "\n", "\r\n", " \n", "\n\n"])
+
+
+@st.composite
+def lined(draw: st.DrawFn) -> str:
+    """Runs of lines of one shape, most of them such as are read many at a time."""
+    text = draw(st.sampled_from(["", "plan p\n", "backup group g { agent a -> b {\n", "for i in 1..2 {\n"]))
+    for _ in range(draw(st.integers(1, 6))):
+        line, indent, end = draw(LINES), draw(INDENT), draw(ENDS)
+        for _ in range(draw(st.integers(1, 4))):
+            text += indent + line.format(draw(WORDS), draw(WORDS), draw(WORDS)) + end
+    return text + draw(st.sampled_from(["", "}", "}}", "} }\n", "} agent a -> b {\n x <- y\n z <- y\n }}"]))
+
+
+@settings(max_examples=400, deadline=None)
+@given(lined())
+def test_lines_of_one_shape_are_parsed_alike(text: str) -> None:
+    same(text)
+
+
+PLENTY = (
+    'source D1 { files = "/srv/1"  exclude = ["*.tmp", "a b", ""] }\n'
+    'source D2 { files = "" }\nsource D3 { files = "x" }\n'
+    'drive R1 { volumes = "m/1"  site = "a" }\ndrive R2 { volumes = "m/2" }\n'
+    "backup group g {\n  agent A -> R1 {\n    B1 <- D1\n\tB2 <- D2\n  B3 <- D3\n  B4 <- D3\n  { depth = 3 }\n }\n}\n"
+    "mirror group m of g {\n  agent A2 -> R2 {\n    B1 <- A.B1\n    B2 <- A.B2\n    B3 <- A.B3 }\n}\n"
+)
+
+
+def test_lines_are_read_many_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+    for name in ("couplings", "declarations"):
+        read = getattr(many_lines, name)
+
+        def counted(*arguments: Any, read: Any = read) -> Any:
+            found = read(*arguments)
+            taken.append(len(found or ()))
+            return found
+
+        monkeypatch.setattr(many_lines, name, counted)
+    assert same(PLENTY)
+    assert sum(taken) >= 6  # all but those that begin a list, and those before something else
+
+
+@settings(max_examples=300, deadline=None)
+@given(edits)
+def test_mutilated_lines_are_parsed_alike(changes: list[tuple[int, int, str]]) -> None:
+    text = PLENTY
+    for at, length, token in changes:
+        place = at % (len(text) + 1)
+        text = text[:place] + token + text[place + length :]
+    same(text)
+
+
+@pytest.mark.parametrize("node", TWINS, ids=lambda node: node.__name__)
+def test_a_twin_makes_what_the_class_makes(node: Any) -> None:
+    values = [f"{n}" for n in range(len(fields(node)))]
+    made, expected = TWINS[node](*values), node(*values)
+    assert type(made) is node
+    assert (made, repr(made), hash(made)) == (expected, repr(expected), hash(expected))
+    assert pickle.loads(pickle.dumps(made)) == expected == replace(made)
+    with pytest.raises(FrozenInstanceError):
+        made.span = None
 
 
 # ---------------------------------------------------------------- what is shipped

@@ -187,6 +187,15 @@ def test_a_check_loads_nothing_heavy() -> None:
     assert result.stdout.splitlines()[-1] == "[] 1", result.stderr
 
 
+def test_only_a_process_of_its_own_puts_the_collector_to_rest() -> None:
+    program = (
+        "import gc; from tapechain.cli import ending, main; codes = [main._main(['check', 'wrong.tc'])];"
+        "on = gc.isenabled(); ending.is_ours(); codes.append(main._main(['check', 'wrong.tc', 'good.tc']));"
+        "print(codes, on, gc.isenabled())"
+    )
+    assert python("-c", program).stdout.splitlines()[-1] == "[1, 1] True False"
+
+
 def test_the_command_as_a_process() -> None:
     result = python("-m", "tapechain", "check", "wrong.tc")
     assert result.returncode == 1
