@@ -148,6 +148,25 @@ def test_the_scripts_are_sound_to_their_shells(shell: str, capsys: Capture) -> N
     assert (run.returncode, run.stderr) == (0, "")
 
 
+def test_fish_completes_commands_and_options(tmp_path: Path) -> None:
+    fish = shutil.which("fish")
+    if fish is None:
+        pytest.skip("there is no fish on this machine")
+    tcc = Path(sys.executable).with_name("tcc")
+    environment = {**os.environ, "PATH": f"{tcc.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+
+    def answers(line: str) -> list[str]:
+        script = f"tcc completion fish | source; complete -C {line!r}"
+        run = subprocess.run(
+            [fish, "-N", "-c", script], capture_output=True, text=True, timeout=60, env=environment, cwd=tmp_path
+        )
+        assert run.returncode == 0, run.stderr
+        return [answer.partition("\t")[0] for answer in run.stdout.splitlines()]
+
+    assert answers("tcc com") == ["compile", "completion"]
+    assert "--dry-run" in answers("tcc run --d")
+
+
 def test_other_shells_are_bad_usage(capsys: Capture) -> None:
     assert _main(["completion", "csh"]) == 2
     assert _main(["completion"]) == 2
