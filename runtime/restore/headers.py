@@ -7,6 +7,8 @@ from typing import Final
 from zlib import adler32
 
 BLOCK: Final = 512
+#: Kinds of members, as their headers name them (POSIX.1, ustar).
+HARD_LINK, SYMLINK, FOLDER = 0x31, 0x32, 0x35
 
 
 class Unsound(Exception):
@@ -97,3 +99,15 @@ def read_pax(body: bytes, into: dict[bytes, list[bytes]]) -> None:
             into.setdefault(key, []).append(value)
         elif key.startswith(b"GNU.volume."):
             raise Unsound("an extended header of a tape that spans, which no backup makes")
+
+
+def without_set_id(header: bytes) -> bytes | None:
+    """*header* without the setuid and setgid bits of its mode; None where it has neither."""
+    try:
+        mode = int(header[100:108].strip(b"\0 ") or b"0", 8)
+    except ValueError:
+        raise Unsound("a member's mode cannot be read") from None
+    if not mode & 0o6000:
+        return None
+    plain = header[:100] + b"%07o\0" % (mode & 0o1777) + header[108:148] + b" " * 8 + header[156:]
+    return plain[:148] + b"%06o\0 " % sum(plain) + plain[156:]

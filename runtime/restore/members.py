@@ -7,9 +7,7 @@ cannot be read for certain the restore stops, since tar might read it otherwise 
 in an odd form, a global header, a kind of member that no backup of ours contains.
 
 A header block lies in one payload (payloads are whole blocks); extended headers (``x``, ``L``, ``K``) may go over its
-end, and are then held back (at most :data:`HEADERS_BYTES_MAX`). Memory is bounded but for one hash for each symbolic
-link of the archive, up to :data:`LINKS_MAX` of them. GNU tar itself makes links that point outside only at its very
-end, which is what protects a fresh folder beyond that number.
+end, and are then held back (at most :data:`HEADERS_BYTES_MAX`). Which members are refused is decided in ``guard``.
 """
 
 from __future__ import annotations
@@ -17,31 +15,36 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Protocol
 
-from .headers import BLOCK, SHORT, TIME_ONLY, Unsound, checked, decimal, normal, odd_size, read_pax
+from .guard import Folder, Guard
+from .headers import (
+    BLOCK,
+    FOLDER,
+    HARD_LINK,
+    SHORT,
+    SYMLINK,
+    TIME_ONLY,
+    Unsound,
+    checked,
+    decimal,
+    normal,
+    odd_size,
+    read_pax,
+    without_set_id,
+)
 
 #: Extended headers of one member: long names, extended attributes (64 KiB each on Linux), and in archives of
 #: incremental sources the names of all that a folder holds: ten million of them at 25 bytes.
 HEADERS_BYTES_MAX: Final = 256 << 20
-#: Symbolic links that are remembered (about 80 bytes each).
-LINKS_MAX: Final = 1 << 20
 #: Refused members that are named in the report.
 NAMED_MAX: Final = 100
 
 _X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B
 _FILE, _OLD_FILE, _CONTIGUOUS = 0x30, 0x00, 0x37
-_HARD_LINK, _SYMLINK, _CHAR, _BLOCK_DEVICE, _FOLDER, _FIFO = 0x31, 0x32, 0x33, 0x34, 0x35, 0x36
+_CHAR, _BLOCK_DEVICE, _FIFO = 0x33, 0x34, 0x36
 _FILES: Final = frozenset({_FILE, _OLD_FILE, _CONTIGUOUS})
-_WITHOUT_CONTENT: Final = frozenset({_HARD_LINK, _SYMLINK, _CHAR, _BLOCK_DEVICE, _FOLDER, _FIFO})
+_WITHOUT_CONTENT: Final = frozenset({HARD_LINK, SYMLINK, _CHAR, _BLOCK_DEVICE, FOLDER, _FIFO})
 _ZEROS: Final = bytes(BLOCK)
 _END: Final = bytes(2 * BLOCK)
-
-
-class Folder(Protocol):
-    """What the walker asks of the folder that the members go to. Names are relative, without ``..``."""
-
-    def leads_away(self, name: bytes) -> bool:
-        """Whether *name* is, or lies below, a symbolic link that the folder holds now."""
-        ...
 
 
 class Lists(Protocol):
@@ -77,20 +80,14 @@ class Walker:
         self.rescued: list[memoryview | bytes] = []
         #: whether it is known what the next byte belongs to; a loss that takes headers with it ends that
         self.in_step = True
-        #: members that lack some of their content, by their plain names, in order
-        self.damaged: dict[bytes, None] = {}
         #: members of folders with a list, to be made when all else is there; whoever takes them empties it
         self.folders: list[bytes] = []
         #: folders with a list are let through like any other
         self.plain_folders = False
         self._lists = lists
         self._aside = False
-        self._lost: set[bytes] = set()
-        self._after_loss = False
-        self._folder = folder
+        self._guard = Guard(folder)
         self._privileged = privileged
-        self._links: set[int] = set()
-        self._parent: bytes | None = None
         self._carry = bytearray()
         self._want = 0
         self._left = 0
@@ -174,6 +171,11 @@ class Walker:
     # ------------------------------------------------------------ losses
 
     @property
+    def damaged(self) -> dict[bytes, None]:
+        """Members that lack some of their content, by their plain names, in order."""
+        return self._guard.damaged
+
+    @property
     def last_name(self) -> bytes:
         """The name of the last member that was seen; empty before the first."""
         return self._name
@@ -196,7 +198,7 @@ class Walker:
             hit = min(self._left, size)
             if self._keep:
                 filler = hit
-                self.damaged[normal(self._name)] = None
+                self._guard.damaged[normal(self._name)] = None
             self._left -= hit
             size -= hit
         self.in_step = size == 0
@@ -205,9 +207,7 @@ class Walker:
 
     def resume(self, lost: Iterable[bytes]) -> None:
         """The next byte is the first one of a member's headers. *lost*: the names of members that are missing."""
-        self._lost.update(normal(name) for name in lost)
-        self._after_loss = True
-        self._parent = None
+        self._guard.lose(lost)
         self._left = 0
         self.open_member = None
         self.in_step = True
@@ -240,7 +240,7 @@ class Walker:
         parent, _, last = name.rpartition(b"/")
         number = header[124:136]
         if (
-            parent != self._parent
+            parent != self._guard.parent
             or not last
             or b".." in name
             or name[0] == 0x2F
@@ -351,7 +351,7 @@ class Walker:
             name = header[345:500].partition(b"\0")[0] + b"/" + name
         names = (name,)
         links: tuple[bytes, ...] = ()
-        if kind in (_HARD_LINK, _SYMLINK):
+        if kind in (HARD_LINK, SYMLINK):
             links = (header[157:257].partition(b"\0")[0],)
         if extended:
             if b"size" in extended:
@@ -374,10 +374,10 @@ class Walker:
         else:
             raise Unsound(f"a member of a kind that no backup makes ({kind:#04x})")
         self._aside = False
-        why = self._objection(kind, names, links)
-        if why is None and kind == _FOLDER and extended and b"GNU.dumpdir" in extended and not self.plain_folders:
+        why = self._guard.objection(kind, names, links)
+        if why is None and kind == FOLDER and extended and b"GNU.dumpdir" in extended and not self.plain_folders:
             if self._lists is not None:
-                self._lists.apply(name, extended[b"GNU.dumpdir"][-1], renames=not self._links)
+                self._lists.apply(name, extended[b"GNU.dumpdir"][-1], renames=not self._guard.links)
             self._aside = True
             self._keep = False
             return
@@ -392,78 +392,7 @@ class Walker:
             self._keep = False
             return
         self._keep = True
-        if header[100:104] != b"0000" and kind in _FILES:
-            self._set_id(header, data, at)
-
-    def _set_id(self, header: bytes, data: memoryview, at: int) -> None:
-        """Count a setuid or setgid file, and take the bits from it where they are not to be kept."""
-        try:
-            mode = int(header[100:108].strip(b"\0 ") or b"0", 8)
-        except ValueError:
-            raise Unsound("a member's mode cannot be read") from None
-        if not mode & 0o6000:
-            return
-        self.set_id_files += 1
-        if not self._privileged:
-            plain = header[:100] + b"%07o\0" % (mode & 0o1777) + header[108:148] + b" " * 8 + header[156:]
-            data[at : at + BLOCK] = plain[:148] + b"%06o\0 " % sum(plain) + plain[156:]
-
-    def _objection(self, kind: int, names: tuple[bytes, ...], links: tuple[bytes, ...]) -> str | None:
-        """Why this member must not go to tar, or None."""
-        for name in names:
-            if not name or name[0] == 0x2F:
-                return "an absolute name" if name else "no name"
-            if b".." in name and b".." in name.split(b"/"):
-                return "a name with .."
-            if b"\0" in name or any(b"\0" in target for target in links):
-                return "a name with a zero byte"
-            plain = normal(name)
-            parent = plain.rpartition(b"/")[0]
-            if parent != self._parent:
-                if parent and (why := self._away(parent, kind)):
-                    return why
-                self._parent = parent
-            if kind == _FOLDER and plain and self._folder is not None and self._folder.leads_away(plain):
-                return "a folder whose place in the target is a symbolic link"
-            if kind == _FOLDER and self._links and hash(plain) in self._links:
-                return "a folder in the place of a link of this archive"
-        if kind == _SYMLINK:
-            self._remember(normal(names[-1]))
-        elif kind == _HARD_LINK:
-            return self._hard_link_objection(names[-1], links)
-        return None
-
-    def _hard_link_objection(self, name: bytes, links: tuple[bytes, ...]) -> str | None:
-        for target in links:
-            if not target or target[0] == 0x2F or b".." in target.split(b"/"):
-                return "a hard link to a place outside"
-            plain = normal(target)
-            parent = plain.rpartition(b"/")[0]
-            if parent and (why := self._away(parent, _HARD_LINK)):
-                return f"a hard link to what is {why}"
-            if plain in self.damaged or plain in self._lost:
-                return "a hard link to a file that is damaged or lost"
-            if self._after_loss and self._folder is not None:
-                # What bears that name may be what the folder held before.
-                return "a hard link behind a loss, into a folder that was not empty"
-            # A hard link to a symbolic link is one more symbolic link.
-            if hash(plain) in self._links or (self._folder is not None and self._folder.leads_away(plain)):
-                self._remember(normal(name))
-        return None
-
-    def _away(self, parent: bytes, kind: int) -> str | None:
-        """Why nothing may be made below *parent*, or None."""
-        if self._links:
-            part = parent
-            while part:
-                if hash(part) in self._links:
-                    return "below a link of this archive"
-                part = part.rpartition(b"/")[0]
-        if self._folder is not None and self._folder.leads_away(parent):
-            return "below a symbolic link in the target"
-        return None
-
-    def _remember(self, name: bytes) -> None:
-        if len(self._links) < LINKS_MAX:
-            self._links.add(hash(name))
-        self._parent = None
+        if header[100:104] != b"0000" and kind in _FILES and (plain := without_set_id(header)) is not None:
+            self.set_id_files += 1
+            if not self._privileged:
+                data[at : at + BLOCK] = plain

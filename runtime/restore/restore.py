@@ -26,7 +26,8 @@ from .pump import Pump, Pumped
 from .reading import Fetcher, ObjectReader, RecordLost, preferred
 from .selection import Selection
 from .shelf import FoundVolume, Shelf
-from .sinks import GapSink, StreamSink, TarSink
+from .sinks import GapSink, StreamSink
+from .tar_sink import TarSink
 
 #: Called with the payload bytes restored so far.
 Progress = Callable[[int], None]
@@ -164,7 +165,7 @@ def sink_for(
 ) -> GapSink:
     """Where the object's payloads go: its plain bytes to tar or a file, behind what undoes its encoding.
 
-    *changes*, *folders* and *acls*: see :class:`~.sinks.TarSink`.
+    *changes*, *folders* and *acls*: see :class:`~.tar_sink.TarSink`.
     """
     sink: GapSink
     if item.kind == "files":

@@ -15,7 +15,8 @@ from ..plan import Target
 from ..restore.changes import Changes
 from ..restore.decoded import DecodedSink
 from ..restore.folder import TargetFolder, open_target
-from ..restore.sinks import Sink, StreamSink, TarSink
+from ..restore.sinks import Sink, StreamSink
+from ..restore.tar_sink import TarSink
 from ..sources.base import place_of
 from ..sources.children import Children
 from .command import CommandSink

@@ -9,7 +9,8 @@ import pytest
 from tapechain.runtime.restore.changes import Changes
 from tapechain.runtime.restore.folder import TargetFolder, open_target
 from tapechain.runtime.restore.headers import Unsound
-from tapechain.runtime.restore.sinks import Outcome, TarSink
+from tapechain.runtime.restore.sinks import Outcome
+from tapechain.runtime.restore.tar_sink import TarSink
 
 pytestmark = pytest.mark.timeout(60)
 

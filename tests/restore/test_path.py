@@ -214,24 +214,24 @@ def test_access_control_lists_come_back_and_are_not_asked_for_where_there_are_no
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The list of members knows whether there are any; without a list tar is always asked."""
-    from tapechain.runtime.restore import sinks
+    from tapechain.runtime.restore import tar_sink
 
     asked: list[bool] = []
-    popen = sinks.subprocess.Popen
+    popen = tar_sink.subprocess.Popen
 
     def noting(command: list[str], *arguments: Any, **how: Any) -> Any:
         if "--extract" in command:
             asked.append("--acls" in command)
         return popen(command, *arguments, **how)
 
-    if "--acls" not in sinks._supported(os.geteuid() == 0):
+    if "--acls" not in tar_sink._supported(os.geteuid() == 0):
         pytest.skip("the tar here cannot do access control lists")
     # Version 2; owner rw-, user 12345 r--, group r--, mask rw-, others ---.
     nobody = 0xFFFFFFFF
     entries = [(0x01, 6, nobody), (0x02, 4, 12345), (0x04, 4, nobody), (0x10, 6, nobody), (0x20, 0, nobody)]
     acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
     bench.tcc("run", "p.tc", "--progress", "none")
-    monkeypatch.setattr(sinks.subprocess, "Popen", noting)
+    monkeypatch.setattr(tar_sink.subprocess, "Popen", noting)
     bench.tcc("restore", "T", "--plan", "p.tc", "--to", "without", "--progress", "none")
     assert asked == [False]
     try:

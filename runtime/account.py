@@ -1,0 +1,166 @@
+"""The account of a run: what it notes for people, tells the display and the catalog, and reports at its end.
+
+Whatever becomes of the catalog or the display, the run goes on storing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import events as ev
+from .faults import CatalogFault
+from .model import CopyResult, ObjectReport, RunReport, Session
+from .parts import Parts
+from .plan import CompiledPlan
+from .report import drive_report, status_of
+from .telling import object_reports, snapshot
+
+REBUILD = "the next run brings the catalog up to date, or `tcc catalog rebuild` on the volumes' folders at once"
+
+
+class Account:
+    """The account of one run. Belongs to the control thread."""
+
+    def __init__(
+        self,
+        plan: CompiledPlan,
+        parts: Parts,
+        session: Session,
+        *,
+        catalog: ev.CatalogPort,
+        observer: ev.Observer,
+        base: Path,
+        started: float,
+    ) -> None:
+        """*base*: the plan's folder. *started*: when the run began, by the monotonic clock."""
+        self._plan = plan
+        self._parts = parts
+        self._session = session
+        self._catalog: ev.CatalogPort | None = catalog
+        self._observer: ev.Observer = observer
+        self._base = base
+        self._started = started
+        self._notes: list[str] = []
+        self._flawed = False
+        #: (drive, object) → the drive's word
+        self.results: dict[tuple[str, str], CopyResult] = {}
+
+    @property
+    def interval_seconds(self) -> float:
+        """How often the display wants to be fed."""
+        return max(0.02, self._observer.interval_seconds)
+
+    def begin(self) -> None:
+        """Tell the display that the run begins, and note what is known of it beforehand."""
+        self._observe("started", self._session, self._snapshot())
+        for note in self._parts.work.notes if self._parts.work is not None else ():
+            self.note(note)
+        for level in self._parts.level.values():
+            if level.note is not None:
+                self.note(f"source {level.source.name}: {level.note}")
+
+    def sample(self) -> None:
+        """Feed the display."""
+        self._observe("sample", self._snapshot())
+
+    def _snapshot(self) -> ev.Snapshot:
+        return snapshot(self._parts, self._plan, self._started)
+
+    def note(self, text: str) -> None:
+        """A line for people: in the report, and on the display at once."""
+        self._notes.append(text)
+        self._observe("note", text)
+
+    def _observe(self, what: str, *arguments: object) -> None:
+        """Tell the observer; one that fails (a terminal that is gone) is not asked again."""
+        try:
+            getattr(self._observer, what)(*arguments)
+        except Exception:  # noqa: BLE001 - a display must never harm a backup
+            self._observer = ev.NoObserver()
+
+    def record(self, index: Any) -> None:
+        """A volume has been written and confirmed, as its *index* says."""
+        if self._catalog is not None:
+            try:
+                self._catalog.record_volume(index)
+            except Exception as error:  # noqa: BLE001 - the data matters more than the catalog: go on storing
+                self._catalog_failed(error)
+
+    def catch_up(self, name: str) -> Sequence[str]:
+        """A run that was ended at once may have left the catalog behind what its drives had confirmed."""
+        folder = next(drive.volumes for drive in self._plan.drives if drive.name == name)
+        if self._catalog is None or folder is None:
+            return ()
+        try:
+            return self._catalog.catch_up(name, self._base / folder)
+        except Exception as error:  # noqa: BLE001 - as in record
+            self._catalog_failed(error)
+            return ()
+
+    def _catalog_failed(self, error: Exception) -> None:
+        self._catalog = None
+        self._flawed = True
+        what = error.message if isinstance(error, CatalogFault) else f"{type(error).__name__}: {error}"
+        self.note(f"the catalog cannot be written ({what}); the volumes are complete: {REBUILD}")
+
+    def finish(self, signal: int | None) -> RunReport:
+        """The report, and the session's end in the catalog; all threads have ended. *signal*: what stopped the run."""
+        objects = object_reports(self._parts, self._plan, self.results)
+        for entry in objects:
+            if entry.copies and not entry.targets and all(c.status == "discarded" for c in entry.copies):
+                self.note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
+        self._keep_lists(objects)
+        self._keep_snapshots(objects)
+        if not objects:
+            self.note("no source of the plan reaches a drive: nothing is stored")
+        report = RunReport(
+            session=self._session.id,
+            plan=self._plan.plan,
+            status=status_of(objects, flawed=self._flawed),
+            objects=objects,
+            seconds=time.monotonic() - self._started,
+            signal=signal,
+            notes=tuple(self._notes),
+            faults=tuple(drive_report(name, w.fault) for name, w in self._parts.writers.items() if w.fault is not None),
+        )
+        if self._catalog is not None:
+            try:
+                known = dataclasses.replace(report, objects=self._for_the_catalog(objects))
+                self._catalog.finish_session(known, self._session, {s.name: s.kind for s in self._plan.sources})
+            except Exception as error:  # noqa: BLE001 - as in record
+                self._catalog_failed(error)
+                status = status_of(objects, flawed=True)
+                report = dataclasses.replace(report, status=status, notes=tuple(self._notes))
+        self._observe("finished", report)
+        return report
+
+    def _for_the_catalog(self, objects: Sequence[ObjectReport]) -> tuple[ObjectReport, ...]:
+        """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""
+        recorded = self._parts.work.recorded if self._parts.work is not None else frozenset()
+        return tuple(o for o in objects if not o.copied or o.object in recorded or any(c.volumes for c in o.copies))
+
+    def _keep_snapshots(self, objects: Sequence[ObjectReport]) -> None:
+        """What the next incrementals build on: only where all copies are stored."""
+        for entry in objects:
+            level = self._parts.level.get(entry.source)
+            if level is None or self._parts.levels is None:
+                continue
+            said = self._parts.levels.settle(level, self._session, entry)
+            if said is not None:
+                self.note(f"source {entry.source}: {said}")
+
+    def _keep_lists(self, objects: Sequence[ObjectReport]) -> None:
+        """The member lists of what is stored; one that is lacking is made from the object when it is asked for."""
+        for entry in objects:
+            listed = self._parts.lists.pop(entry.object, None)
+            if listed is None:
+                continue
+            if entry.status == "whole" and any(copy.status == "stored" for copy in entry.copies):
+                if not listed.keep():
+                    self.note(f"source {entry.source}: there is no list of its members ({listed.why})")
+            else:
+                listed.drop()
