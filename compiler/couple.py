@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import Any
 
 from ..dsl import ast
 from ..dsl.spans import Span
@@ -14,6 +15,9 @@ from .expand import Expanded
 from .model import Agent, ChainFault, Coupling, Duplicate, Node, Problem, Selector, Statement
 from .names import as_written, quoted
 from .uses import Names
+
+#: What a named tuple's own way to make it calls: a program has more couplings and nodes than anything else.
+_NEW: Callable[..., Any] = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +117,7 @@ class _Coupler:
         self.items.setdefault(agent, []).append(buffer)
 
     def _coupling(self, agent: Agent, item: ast.Coupling, statement: Statement | None) -> Coupling | None:
-        buffer = Node("buffer", agent.name, item.buffer.text)
+        buffer = _NEW(Node, ("buffer", agent.name, item.buffer.text))
         if agent.group_kind == "restore":
             return self._restore(buffer, item, statement)
         feed = item.feed
@@ -125,7 +129,10 @@ class _Coupler:
         node = self._source(feed, wanted) if agent.group_kind == "backup" else self._buffer(feed, wanted)
         if node is None:
             return None
-        return Coupling(buffer, node, _text_of(feed), feed.span, item.buffer.span, "block", statement)
+        coupling: Coupling = _NEW(
+            Coupling, (buffer, node, _text_of(feed), feed.span, item.buffer.span, "block", statement, None)
+        )
+        return coupling
 
     def _meant(self, nodes: list[Node]) -> None:
         """Remember that a feed is wrong, and what it may have been meant to be: what is said of those is not sure."""
@@ -142,7 +149,7 @@ class _Coupler:
             self.broken.append(None)
             return None
         if self.names.fits(name, "source"):
-            return Node("source", name)
+            return _NEW(Node, ("source", name, ""))  # type: ignore[no-any-return]
         use = self.names.use(name, feed.span, wanted)
         others = self.names.near(use)
         self._meant([Node("source", other) for other in others])
@@ -153,7 +160,7 @@ class _Coupler:
         if feed.buffer is not None:
             if self.names.fits(name, "agent"):
                 self.ends[feed.span] = feed.buffer.span
-                return Node("buffer", name, feed.buffer.text)
+                return _NEW(Node, ("buffer", name, feed.buffer.text))  # type: ignore[no-any-return]
             use = self.names.use(name, feed.name.span, ("agent",))
             others = self.names.near(use)
             self._meant([Node("buffer", other, feed.buffer.text) for other in others])
@@ -353,7 +360,8 @@ def _same_text(buffers: Mapping[str, tuple[str, ...]], agents: Mapping[str, Agen
 def _text_of(endpoint: ast.Endpoint) -> str:
     """A feed as a plan writes it; ``D4`` alone is the name itself in the compiled plan, quoted where it must be."""
     name = as_written(endpoint.name.text)
-    return name if endpoint.buffer is None else f"{name}.{as_written(endpoint.buffer.text)}"
+    buffer = endpoint.buffer
+    return name if buffer is None else f"{name}.{as_written(buffer.text)}"
 
 
 def _selector_text(selector: ast.Selector) -> str:

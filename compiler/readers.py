@@ -289,9 +289,10 @@ def _list(name: str, value: Value, wanted: str) -> SettingValue | Problem:
 
 
 def _not_empty(name: str, value: String) -> str | Problem:
-    if not _text_of(value).strip():
+    text = _text_of(value)
+    if not text or text.isspace():
         return _range(value, f"`{name}` must not be empty")
-    return _clean(name, value)
+    return text if "\0" not in text else _clean(name, value)
 
 
 def _clean(name: str, value: String) -> str | Problem:
@@ -300,6 +301,9 @@ def _clean(name: str, value: String) -> str | Problem:
 
 
 def _text_of(value: String) -> str:
+    parts = value.parts
+    if len(parts) == 1 and isinstance(parts[0], str):
+        return parts[0]
     return "".join(part for part in value.parts if isinstance(part, str))
 
 

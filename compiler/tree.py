@@ -20,7 +20,10 @@ from ..dsl.ast import (
 def is_broken(value: Value) -> bool:
     """Whether *value* (evaluated) still holds a variable that could not be filled in; a diagnostic has said so."""
     if isinstance(value, String):
-        return any(isinstance(part, Hole) for part in value.parts)
+        for part in value.parts:  # noqa: SIM110 - written out: it is asked for every string
+            if isinstance(part, Hole):
+                return True
+        return False
     if isinstance(value, ListValue):
         return any(is_broken(item) for item in value.items)
     if isinstance(value, Range):

@@ -27,7 +27,10 @@ class Names:
 
     def fits(self, name: str, wanted: str) -> bool:
         """Whether one of *wanted* bears *name*: then there is nothing to remember."""
-        return any(e.kind == wanted for e in self.declared.get(name, ()))
+        for entity in self.declared.get(name, ()):  # noqa: SIM110 - written out: it is asked for every feed
+            if entity.kind == wanted:
+                return True
+        return False
 
     def of_kinds(self, wanted: Sequence[str]) -> list[str]:
         """All names of the *wanted* kinds."""

@@ -117,6 +117,7 @@ class QuickParser:
     def __init__(self) -> None:
         made = tables()
         self.builder = QuickBuilder()
+        self.no_names = made.words
         self.words = {word: word for word in made.words} | {"\n": "\n", "": "\n"}
         self.actions = made.actions
         self.gotos = made.gotos
@@ -274,9 +275,9 @@ class QuickParser:
         made: list[Any] | None = None
         if len(states) + _DEEPEST_LINE <= MOST_NESTED:
             if what == "coupling":
-                made = lines.couplings(block, self.builder.path, line, column, self.words)
+                made = lines.couplings(block, self.builder.path, line, column, self.no_names)
             else:
-                made = lines.declarations(block, self.builder.path, line, self.words)
+                made = lines.declarations(block, self.builder.path, line, self.no_names)
         if made is None:
             return self._shift(self.pieces(block), line, column, states, values)
         values[-1] += made
