@@ -85,10 +85,18 @@ def holdings_of(
     """
     volumes = catalog.volumes()
     drives = {d.name: _drive_of(d, base) for d in (plan.drives if plan else ()) if d.volumes is not None}
-    at_hand = {v.id: v.pool for v in volumes if v.location is not None and Path(v.location).exists()}
     for volume in volumes:
         if volume.drive not in drives and volume.location is not None:
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
+    at_hand: dict[str, str | None] = {}
+    for volume in volumes:
+        if volume.location is None or not Path(volume.location).exists():
+            continue
+        folder = drives[volume.drive].folder
+        if Path(volume.location).parent.resolve() == Path(folder).resolve():
+            at_hand[volume.id] = volume.pool
+        else:
+            say(f"note: {volume.location} is left out: drive {volume.drive} has its volumes in {folder}")
     objects = [_held(o, at_hand, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
     return Holdings(tuple(objects), dict(sorted(drives.items())))
 

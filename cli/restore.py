@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, Place, RestoreFault
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, Place, RestoreFault, UsageFault
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
@@ -227,6 +227,13 @@ def open_for_reading(
     known, unreadable = catalog_of_volumes(given)
     for bad in unreadable:
         say(f"warning: {bad}", style="1;33")
+    if not known.volumes():
+        known.close()
+        raise UsageFault(
+            f"no volume that can be read is in {', '.join(map(str, given))}",
+            safe="nothing was written",
+            todo="see whether its disk is mounted, or name another folder or a volume's file with --from",
+        )
     return Opened(known, None)
 
 

@@ -75,7 +75,7 @@ def verify_command(
     if output is not None and not repair:
         raise UsageFault("-o is where --repair writes its plan", todo="say --repair, too")
 
-    files = _volume_files([t for t in targets if _is_path(t)])
+    files = [file for target in targets if _is_path(target) for file in _volume_files(target)]
     names = [t for t in targets if not _is_path(t)]
     named = bool(plan_path or catalog or state)
     known: Catalog | None
@@ -143,10 +143,17 @@ def _is_path(target: str) -> bool:
     return target.endswith(".tar") or Path(target).is_dir()
 
 
-def _volume_files(targets: list[str]) -> list[Path]:
+def _volume_files(target: str) -> list[Path]:
+    """The volumes that *target* is, or holds. A folder without any proves nothing: its disk may not be mounted."""
     from ..runtime.catalog.rebuild import volume_files
 
-    return volume_files(Path(t) for t in targets)
+    files = volume_files([Path(target)])
+    if not files:
+        raise UsageFault(
+            f"the folder {target} holds no volumes: nothing was verified",
+            todo=f"see whether its disk is mounted; if a source is meant, say PLAN/{target.rstrip('/')}",
+        )
+    return files
 
 
 def _parts(
@@ -284,6 +291,6 @@ def _print(result: Verified, told: list[str], lacking: Due) -> None:
         say(f"note: {line}")
     records = sum(v.records for v in result.volumes)
     size = sum(v.bytes for v in result.volumes)
-    word = "all sound" if result.sound and not told else "NOT all sound"
+    word = "NOT all sound" if told or not result.sound else "all sound" if result.volumes else "nothing was read"
     word += f", {len(lacking.absent)} things ABSENT" if lacking.absent else ""
     say(f"{word}: {len(result.volumes)} volumes, {len(result.objects)} objects, {records} records of {size} bytes read")

@@ -85,3 +85,16 @@ def test_what_is_not_at_hand_is_not_read(folder: Path, capsys: pytest.CaptureFix
     os.rename(folder / "media" / "R1" / "R1-000001.tar", folder / "away.tar")
     assert draft("migrate", "R1", "--to", "new") == 1
     assert "no whole object lies on R1" in capsys.readouterr().err
+
+
+def test_volumes_outside_of_the_drive_s_folder_are_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Another plan's drive of the same name: the draft's drive would not find its volumes."""
+    text = PLAN.replace("plan night", "plan other").replace("media/", "elsewhere/")
+    (folder / "other.tc").write_text(text)
+    assert _main(["run", "other.tc", "--progress", "none"]) == 0
+    capsys.readouterr()
+    assert draft("migrate", "R1", "--to", "new") == 0
+    said = capsys.readouterr()
+    assert "It reads 2 object(s)" in said.out
+    assert "elsewhere/R1/R1-000001.tar is left out: drive R1 has its volumes in" in said.err
+    assert draft("restore", "other/home", "--to", "back") == 1

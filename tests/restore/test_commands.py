@@ -128,6 +128,24 @@ def test_restore_from_volumes_alone_with_no_state_at_all(world: Any, tcc: Any, t
     assert tcc("restore", "D", "--to", "x", "--from", tmp_path / "nowhere", state=none).code == 2
 
 
+def test_a_folder_without_volumes_is_never_called_sound(world: Any, tcc: Any, tmp_path: Path) -> None:
+    """The mount point of a disk that is not mounted; a folder that bears a source's name."""
+    world.run({"D": b"data"})
+    (tmp_path / "D").mkdir()
+    for named in (("verify", "D"), ("verify", tmp_path / "D"), ("verify", world.magazine("R1"), tmp_path / "D")):
+        done = tcc(*named)
+        assert done.code == 2
+        assert "nothing was verified" in done.err
+        assert "sound" not in done.out + done.err
+    (source,) = {f"{o['plan']}/{o['source']}" for o in json.loads(tcc("objects", "--json").out)}
+    assert tcc("verify", source).code == 0
+    done = tcc("restore", "D", "--from", tmp_path / "D", "--to", "to", state=tmp_path / "none")
+    assert done.code == 2
+    assert "no volume that can be read" in done.err
+    assert "mounted" in done.err
+    assert not (tmp_path / "to").exists()
+
+
 def test_exit_codes_and_json_of_verify(world: Any, support: Any, tcc: Any) -> None:
     item = support.Item
     ids = world.run(
