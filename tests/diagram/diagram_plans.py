@@ -182,7 +182,7 @@ def figure1() -> CompiledPlan:
 
 
 def figure4() -> CompiledPlan:
-    plan = _three_stages("figure4", "restore", "copy", ("G148", "G154", "G156"), "copies", ("D1", "D2", "D3"))
+    plan = _three_stages("figure4", "restore", "copy", ("G148", "G154", "G156"), "copies", ("D3", "D4", "D1"))
     return replace(plan, hosts=(Host("S102", "localhost"),))
 
 
