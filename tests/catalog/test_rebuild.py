@@ -20,7 +20,7 @@ from tapechain.runtime.model import Ending
 
 pytestmark = pytest.mark.timeout(60)
 
-#: What only a run can know (docs/restore.md): how it said that it ended, and what never reached a medium.
+#: What only a run can know (docs/catalog.md): how it said that it ended, and what never reached a medium.
 ONLY_A_RUN_KNOWS = {"sessions": {"reported"}, "objects": {"error"}, "copies": {"error", "agent"}}
 
 
