@@ -18,7 +18,7 @@ from .model import CopyResult, Ending, ObjectFacts, RunReport, Session
 from .plan import Drive as PlanDrive
 
 if TYPE_CHECKING:
-    from .catalog.queries import CatalogObject, CatalogSession, CatalogVolume
+    from .catalog.queries import CatalogObject, VolumePlace
 
 SourceState = Literal["waiting", "reading", "whole", "cut-off", "failed"]
 DriveState = Literal["mounting", "writing", "closing", "done", "failed"]
@@ -321,14 +321,22 @@ class CatalogPort(Protocol):
     def catch_up(self, drive: str, folder: Path) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
 
-    def objects(self) -> list[CatalogObject]:
-        """All objects, newest first: asked only where drives are read."""
+    # The next five are asked only where drives are read.
 
-    def volumes(self) -> list[CatalogVolume]:
-        """All volumes: asked only where drives are read."""
+    def objects(self, *, drive: str) -> list[CatalogObject]:
+        """The objects of which the drive's volumes hold records, newest first, with all their copies."""
 
-    def sessions(self) -> list[CatalogSession]:
-        """All sessions: asked only where drives are read."""
+    def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
+        """Those of these objects that it knows."""
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        """Those of these objects' identifiers that it knows."""
+
+    def places(self) -> list[VolumePlace]:
+        """All volumes, and where each was last seen."""
+
+    def begun(self, ids: Collection[str]) -> dict[str, Session]:
+        """Those of these sessions that it knows."""
 
     def standing(self, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
         """Why no incremental of *source* to *drives* may build on the object, or None."""

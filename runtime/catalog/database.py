@@ -1,6 +1,6 @@
-"""The catalog's database over SQLAlchemy: for questions, and for all that is not a file of SQLite's.
+"""The catalog's database over SQLAlchemy: for all that is neither a file of SQLite's nor in memory.
 
-Every failure is a CatalogFault. This module imports SQLAlchemy; a run with a catalog in a file never does.
+Every failure is a CatalogFault. This module imports SQLAlchemy; who has a catalog in a file never does.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -23,7 +22,6 @@ from .facts import Row
 from .link import busy_or_broken, damaged
 from .sqlite import BUSY_SECONDS, PRAGMAS
 
-MEMORY_URL = "sqlite://"
 POSTGRESQL = "postgresql"
 
 #: The advisory lock that writers of one PostgreSQL catalog take in turn, as SQLite's write lock is taken: "tape".
@@ -41,6 +39,10 @@ class AlchemyLink:
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """What a SELECT finds."""
         return [dict(row) for row in self._connection.execute(sa.text(sql), values or {}).mappings()]
+
+    def tuples(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+        """As :meth:`rows`, without names."""
+        return self._connection.execute(sa.text(sql), values or {}).all()
 
     def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
         """Run a statement once, or once a row of values."""
@@ -70,19 +72,13 @@ class Database:
             ) from None
 
     @contextmanager
-    def asking(self) -> Iterator[Connection]:
-        """A connection of SQLAlchemy that sees one state of the catalog."""
+    def reading(self) -> Iterator[AlchemyLink]:
+        """A link that sees one state of the catalog."""
         with self._lock, self._faults("read"), self.engine.connect() as connection:
             if connection.dialect.name == POSTGRESQL:
                 connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
             with connection.begin():
-                yield connection
-
-    @contextmanager
-    def reading(self) -> Iterator[AlchemyLink]:
-        """A link that sees one state of the catalog."""
-        with self.asking() as connection:
-            yield AlchemyLink(connection)
+                yield AlchemyLink(connection)
 
     @contextmanager
     def writing(self) -> Iterator[AlchemyLink]:
@@ -129,12 +125,9 @@ class Database:
             raise damaged(self.name, _words(error)) from None
 
 
-def open_database(where: str | os.PathLike[str], *, immutable: bool = False) -> Database:
-    """The database at a path or URL; *immutable*: an SQLite file is read as it lies there. Raises CatalogFault."""
-    url, name = parse_where(where)
-    if immutable:
-        url = url.set(database=f"file:{quote(str(url.database))}?immutable=1", query={"uri": "true"})
-    return Database(url, name)
+def open_database(where: str | os.PathLike[str]) -> Database:
+    """The database at a path or URL. Raises CatalogFault."""
+    return Database(*parse_where(where))
 
 
 def parse_where(where: str | os.PathLike[str]) -> tuple[sa.URL, str]:

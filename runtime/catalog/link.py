@@ -1,8 +1,8 @@
-"""How the catalog is written: SQL text with named values, over the database's own driver or over SQLAlchemy.
+"""How the catalog is read and written: SQL text with named values, over the database's own driver or over SQLAlchemy.
 
-A run writes its catalog through this port alone, so that with SQLite it needs no more than the standard library: the
-import of SQLAlchemy takes longer than all that a run has to say. Questions are asked with SQLAlchemy Core (see
-``queries``). Names of tables and columns in statements are the program's own; what comes from outside is a value.
+All goes through this port, so that with SQLite nobody needs more than the standard library: the import of SQLAlchemy
+takes longer than all that a run has to say or to ask. Statements are what SQLite and PostgreSQL both take. Names of
+tables and columns in statements are the program's own; what comes from outside is a value.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ class Link(Protocol):
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """What a SELECT finds: a dict a row, by column. A BOOLEAN may come as 0 and 1."""
+        ...
+
+    def tuples(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+        """As :meth:`rows`, each row its values in their order: for what there is very much of."""
         ...
 
     def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:

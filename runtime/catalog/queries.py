@@ -7,12 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import sqlalchemy as sa
-from sqlalchemy.engine import Connection
-
-from ..model import Segment
-from . import schema
+from ..model import Segment, Session
 from .facts import Row
+from .link import Link, among
 from .settle import in_order, session_status
 
 T = TypeVar("T")
@@ -89,42 +86,76 @@ class CatalogSession:
     objects: int
 
 
+@dataclass(frozen=True, slots=True)
+class VolumePlace:
+    """One volume as far as it takes to find it: its place when it was last seen, and its bytes then."""
+
+    id: str
+    name: str
+    drive: str
+    location: str | None
+    bytes: int
+
+
+#: Objects of which the one volume, or any volume of the one drive, holds records.
+_ON_VOLUME = "o.id IN (SELECT object_id FROM entries WHERE volume_id = :volume AND records > 0)"
+_ON_DRIVE = (
+    "o.id IN (SELECT e.object_id FROM indexes i JOIN entries e"
+    " ON e.volume_id = i.volume_id AND e.session_id = i.session_id WHERE i.drive = :drive AND e.records > 0)"
+)
+
+
 def read_objects(
-    connection: Connection,
+    link: Link,
     *,
     source: str | None = None,
     plan: str | None = None,
     object_id: str | None = None,
     volume_id: str | None = None,
+    drive: str | None = None,
 ) -> list[CatalogObject]:
-    """The objects that fit, with their copies and segments; newest first. *volume_id*: with records on that volume."""
-    o, s = schema.objects, schema.sessions
-    conditions = []
-    if source is not None:
-        conditions.append(o.c.source == source)
-    if plan is not None:
-        conditions.append(s.c.plan == plan)
-    if object_id is not None:
-        conditions.append(o.c.id == object_id)
-    if volume_id is not None:
-        e = schema.entries
-        there = sa.select(e.c.object_id).where((e.c.volume_id == volume_id) & (e.c.records > 0))
-        conditions.append(o.c.id.in_(there))
-    chosen = sa.select(o.c.id).join(s, s.c.id == o.c.session_id).where(*conditions)
-    rows = connection.execute(
-        sa.select(o, s.c.plan, s.c.number, s.c.started)
-        .join(s, s.c.id == o.c.session_id)
-        .where(*conditions)
-        .order_by(s.c.number.desc(), s.c.started.desc(), s.c.id.desc(), o.c.source, o.c.id)
-    ).mappings()
-    objects = [dict(r) for r in rows.all()]
-    segments = _segments(connection, chosen if conditions else None)
+    """The objects that fit, with their copies and segments; newest first.
+
+    *volume_id*, *drive*: with records on that volume, on a volume of that drive.
+    """
+    asked = (
+        ("o.source = :source", "source", source),
+        ("s.plan = :plan", "plan", plan),
+        ("o.id = :object", "object", object_id),
+        (_ON_VOLUME, "volume", volume_id),
+        (_ON_DRIVE, "drive", drive),
+    )
+    given = [(condition, name, value) for condition, name, value in asked if value is not None]
+    where = " AND ".join(condition for condition, _, _ in given)
+    return _read_objects(link, where, {name: value for _, name, value in given})
+
+
+def read_named(link: Link, ids: Sequence[str]) -> list[CatalogObject]:
+    """Those of the objects *ids* that are known, with their copies and segments; in no order."""
+    return [item for where, values in among("o.id", ids) for item in _read_objects(link, where, values)]
+
+
+def read_known(link: Link, ids: Sequence[str]) -> set[str]:
+    """Those of the objects *ids* that are known."""
+    found = (link.tuples(f"SELECT id FROM objects WHERE {where}", values) for where, values in among("id", ids))
+    return {_is(row[0], str) for rows in found for row in rows}
+
+
+def _read_objects(link: Link, where: str, values: Row) -> list[CatalogObject]:
+    """The objects ``o`` of sessions ``s`` for which *where* holds; all where it is empty."""
+    those = f"FROM objects o JOIN sessions s ON s.id = o.session_id{' WHERE ' + where if where else ''}"
+    rows = link.rows(
+        f"SELECT o.*, s.plan, s.number, s.started {those}"
+        " ORDER BY s.number DESC, s.started DESC, s.id DESC, o.source, o.id",
+        values,
+    )
+    chosen = f"(SELECT o.id {those})" if where else None
+    segments = _segments(link, chosen, values)
     copies: dict[str, list[CatalogCopy]] = {}
-    c = schema.copies.c
-    statement = sa.select(c.object_id, c.drive, c.agent, c.status, c.error).order_by(c.drive)
-    if conditions:
-        statement = statement.where(schema.copies.c.object_id.in_(chosen))
-    for held_id, drive, agent, status, error in connection.execute(statement).all():
+    fits = f" WHERE object_id IN {chosen}" if chosen is not None else ""
+    for held_id, drive, agent, status, error in link.tuples(
+        f"SELECT object_id, drive, agent, status, error FROM copies{fits} ORDER BY drive", values
+    ):
         copies.setdefault(held_id, []).append(
             CatalogCopy(
                 drive=_is(drive, str),
@@ -134,7 +165,7 @@ def read_objects(
                 segments=tuple(segments.get((held_id, drive), ())),
             )
         )
-    return [_object(row, copies.get(row["id"], [])) for row in objects]
+    return [_object(row, copies.get(row["id"], [])) for row in rows]
 
 
 def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
@@ -162,24 +193,18 @@ def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
     )
 
 
-def _segments(connection: Connection, chosen: Any) -> dict[tuple[str, str], list[Segment]]:
+def _segments(link: Link, chosen: str | None, values: Row) -> dict[tuple[str, str], list[Segment]]:
     """Per (object, drive) the parts that hold records, in their order."""
-    e, i, v = schema.entries, schema.indexes, schema.volumes
-    columns = (
-        e.c.object_id, i.c.drive, e.c.volume_id, e.c.session_id, e.c.first, e.c.last, e.c.first_sequence, e.c.records,
-        e.c.bytes,
-    )  # fmt: skip
-    statement = (
-        sa.select(*columns)
-        .join(i, (i.c.volume_id == e.c.volume_id) & (i.c.session_id == e.c.session_id))
-        .where(e.c.records > 0)
-    )
-    if chosen is not None:
-        statement = statement.where(e.c.object_id.in_(chosen))
-    names = {row[0]: row[1] for row in connection.execute(sa.select(v.c.id, v.c.name))}
+    fits = f" AND e.object_id IN {chosen}" if chosen is not None else ""
+    names = {row[0]: row[1] for row in link.tuples("SELECT id, name FROM volumes")}
     groups: dict[tuple[str, str], list[Sequence[Any]]] = {}
     # Plain tuples: a big catalog has hundreds of thousands of them.
-    for row in connection.execute(statement).all():
+    for row in link.tuples(
+        "SELECT e.object_id, i.drive, e.volume_id, e.session_id, e.first, e.last, e.first_sequence, e.records, e.bytes"
+        " FROM entries e JOIN indexes i ON i.volume_id = e.volume_id AND i.session_id = e.session_id"
+        f" WHERE e.records > 0{fits}",
+        values,
+    ):
         groups.setdefault((row[0], row[1]), []).append(row)
     return {
         key: [_segment(row, names) for row in (rows if len(rows) == 1 else _in_order(rows))]
@@ -209,21 +234,17 @@ def _in_order(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
     ]
 
 
-def read_volumes(connection: Connection) -> list[CatalogVolume]:
+def read_volumes(link: Link) -> list[CatalogVolume]:
     """All volumes, by drive and name, with what lies on each."""
-    e, i, v = schema.entries, schema.indexes, schema.volumes
     counts: dict[str, tuple[int, bool]] = {}
-    for volume_id, objects, full in connection.execute(
-        sa.select(
-            e.c.volume_id,
-            sa.func.count(sa.distinct(e.c.object_id)),
-            sa.func.max(sa.case((e.c.continues, 1), else_=0)),
-        ).group_by(e.c.volume_id)
+    for volume_id, objects, full in link.tuples(
+        "SELECT volume_id, count(DISTINCT object_id), max(CASE WHEN continues THEN 1 ELSE 0 END)"
+        " FROM entries GROUP BY volume_id"
     ):
         counts[volume_id] = (_is(objects, int), bool(full))
     held: dict[str, tuple[int, str]] = {}
-    for volume_id, sessions, ended in connection.execute(
-        sa.select(i.c.volume_id, sa.func.count(), sa.func.max(i.c.ended)).group_by(i.c.volume_id)
+    for volume_id, sessions, ended in link.tuples(
+        "SELECT volume_id, count(*), max(ended) FROM indexes GROUP BY volume_id"
     ):
         held[volume_id] = (_is(sessions, int), _is(ended, str))
     return [
@@ -237,25 +258,44 @@ def read_volumes(connection: Connection) -> list[CatalogVolume]:
             sessions=held.get(r["id"], (0, ""))[0],
             last_ended=held[r["id"]][1] if r["id"] in held else None,
         )
-        for r in connection.execute(sa.select(v).order_by(v.c.drive, v.c.name, v.c.id)).mappings()
+        for r in link.rows("SELECT * FROM volumes ORDER BY drive, name, id")
     ]
 
 
-def read_sessions(connection: Connection, *, plan: str | None) -> list[CatalogSession]:
+def read_places(link: Link) -> list[VolumePlace]:
+    """All volumes, by drive and name; what lies on them is not looked at."""
+    return [
+        VolumePlace(_is(key, str), _is(name, str), _is(drive, str), _maybe(location, str), _is(size, int))
+        for key, name, drive, location, size in link.tuples(
+            "SELECT id, name, drive, location, bytes FROM volumes ORDER BY drive, name, id"
+        )
+    ]
+
+
+def read_begun(link: Link, ids: Sequence[str]) -> dict[str, Session]:
+    """What runs told their drives of the sessions *ids*, as far as they are known."""
+    found = {}
+    for where, values in among("id", ids):
+        for key, number, plan, fingerprint, started in link.tuples(
+            f"SELECT id, number, plan, fingerprint, started FROM sessions WHERE {where}", values
+        ):
+            found[_is(key, str)] = Session(
+                key, _is(number, int), _is(plan, str), _is(fingerprint, str), _is(started, str)
+            )
+    return found
+
+
+def read_sessions(link: Link, *, plan: str | None) -> list[CatalogSession]:
     """The sessions, newest first, each with its status."""
-    o, c, s = schema.objects, schema.copies, schema.sessions
-    found = sa.select(o.c.session_id, o.c.id.label("object_id"), o.c.status, o.c.unread)
-    objects = _by(connection.execute(found).mappings())
-    copies = _by(connection.execute(sa.select(o.c.session_id, c.c.status).join(o, o.c.id == c.c.object_id)).mappings())
-    for session_id, rows in _copied(connection).items():
+    objects = _by(link.rows("SELECT session_id, id AS object_id, status, unread FROM objects"))
+    copies = _by(link.rows("SELECT o.session_id, c.status FROM copies c JOIN objects o ON o.id = c.object_id"))
+    for session_id, rows in _copied(link).items():
         # A copy run reads no source: its objects are those of other sessions that it wrote.
         if session_id not in objects:
             copies[session_id] = rows
             stored = {"stored": "whole"}
             objects[session_id] = [{**row, "status": stored.get(row["status"], row["status"])} for row in rows]
-    statement = sa.select(s).order_by(s.c.number.desc(), s.c.started.desc(), s.c.id.desc())
-    if plan is not None:
-        statement = statement.where(s.c.plan == plan)
+    fits = "" if plan is None else " WHERE plan = :plan"
     return [
         CatalogSession(
             **{k: _is(r[k], str) for k in ("id", "plan", "fingerprint", "started")},
@@ -266,21 +306,21 @@ def read_sessions(connection: Connection, *, plan: str | None) -> list[CatalogSe
             ),
             objects=len({row["object_id"] for row in objects.get(r["id"], [])}),
         )
-        for r in connection.execute(statement).mappings()
+        for r in link.rows(
+            f"SELECT * FROM sessions{fits} ORDER BY number DESC, started DESC, id DESC",
+            {} if plan is None else {"plan": plan},
+        )
     ]
 
 
-def _copied(connection: Connection) -> dict[str, list[Row]]:
+def _copied(link: Link) -> dict[str, list[Row]]:
     """By session: the copies that it wrote of objects of other sessions."""
-    c, e, i = schema.copies, schema.entries, schema.indexes
-    statement = (
-        sa.select(e.c.session_id, e.c.object_id, c.c.drive, c.c.status)
-        .join(i, (i.c.volume_id == e.c.volume_id) & (i.c.session_id == e.c.session_id))
-        .join(c, (c.c.object_id == e.c.object_id) & (c.c.drive == i.c.drive))
-        .where(e.c.origin_id != e.c.session_id)
-        .distinct()
+    rows = link.rows(
+        "SELECT DISTINCT e.session_id, e.object_id, c.drive, c.status FROM entries e"
+        " JOIN indexes i ON i.volume_id = e.volume_id AND i.session_id = e.session_id"
+        " JOIN copies c ON c.object_id = e.object_id AND c.drive = i.drive"
+        " WHERE e.origin_id <> e.session_id"
     )
-    rows = [dict(row) for row in connection.execute(statement).mappings()]
     for row in rows:
         row["unread"] = 0
     return _by(rows)

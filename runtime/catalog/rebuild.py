@@ -11,7 +11,6 @@ from pathlib import Path
 from ..drives.base import IndexedVolume
 from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
 from ..media.unlabelled import open_anyhow
-from .database import parse_where
 from .store import Catalog, memory_catalog, open_catalog
 
 
@@ -87,6 +86,8 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
     name. Another database must not hold a catalog yet. When no volume could be read nothing is replaced. Raises
     UsageFault and CatalogFault.
     """
+    from .database import parse_where
+
     url, name = parse_where(where)
     if url.get_backend_name() != "sqlite" or not url.database:
         with open_catalog(where, create=True) as catalog:

@@ -34,7 +34,7 @@ class Scribe(Catalog):
     """
 
     def __init__(self, catalog: Catalog) -> None:
-        super().__init__(catalog._links, catalog._open_questions)
+        super().__init__(catalog._links)
         self._catalog = catalog
         self._work: SimpleQueue[tuple[Callable[[], object], Event | None] | None] = SimpleQueue()
         self._failure: Exception | None = None

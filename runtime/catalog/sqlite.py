@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from ..faults import CatalogFault, Fault
@@ -35,6 +36,10 @@ class SqliteLink:
         cursor = self._connection.execute(sql, values or {})
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
+
+    def tuples(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+        """As :meth:`rows`, without names."""
+        return self._connection.execute(sql, values or {}).fetchall()
 
     def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
         """Run a statement once, or once a row of values."""
@@ -63,14 +68,14 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[SqliteLink]:
         """A link that sees one state of the catalog."""
-        with self._faults("read"), self._connected() as connection:
+        with _faults(self.name, "read"), self._connected() as connection:
             connection.execute("BEGIN")
             yield SqliteLink(connection)
 
     @contextmanager
     def writing(self) -> Iterator[SqliteLink]:
         """A link that holds the write lock; committed at the end, rolled back on any exception."""
-        with self._faults("written"), self._connected() as connection:
+        with _faults(self.name, "written"), self._connected() as connection:
             # Kept in the file once set; it cannot be set inside a transaction, and a reader must never need to write.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("BEGIN IMMEDIATE")
@@ -88,7 +93,7 @@ class SqliteFile:
             count += 1
             kept = path.with_name(f"{path.name}.{suffix}-{count}")
         aside = kept.with_name(f"{kept.name}.new-{os.getpid()}")
-        with self._faults("read"), self._connected() as connection:
+        with _faults(self.name, "read"), self._connected() as connection:
             try:
                 copy = sqlite3.connect(aside)
                 try:
@@ -114,16 +119,55 @@ class SqliteFile:
         finally:
             connection.close()  # takes back what was not committed
 
+
+class SqliteMemory:
+    """A catalog in memory, which goes with its one connection; see :class:`~.link.Links`."""
+
+    name = "in memory"
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        for pragma in PRAGMAS:
+            self._connection.execute(f"PRAGMA {pragma}")
+
     @contextmanager
-    def _faults(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except Fault:
-            raise
-        except sqlite3.OperationalError as error:
-            raise busy_or_broken(self.name, what, _words(error)) from None
-        except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, OSError) as error:
-            raise damaged(self.name, _words(error)) from None
+    def reading(self) -> Iterator[SqliteLink]:
+        """A link that sees one state of the catalog."""
+        with self.writing() as link:
+            yield link
+
+    @contextmanager
+    def writing(self) -> Iterator[SqliteLink]:
+        """A link that holds the lock; committed at the end, rolled back on any exception."""
+        with self._lock, _faults(self.name, "used"):
+            self._connection.execute("BEGIN")
+            try:
+                yield SqliteLink(self._connection)
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def keep_aside(self, suffix: str) -> Path | None:
+        """None: it lies in no file."""
+        return None
+
+    def close(self) -> None:
+        """Forget all of it."""
+        self._connection.close()
+
+
+@contextmanager
+def _faults(name: str, what: str) -> Iterator[None]:
+    try:
+        yield
+    except Fault:
+        raise
+    except sqlite3.OperationalError as error:
+        raise busy_or_broken(name, what, _words(error)) from None
+    except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, OSError) as error:
+        raise damaged(name, _words(error)) from None
 
 
 def make_room(path: Path, *, create: bool) -> bool:

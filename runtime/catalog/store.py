@@ -4,14 +4,13 @@ A run hands every index that a drive has confirmed to :meth:`Catalog.record_volu
 same method from volumes and so arrives at the same rows. :meth:`Catalog.finish_session` adds what no medium holds:
 sessions and objects of which nothing reached a medium, why copies are missing, copies that were discarded.
 
-Changes go through ``link``, questions through SQLAlchemy (``queries``), which is imported with the first question.
+Changes and questions go through ``link``: with SQLite they need the standard library alone.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,25 +21,20 @@ from .behind import volumes_that_differ
 from .facts import ContradictionFault, facts_of
 from .link import Links
 from .prepare import prepare
-from .sqlite import SqliteFile, file_of, make_room
+from .sqlite import SqliteFile, SqliteMemory, file_of, make_room
 
 if TYPE_CHECKING:
-    from sqlalchemy.engine import Connection
-
     from ..drives.base import IndexedVolume
     from ..plan import Pool
-    from .database import Database
     from .expiry import Expiry
-    from .queries import CatalogObject, CatalogSession, CatalogVolume
+    from .queries import CatalogObject, CatalogSession, CatalogVolume, VolumePlace
 
 
 class Catalog:
     """One open catalog. Its methods may be called from several threads, and several processes may have it open."""
 
-    def __init__(self, links: Links, open_questions: Callable[[], Database]) -> None:
+    def __init__(self, links: Links) -> None:
         self._links = links
-        self._open_questions = open_questions
-        self._database: Database | None = None
 
     @property
     def name(self) -> str:
@@ -56,8 +50,6 @@ class Catalog:
     def close(self) -> None:
         """Close the database."""
         self._links.close()
-        if self._database is not None:
-            self._database.close()
 
     # ------------------------------------------------------------ changes
 
@@ -174,34 +166,70 @@ class Catalog:
             return judge(link, pools, now, given_up, within=within)
 
     def objects(
-        self, *, source: str | None = None, plan: str | None = None, object_id: str | None = None
+        self,
+        *,
+        source: str | None = None,
+        plan: str | None = None,
+        object_id: str | None = None,
+        drive: str | None = None,
     ) -> list[CatalogObject]:
-        """The objects that fit, newest session first, then by source. Raises CatalogFault."""
+        """The objects that fit, newest session first, then by source. Raises CatalogFault.
+
+        *drive*: of which its volumes hold records.
+        """
         from .queries import read_objects
 
-        with self._asking() as connection:
-            return read_objects(connection, source=source, plan=plan, object_id=object_id)
+        with self._links.reading() as link:
+            return read_objects(link, source=source, plan=plan, object_id=object_id, drive=drive)
+
+    def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
+        """Those of the objects *ids* that are known, in no order. Raises CatalogFault."""
+        from .queries import read_named
+
+        with self._links.reading() as link:
+            return read_named(link, list(ids))
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        """Those of the objects *ids* that are known. Raises CatalogFault."""
+        from .queries import read_known
+
+        with self._links.reading() as link:
+            return read_known(link, list(ids))
 
     def objects_on(self, volume_id: str) -> list[CatalogObject]:
         """The objects of which the volume holds records, with all their copies; newest first. Raises CatalogFault."""
         from .queries import read_objects
 
-        with self._asking() as connection:
-            return read_objects(connection, volume_id=volume_id)
+        with self._links.reading() as link:
+            return read_objects(link, volume_id=volume_id)
 
     def volumes(self) -> list[CatalogVolume]:
         """All volumes, by drive and name. Raises CatalogFault."""
         from .queries import read_volumes
 
-        with self._asking() as connection:
-            return read_volumes(connection)
+        with self._links.reading() as link:
+            return read_volumes(link)
 
     def sessions(self, *, plan: str | None = None) -> list[CatalogSession]:
         """The sessions (of *plan*), newest first. Raises CatalogFault."""
         from .queries import read_sessions
 
-        with self._asking() as connection:
-            return read_sessions(connection, plan=plan)
+        with self._links.reading() as link:
+            return read_sessions(link, plan=plan)
+
+    def places(self) -> list[VolumePlace]:
+        """All volumes, by drive and name, and where each was last seen. Raises CatalogFault."""
+        from .queries import read_places
+
+        with self._links.reading() as link:
+            return read_places(link)
+
+    def begun(self, ids: Collection[str]) -> dict[str, Session]:
+        """Those of the sessions *ids* that are known, as their drives were told of them. Raises CatalogFault."""
+        from .queries import read_begun
+
+        with self._links.reading() as link:
+            return read_begun(link, list(ids))
 
     def source_names(self) -> list[tuple[str, str]]:
         """All (plan, source) of which an object is known, sorted. Raises CatalogFault."""
@@ -211,13 +239,6 @@ class Catalog:
                 " JOIN sessions ON sessions.id = objects.session_id"
             )
         return sorted((str(row["plan"]), str(row["source"])) for row in rows)
-
-    @contextmanager
-    def _asking(self) -> Iterator[Connection]:
-        if self._database is None:
-            self._database = self._open_questions()
-        with self._database.asking() as connection:
-            yield connection
 
 
 def open_catalog(where: str | os.PathLike[str], *, create: bool, synced: bool = True) -> Catalog:
@@ -231,15 +252,13 @@ def open_catalog(where: str | os.PathLike[str], *, create: bool, synced: bool = 
     if path is not None:
         immutable = make_room(path, create=create)
         name = str(path) if "://" in text else text
-
-        def questions() -> Database:
-            from .database import open_database
-
-            return open_database(path, immutable=immutable)
-
-        catalog = Catalog(SqliteFile(path, name, immutable=immutable, synced=synced), questions)
+        catalog = Catalog(SqliteFile(path, name, immutable=immutable, synced=synced))
     else:
         catalog = _over_alchemy(text)
+    return _prepared(catalog, create=create)
+
+
+def _prepared(catalog: Catalog, *, create: bool) -> Catalog:
     try:
         prepare(catalog._links, create=create)
     except BaseException:
@@ -250,13 +269,10 @@ def open_catalog(where: str | os.PathLike[str], *, create: bool, synced: bool = 
 
 def memory_catalog() -> Catalog:
     """An empty catalog in memory, for reading volumes that no catalog knows."""
-    from .database import MEMORY_URL
-
-    return open_catalog(MEMORY_URL, create=True)
+    return _prepared(Catalog(SqliteMemory()), create=True)
 
 
 def _over_alchemy(where: str) -> Catalog:
     from .database import open_database
 
-    database = open_database(where)
-    return Catalog(database, lambda: database)
+    return Catalog(open_database(where))

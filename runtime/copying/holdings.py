@@ -10,12 +10,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from ..catalog.queries import CatalogCopy, CatalogObject, CatalogSession, CatalogVolume
+from ..catalog.queries import CatalogCopy, CatalogObject, VolumePlace
 from ..catalog.rebuild import catalog_of_volumes
 from ..faults import Place, UsageFault
 from ..kinds import SOURCE_KINDS, SourceKind, encode_name
@@ -25,14 +25,20 @@ from ..model import ObjectFacts, Segment, Session
 class Known(Protocol):
     """A catalog as this asks it."""
 
-    def objects(self) -> list[CatalogObject]:
-        """All objects, newest first."""
+    def objects(self, *, drive: str) -> list[CatalogObject]:
+        """The objects of which the drive's volumes hold records, newest first, with all their copies."""
 
-    def volumes(self) -> list[CatalogVolume]:
+    def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
+        """Those of these objects that it knows."""
+
+    def known(self, ids: Collection[str]) -> set[str]:
+        """Those of these objects' identifiers that it knows."""
+
+    def places(self) -> list[VolumePlace]:
         """All volumes."""
 
-    def sessions(self) -> list[CatalogSession]:
-        """All sessions."""
+    def begun(self, ids: Collection[str]) -> dict[str, Session]:
+        """Those of these sessions that it knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,35 +90,36 @@ class Holdings:
     folder: Path
     volumes: Mapping[str, HeldVolume]
     objects: tuple[Held, ...]
-    known: tuple[CatalogVolume, ...] = ()
+    known: tuple[VolumePlace, ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def look(drive: str, folder: Path, catalog: Known) -> Holdings:
-    """What the volumes of *drive* in *folder* hold. Reads labels and indexes at most; changes nothing.
+def look(drive: str, folder: Path, catalog: Known, only: Collection[str] | None = None) -> Holdings:
+    """What the volumes of *drive* in *folder* hold, of the objects *only*. Reads labels and indexes; changes nothing.
 
     A folder that is not there holds nothing. Raises UsageFault where it cannot be read.
     """
     files = _files(drive, folder)
-    known = catalog.volumes()
+    known = catalog.places()
     places = {v.location: v for v in known if v.drive == drive}
     here = {f: places.get(str(f)) for f in files.values()}
     if all(v is not None and v.bytes == _size(f) for f, v in here.items()):
         volumes = {
             v.id: HeldVolume(v.id, v.name, number, f) for number, f in files.items() if (v := here[f]) is not None
         }
-        return _holdings(drive, folder, volumes, catalog, catalog, known)
+        return _holdings(drive, folder, volumes, catalog, catalog, known, only=only)
     told, faults = catalog_of_volumes(files.values())
     with told:
         numbers = {str(f): number for number, f in files.items()}
         volumes = {
             v.id: HeldVolume(v.id, v.name, numbers[v.location], Path(v.location))
-            for v in told.volumes()
+            for v in told.places()
             if v.location in numbers and v.drive == drive
         }
         ids = set(volumes)
-        others = [*told.volumes(), *(v for v in known if v.id not in ids)]
-        return _holdings(drive, folder, volumes, told, catalog, others, notes=[f.message for f in faults])
+        others = [*told.places(), *(v for v in known if v.id not in ids)]
+        notes = [f.message for f in faults]
+        return _holdings(drive, folder, volumes, told, catalog, others, only=only, notes=notes)
 
 
 def _files(drive: str, folder: Path) -> dict[int, Path]:
@@ -145,18 +152,19 @@ def _holdings(  # noqa: PLR0917 - one place's all
     volumes: Mapping[str, HeldVolume],
     told: Known,
     catalog: Known,
-    known: Iterable[CatalogVolume],
+    known: Iterable[VolumePlace],
     *,
+    only: Collection[str] | None,
     notes: Sequence[str] = (),
 ) -> Holdings:
-    objects = _held(drive, volumes, told, {})
+    objects = _held(drive, volumes, told, {}, only)
     if told is not catalog:
         # What the volumes tell comes first. Where the catalog knows of more (a volume was cut, an index is damaged),
         # its word counts: what lacks is taken from other copies.
         complete = {held.item.id: held for held in objects if held.complete}
-        known_here = _held(drive, volumes, catalog, {o.id: o for o in told.objects()})
+        known_here = _held(drive, volumes, catalog, {o.id: o for o in _items(told, drive, only)}, only)
         others = {held.item.id: held for held in known_here if held.usable}
-        elsewhere = {o.id: o for o in catalog.objects()}
+        elsewhere = {o.id: o for o in catalog.objects_named([held.item.id for held in objects])}
         objects = [
             _with_copies(held, elsewhere, drive) for held in objects if held.item.id not in others or held.complete
         ]
@@ -169,11 +177,22 @@ def _age(held: Held) -> tuple[int, str, str]:
     return held.item.number, held.item.started, held.item.id
 
 
-def _held(drive: str, volumes: Mapping[str, HeldVolume], told: Known, more: Mapping[str, CatalogObject]) -> list[Held]:
+def _items(told: Known, drive: str, only: Collection[str] | None) -> list[CatalogObject]:
+    return told.objects(drive=drive) if only is None else told.objects_named(only)
+
+
+def _held(
+    drive: str,
+    volumes: Mapping[str, HeldVolume],
+    told: Known,
+    more: Mapping[str, CatalogObject],
+    only: Collection[str] | None,
+) -> list[Held]:
     """The objects of which *told* says that these volumes hold something; *more*: others that know copies of them."""
-    sessions = {s.id: s for s in told.sessions()}
+    found = _items(told, drive, only)
+    sessions = told.begun({item.session_id for item in found})
     objects = []
-    for item in told.objects():
+    for item in found:
         copy = next((c for c in item.copies if c.drive == drive), None)
         if copy is None:
             continue
@@ -181,8 +200,7 @@ def _held(drive: str, volumes: Mapping[str, HeldVolume], told: Known, more: Mapp
         if not segments:
             continue
         complete &= item.status == "whole"
-        session = sessions[item.session_id]
-        facts = Session(session.id, session.number, session.plan, session.fingerprint, session.started)
+        facts = sessions[item.session_id]
         said = complete or copy.status == "stored"
         usable = item.status == "whole" and said and item.kind in SOURCE_KINDS
         held = Held(item, facts, segments, complete, usable, item.copies)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..catalog.queries import CatalogVolume
+from ..catalog.queries import VolumePlace
 from ..faults import MediaFault, Place, UsageFault
 from ..media import record
 from ..model import ObjectFacts
@@ -52,7 +51,7 @@ class DriveWork:
     folder: Path
     buffers: tuple[BufferWork, ...]
     passes: tuple[tuple[Leg, ...], ...]
-    known: tuple[CatalogVolume, ...]
+    known: tuple[VolumePlace, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +78,6 @@ class _Draft:
     holdings: dict[str, Holdings] = field(default_factory=dict)
 
 
-class _Once:
-    """A catalog that is asked each question once."""
-
-    def __init__(self, catalog: Known) -> None:
-        self.objects = functools.cache(catalog.objects)
-        self.volumes = functools.cache(catalog.volumes)
-        self.sessions = functools.cache(catalog.sessions)
-
-
 def is_copying(plan: CompiledPlan) -> bool:
     """Whether the plan has restore groups."""
     return any(agent.role == "read" for agent in plan.agents)
@@ -99,7 +89,6 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
     Reads labels, indexes and first records; changes nothing. Raises UsageFault and RestoreFault: a selector selects
     nothing, an object's records are larger than the plan's, a folder cannot be read.
     """
-    catalog = _Once(catalog)
     draft = _Draft()
     folders = {drive.name: base / drive.volumes for drive in plan.drives if drive.volumes is not None}
     for agent in plan.agents:
@@ -137,7 +126,7 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
         held=held,
         present=present,
         without=without,
-        recorded=frozenset(o.id for o in catalog.objects()) & frozenset(held),
+        recorded=frozenset(catalog.known(held)),
         notes=tuple(draft.notes),
     )
 
@@ -179,7 +168,7 @@ def _present(
         if folder is None:
             continue
         try:
-            here = look(agent.drive, folder, catalog)
+            here = look(agent.drive, folder, catalog, only=held)
         except UsageFault:
             continue  # mounting says what is wrong with it
         for one in here.objects:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..catalog.queries import CatalogVolume
+from ..catalog.queries import CatalogVolume, VolumePlace
 from ..catalog.rebuild import volume_files
 from ..faults import MediaFault, Place
 from ..media.unlabelled import open_anyhow
@@ -32,7 +32,7 @@ class FoundVolume:
 class Shelf:
     """The volumes that a restore may read. Looks for each once, when it is first asked for."""
 
-    def __init__(self, known: Iterable[CatalogVolume], given: Sequence[Path] = ()) -> None:
+    def __init__(self, known: Iterable[CatalogVolume | VolumePlace], given: Sequence[Path] = ()) -> None:
         self._known = {v.id: v for v in known}
         self._given = volume_files(given)
         self._found: dict[str, FoundVolume] = {}
@@ -69,7 +69,7 @@ class Shelf:
             return FoundVolume(volume.id, volume.name, volume.drive, path, doubt=doubt)
         return FoundVolume(volume.id, volume.name, volume.drive, None, why)
 
-    def _places(self, volume: CatalogVolume) -> Iterator[Path]:
+    def _places(self, volume: CatalogVolume | VolumePlace) -> Iterator[Path]:
         file = f"{volume.name}.tar"
         yield from (given for given in self._given if given.name == file)
         if volume.location:

@@ -52,6 +52,13 @@ def test_it_answers_as_sqlite_does(world: Any, support: Any, postgresql: str) ->
             (s.id, s.number, s.plan, s.seconds) for s in mine[2]
         ]
         assert there.source_names() == mine[3]
+        ids = [o.id for o in mine[0]] + ["none"] * 600
+        assert there.places() == here.places() != []
+        assert there.known(ids) == here.known(ids) == set(ids[:9])
+        assert {o.id for o in there.objects_named(ids[:4])} == set(ids[:4])
+        sessions = [o.session_id for o in mine[0]]
+        assert there.begun(sessions) == here.begun(sessions)
+        assert [o.id for o in there.objects(drive="R1")] == [o.id for o in here.objects(drive="R1")]
         one = mine[0][0]
         assert [o.id for o in there.objects(plan=one.plan, source=one.source)] == [
             o.id for o in mine[0] if (o.plan, o.source) == (one.plan, one.source)

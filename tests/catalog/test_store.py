@@ -242,6 +242,63 @@ def test_a_password_is_never_shown() -> None:
     assert "hush" not in parse_where("postgresql://me:hush@host/name")[1]
 
 
+def test_what_a_copy_run_asks_is_a_part_of_what_all_questions_answer(world: Any, support: Any) -> None:
+    world.run({"a": b"x" * 9000, "b": support.Item(b"y" * 9000, only={"R2": 1})}, ("R1", "R2"))
+    world.run({"a": b"z" * 9000}, ("R3", "R2"))
+    with world.catalog() as catalog:
+        every = catalog.objects()
+        for drive in ("R1", "R2", "R3", "R4"):
+            held = [o for o in every if any(c.drive == drive and c.segments for c in o.copies)]
+            assert catalog.objects(drive=drive) == held
+        assert [len(catalog.objects(drive=drive)) for drive in ("R1", "R2", "R3", "R4")] == [2, 3, 1, 0]
+        ids = [o.id for o in every[:2]] + [f"' OR 1=1 -- {n}" for n in range(1200)]
+        assert sorted(catalog.objects_named(ids), key=lambda o: ids.index(o.id)) == every[:2]
+        assert catalog.known(ids) == set(ids[:2])
+        assert catalog.objects_named([]) == [] and catalog.known([]) == set() and catalog.begun([]) == {}
+        assert [(p.id, p.name, p.drive, p.location, p.bytes) for p in catalog.places()] == [
+            (v.id, v.name, v.drive, v.location, v.bytes) for v in catalog.volumes()
+        ]
+        for session in catalog.sessions():
+            told = catalog.begun([session.id, "none"])
+            assert list(told) == [session.id]
+            known = told[session.id]
+            assert (known.number, known.plan, known.fingerprint, known.started) == (
+                session.number, session.plan, session.fingerprint, session.started,
+            )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE volumes SET bytes = 'many'",
+        "UPDATE volumes SET location = x'00'",
+        "UPDATE sessions SET fingerprint = x'00'",
+        "UPDATE objects SET bytes = 'many'",
+        "UPDATE entries SET records = 'many'",
+        "UPDATE copies SET status = x'00'",
+    ],
+)
+def test_what_a_copy_run_is_answered_is_checked_too(world: Any, sql: str) -> None:
+    world.run({"D": b"x"}, ("R1",))
+    with sqlite3.connect(world.catalog_path) as connection:
+        connection.execute(sql)
+    connection.close()
+    with pytest.raises(CatalogFault, match="damaged"), world.catalog() as catalog:
+        for item in catalog.objects(drive="R1"):
+            catalog.begun([item.session_id])
+        catalog.places()
+
+
+def test_a_change_in_memory_that_fails_is_taken_back(world: Any) -> None:
+    world.run({"D": b"x"})
+    with memory_catalog() as catalog:
+        with pytest.raises(ZeroDivisionError):
+            catalog.record_volumes(one if n == 0 else 1 // 0 for n, one in enumerate([*world.indexed, None]))
+        assert catalog.objects() == [] and catalog.volumes() == []
+        catalog.record_volumes(world.indexed)
+        assert len(catalog.objects()) == 1
+
+
 def test_a_catalog_in_memory_is_its_own(world: Any) -> None:
     world.run({"D": b"x"})
     with memory_catalog() as one, memory_catalog() as other:

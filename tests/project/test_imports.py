@@ -46,6 +46,33 @@ def test_a_run_of_a_compiled_plan_needs_only_what_it_runs(tmp_path: Path) -> Non
     assert not loaded_after(run) & unwanted
 
 
+def test_a_catalog_in_a_file_is_asked_without_sqlalchemy(tmp_path: Path) -> None:
+    """A copy run, its catalog known and unknown, and the commands that ask."""
+    (tmp_path / "plan.tc").write_text(
+        'source s { stream = "plan.tc" }\ndrive R { volumes = "R" }\nbackup group g { agent A -> R { B <- s } }\n'
+    )
+    (tmp_path / "copy.tc").write_text(
+        'drive R { volumes = "R" }\ndrive N { volumes = "N" }\nrestore group old { agent A <- R { B <- all } }\n'
+        'copy group g of old { agent C -> N { * <- A } }\ntarget T { stream = "back" }\nchain A.B -> T\n'
+    )
+    for name in ("plan", "copy"):
+        command = [sys.executable, "-m", "tapechain", "compile", f"{name}.tc"]
+        subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+
+    def runs(*words: str) -> set[str]:
+        code = f"import os; os.chdir({str(tmp_path)!r}); from tapechain.cli.main import _main; "
+        return loaded_after(f"{code}assert _main({list(words)!r}) == 0")
+
+    options = ["--progress", "none"]
+    runs("run", "plan.plan.json", "--state", "state", *options)
+    assert "sqlalchemy" not in runs("run", "copy.plan.json", "--state", "state", *options)
+    assert (tmp_path / "back").read_bytes() == (tmp_path / "plan.tc").read_bytes()
+    assert "sqlalchemy" not in runs("run", "copy.plan.json", "--state", "new", "--overwrite", *options)
+    catalog = ["--catalog", "state/catalog.sqlite"]
+    for words in (["objects"], ["volumes"], ["sessions"], ["verify"], ["restore", "s", "--to", "there"]):
+        assert "sqlalchemy" not in runs(*words, *catalog), words
+
+
 # ---------------------------------------------------------------- the budget of `tcc check`
 
 SOUND = """source s { files = "/s" }
