@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..dsl import twins
 from ..dsl.ast import (
     AgentDeclaration,
     AgentItem,
@@ -190,7 +191,7 @@ class _Expander:
                 feed = self._feed(item.feed, scope)
                 attributes = self._attributes(item.attributes, scope)
                 if buffer is not None and feed is not None:
-                    yield Coupling(buffer, feed, attributes, span)
+                    yield twins.Coupling(buffer, feed, attributes, span)
 
     def _feed(self, feed: Feed, scope: Scope) -> Feed | None:
         if isinstance(feed, Endpoint):
@@ -206,7 +207,7 @@ class _Expander:
         buffer = self._name(endpoint.buffer, scope) if endpoint.buffer is not None else None
         if name is None or (buffer is None and endpoint.buffer is not None):
             return None
-        return Endpoint(name, buffer, in_iteration(endpoint.span, scope.iteration))
+        return twins.Endpoint(name, buffer, in_iteration(endpoint.span, scope.iteration))
 
     def _chain(self, chain: Chain, scope: Scope) -> Iterator[Expanded]:
         places = [self._endpoint(place, scope) for place in chain.places]
@@ -243,13 +244,13 @@ class _Expander:
             else:
                 value = evaluate(value, scope)
             if scope.iteration:
-                name = Name(name.text, in_iteration(name.span, scope.iteration), name.quoted)
-                out.append(Attribute(name, value, in_iteration(attribute.span, scope.iteration)))
+                name = twins.Name(name.text, in_iteration(name.span, scope.iteration), name.quoted)
+                out.append(twins.Attribute(name, value, in_iteration(attribute.span, scope.iteration)))
             elif value is attribute.value:
                 out.append(attribute)
             else:
                 changed = True
-                out.append(Attribute(name, value, attribute.span))
+                out.append(twins.Attribute(name, value, attribute.span))
         return tuple(out) if changed else attributes
 
     def _name(self, name: Name, scope: Scope) -> Name | None:

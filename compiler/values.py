@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from operator import is_
 
+from ..dsl import twins
 from ..dsl.ast import (
     Hole,
     ListValue,
@@ -73,7 +74,7 @@ def evaluate(value: Value, scope: Scope, depth: int = 0) -> Value:
         items = tuple(evaluate(item, scope, depth + 1) for item in (value.items if depth < 2 else ()))
         if not scope.iteration and len(items) == len(value.items) and all(map(is_, items, value.items)):
             return value
-        return ListValue(items, span)
+        return twins.ListValue(items, span)
     if isinstance(value, Range):
         return Range(evaluate(value.low, scope, depth + 1), evaluate(value.high, scope, depth + 1), span)
     return replace(value, span=span) if scope.iteration else value  # a number, size, rate, duration or boolean
@@ -82,7 +83,7 @@ def evaluate(value: Value, scope: Scope, depth: int = 0) -> Value:
 def evaluate_name(name: Name, scope: Scope) -> Name | None:
     """*name* with its ``${…}`` filled in, or None where that is not possible (a diagnostic says so)."""
     if not name.quoted or "${" not in name.text:
-        return Name(name.text, in_iteration(name.span, scope.iteration), name.quoted) if scope.iteration else name
+        return twins.Name(name.text, in_iteration(name.span, scope.iteration), name.quoted) if scope.iteration else name
     span = in_iteration(name.span, scope.iteration)
     pieces: list[str] = []
     end = 0
@@ -95,7 +96,7 @@ def evaluate_name(name: Name, scope: Scope) -> Name | None:
     text = "".join([*pieces, name.text[end:]])
     if _too_long(len(text), span, scope):
         return None
-    return Name(text, span, quoted=True)
+    return twins.Name(text, span, True)
 
 
 def _place_in_name(name: Name, start: int, end: int) -> Span:
@@ -112,7 +113,7 @@ def _place_in_name(name: Name, start: int, end: int) -> Span:
 def _string(value: String, scope: Scope) -> Value:
     span = in_iteration(value.span, scope.iteration)
     if len(value.parts) <= 1 and not (value.parts and isinstance(value.parts[0], Hole)):
-        return String(value.parts, span) if scope.iteration else value
+        return twins.String(value.parts, span) if scope.iteration else value
     pieces: list[str] = []
     for part in value.parts:
         text = part if isinstance(part, str) else _hole_text(part.name, part.span, scope)
@@ -123,7 +124,7 @@ def _string(value: String, scope: Scope) -> Value:
     if _too_long(sum(map(len, pieces)), span, scope):
         return replace(value, span=span, parts=(Hole("", span),))
     text = "".join(pieces)
-    return String((text,) if text else (), span)
+    return twins.String((text,) if text else (), span)
 
 
 def _too_long(characters: int, span: Span, scope: Scope) -> bool:

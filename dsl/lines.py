@@ -1,7 +1,7 @@
 """Lines of the two shapes that a large plan consists of, many at a time: couplings, and declarations on one line.
 
     B1 <- D1                                        source D1 { files = "/srv"  exclude = ["*.tmp"] }
-    B1 <- A1.B1                                     drive R1 { volumes = "media/R1" }
+    "web-01" <- A1."web-01"                         drive R1 { volumes = "media/R1"  rate = 160MB/s  host = h1 }
 
 They are read as they stand by a regular expression, without going through the automaton token by token, and only where
 the automaton would put each of them behind what it has: the quick parser sees to that. Whatever looks a little
@@ -21,20 +21,28 @@ from .twins import Attribute, Coupling, Declaration, Endpoint, ListValue, Name, 
 
 _NEW: Callable[..., Any] = tuple.__new__
 
+#: What makes a quantity of its text and place.
+Quantity = Callable[[str, Span], Any]
+
 _WORD = "[A-Za-z_][A-Za-z0-9_]*"
 _TEXT = r'"[^"\\$\n\r]*"'
-_VALUE = rf"(?:{_TEXT}|\[{_TEXT}(?:, {_TEXT})*\])"
+_NAME = rf"(?:{_WORD}|{_TEXT})"
+_QUANTITY = r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:(?:[kMGT]B|[KMGT]iB)(?:/s)?|[smhd])?"
+_VALUE = rf"(?:{_TEXT}|\[{_TEXT}(?:, {_TEXT})*\]|{_WORD}|{_QUANTITY})"
+_KIND = "(?:host|source|drive|pool|target)"
 #: Lines of one match: it needs memory for each of them.
 _MOST = 500
 
 #: Two lines or more, and the blanks before what follows them: a name or `}`, so that no `{` belongs to the last one.
-COUPLINGS = rf"(?:{_WORD} <- {_WORD}(?:\.{_WORD})?\n[ \t]*){{2,{_MOST}}}(?=[A-Za-z_}}])"
-DECLARATIONS = rf"(?:(?:source|drive) {_WORD} \{{ (?:{_WORD} = {_VALUE} {{1,2}})+\}}\n){{2,{_MOST}}}"
+COUPLINGS = rf"(?:{_NAME} <- {_NAME}(?:\.{_NAME})?\n[ \t]*){{2,{_MOST}}}(?=[A-Za-z_\"}}])"
+DECLARATIONS = rf"(?:{_KIND} {_NAME} \{{ (?:{_WORD} = {_VALUE} {{1,2}})+\}}\n){{2,{_MOST}}}"
 
-_couplings = re.compile(rf"({_WORD}) <- ({_WORD})(?:\.({_WORD}))?\n([ \t]*)").findall
-_declarations = re.compile(rf"(source|drive) ({_WORD}) \{{ ([^\n]*)\}}\n").findall
+_couplings = re.compile(rf"({_NAME}) <- ({_NAME})(?:\.({_NAME}))?\n([ \t]*)").findall
+_declarations = re.compile(rf"({_KIND}) ({_NAME}) \{{ ([^\n]*)\}}\n").findall
 _attributes = re.compile(rf"({_WORD}) = ({_VALUE})( +)").findall
 _texts = re.compile(_TEXT).findall
+#: Words of the language that attributes bear, too.
+_ATTRIBUTES = frozenset({"host", "pool"})
 
 
 def couplings(block: str, path: str, line: int, column: int, words: Container[str]) -> list[ast.Coupling] | None:
@@ -50,25 +58,27 @@ def couplings(block: str, path: str, line: int, column: int, words: Container[st
         start = end + 4
         stop = start + len(feed)
         span = _NEW(Span, (path, line, start, line, stop))
+        head = Name(feed, span) if feed[0] != '"' else Name(feed[1:-1], span, True)
         if buffer:
             last = stop + 1 + len(buffer)
-            fed = Endpoint(
-                Name(feed, span),
-                Name(buffer, _NEW(Span, (path, line, stop + 1, line, last))),
-                _NEW(Span, (path, line, start, line, last)),
-            )
+            span = _NEW(Span, (path, line, stop + 1, line, last))
+            tail = Name(buffer, span) if buffer[0] != '"' else Name(buffer[1:-1], span, True)
+            fed = Endpoint(head, tail, _NEW(Span, (path, line, start, line, last)))
             stop = last
         else:
-            fed = Endpoint(Name(feed, span), None, span)
-        own = Name(name, _NEW(Span, (path, line, column, line, end)))
+            fed = Endpoint(head, None, span)
+        span = _NEW(Span, (path, line, column, line, end))
+        own = Name(name, span) if name[0] != '"' else Name(name[1:-1], span, True)
         made.append(Coupling(own, fed, (), _NEW(Span, (path, line, column, line, stop))))
         line += 1
         column = 1 + len(indent)
     return made
 
 
-def declarations(block: str, path: str, line: int, words: Container[str]) -> list[ast.Declaration] | None:
-    """The declarations of a text that matches ``DECLARATIONS``, each of which begins its line.
+def declarations(
+    block: str, path: str, line: int, words: Container[str], quantity: Quantity
+) -> list[ast.Declaration] | None:
+    """The declarations of a text that matches ``DECLARATIONS``, each of which begins its line, the first one *line*.
 
     None where one of the names is among *words*.
     """
@@ -79,10 +89,11 @@ def declarations(block: str, path: str, line: int, words: Container[str]) -> lis
         start = len(kind) + 2
         end = start + len(name)
         column = end + 3
-        own = Name(name, _NEW(Span, (path, line, start, line, end)))
+        span = _NEW(Span, (path, line, start, line, end))
+        own = Name(name, span) if name[0] != '"' else Name(name[1:-1], span, True)
         given: list[ast.Attribute] = []
         for word, value, blanks in _attributes(inside):
-            if word in words:
+            if word in words and word not in _ATTRIBUTES:
                 return None
             stop = column + len(word)
             begin = stop + 3
@@ -90,8 +101,16 @@ def declarations(block: str, path: str, line: int, words: Container[str]) -> lis
             span = _NEW(Span, (path, line, begin, line, last))
             if value[0] == '"':
                 read: Any = String((value[1:-1],) if len(value) > 2 else (), span)
-            else:
+            elif value[0] == "[":
                 read = ListValue(tuple(_strings(value, path, line, begin)), span)
+            elif "0" <= value[0] <= "9":
+                read = quantity(value, span)
+            elif value in {"true", "false"}:
+                read = ast.Boolean(value == "true", span)
+            elif value in words:
+                return None
+            else:
+                read = ast.Reference(Name(value, span), span)
             label = Name(word, _NEW(Span, (path, line, column, line, stop)))
             given.append(Attribute(label, read, _NEW(Span, (path, line, column, line, last))))
             column = last + len(blanks)

@@ -215,7 +215,7 @@ class QuickParser:
             key = words(token)
             if key is None:
                 key = first(token[0])
-                if key == NAME and "\n" in token:
+                if "\n" in token:
                     if not self._lines(token, line, column, states, values):
                         return False
                     state = states[-1]
@@ -277,15 +277,18 @@ class QuickParser:
             if what == "coupling":
                 made = lines.couplings(block, self.builder.path, line, column, self.no_names)
             else:
-                made = lines.declarations(block, self.builder.path, line, self.no_names)
+                made = lines.declarations(block, self.builder.path, line, self.no_names, self._quantity)
         if made is None:
             return self._shift(self.pieces(block), line, column, states, values)
         values[-1] += made
         return True
 
+    def _quantity(self, text: str, span: Span) -> Any:
+        return self.builder.quantity(text, span, _quantity(text).removeprefix("a "))
+
     def _lengthens(self, what: str, block: str, states: list[int], values: list[Any]) -> bool:
         """Whether a *what*, with which *block* begins, goes behind others in a list that lies on the stack."""
-        key = self.words.get(block[: block.index(" ")], NAME)
+        key = STRING if block[0] == '"' else self.words.get(block[: block.index(" ")], NAME)
         action = self.actions[states[-1]].get(key)
         while action is not None and action < 0:
             self._reduce(~action, states, values)

@@ -130,6 +130,9 @@ LINES = st.sampled_from(
         "{0} <- {1}",
         "{0} <- {1}.{2}",
         "{0} <- {1}.{2} # why",
+        '"{0}" <- "{1}"."{2}"',
+        '"{0} -" <- {1}."{2}.x"',
+        '"${{i}}" <- {1}',
         "{0} <-{1}",
         "{0} <- {1} {{ depth = 3 }}",
         "{{ depth = 4 }}",
@@ -141,6 +144,11 @@ LINES = st.sampled_from(
         'drive {0} {{ {1} = "" }}',
         'drive {0} {{ {1} = "${{a}}" {2} = "\\n" }}',
         "drive {0} {{ {1} = [] }}",
+        "pool {0} {{ {1} = 2d  {2} = 1.5GiB }}",
+        "drive {0} {{ host = {1}  pool = true  {2} = 9999999999999999999999TB }}",
+        'drive "{0} 1" {{ {1} = 30MB/s  {2} = 0 }}',
+        "target {0} {{ {1} = 1.2.3 }}",
+        "host {0} {{ {1} = 1..2 }}",
         "agent {0} -> {1} {{",
         "backup group {0} {{",
         "for {0} in 1..2 {{",
@@ -175,8 +183,8 @@ def test_lines_of_one_shape_are_parsed_alike(text: str) -> None:
 
 PLENTY = (
     'source D1 { files = "/srv/1"  exclude = ["*.tmp", "a b", ""] }\n'
-    'source D2 { files = "" }\nsource D3 { files = "x" }\n'
-    'drive R1 { volumes = "m/1"  site = "a" }\ndrive R2 { volumes = "m/2" }\n'
+    'source D2 { files = "" }\nsource "D-3" { files = "x"  rate = 30MB/s one_file_system = true }\n'
+    'drive R1 { volumes = "m/1"  host = h }\ndrive R2 { volumes = "m/2" }\n'
     "backup group g {\n  agent A -> R1 {\n    B1 <- D1\n\tB2 <- D2\n  B3 <- D3\n  B4 <- D3\n  { depth = 3 }\n }\n}\n"
     "mirror group m of g {\n  agent A2 -> R2 {\n    B1 <- A.B1\n    B2 <- A.B2\n    B3 <- A.B3 }\n}\n"
 )
