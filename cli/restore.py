@@ -103,7 +103,7 @@ def restore_command(
     from ..runtime.restore.listing import member_list
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
-    from ..runtime.restore.selection import select
+    from ..runtime.restore.selection import select_chain
     from ..runtime.restore.shelf import Shelf
     from .reports import check_report, forget_report, write_report
 
@@ -139,14 +139,16 @@ def restore_command(
                     moved(done)
 
             members = only = None
-            selected = []
+            lists = []
             for link in readings if paths else ():
                 listed = stack.enter_context(member_list(link.object, shelf, opened.lists, identities, step))
                 if listed.remade:
                     say("note: the list of the object's members was made anew, by reading all of it")
                 for lack in listed.lacks:
                     say(f"warning: the list of members has a hole: {lack}", style="1;33")
-                selected.append((link, select(listed.members, paths), listed.members))
+                lists.append(listed.members)
+            chosen_of = select_chain(lists, paths) if paths else []
+            selected = list(zip(readings, chosen_of, lists, strict=False))
             if selected:
                 refuse_nothing([chosen for _, chosen, _ in selected], choice.object)
                 selected = [part for part in selected if part[1].members]
@@ -164,8 +166,9 @@ def restore_command(
                 return EXIT_OK
             how: dict[str, Any] = {"overwrite": overwrite, "progress": step, "identities": identities}
             how["keep_damaged"] = keep_damaged
-            if len(selected) > 1:
+            if len(selected) > 1 or (selected and reading is not readings[-1]):
                 say("note: each object of the chain is looked at: members that were deleted since come back, too")
+            if len(selected) > 1:
                 result = restore_parts(selected, shelf, Path(to), **how)
             elif len(readings) > 1 and not selected:
                 result = restore_chain(readings, shelf, Path(to), **how)

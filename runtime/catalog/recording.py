@@ -35,6 +35,7 @@ def record(link: Link, facts: IndexFacts) -> None:
     at = "volume_id = :volume_id AND session_id = :session_id"
     for session in facts.sessions:
         _record_session(link, session, facts)
+    _refuse_other_objects(link, facts)
     _record_volume(link, facts.volume)
     gone = {row["object_id"] for row in link.rows(f"SELECT object_id FROM entries WHERE {at}", here)}
     link.run(f"DELETE FROM entries WHERE {at}", here)
@@ -110,6 +111,41 @@ def _record_session(link: Link, session: Row, facts: IndexFacts) -> None:
         changes["state"] = "ended"
     if changes:
         update(link, "sessions", changes, "id = :id", {"id": session["id"]})
+
+
+#: What all parts of one object say alike, where they saw its first record.
+_SAME = ("origin_id", "kind", "level", "parent", "compress", "encrypt")
+
+
+def _refuse_other_objects(link: Link, facts: IndexFacts) -> None:
+    """Raise ContradictionFault where an entry bears the identifier of an object that is another one.
+
+    Records are taken from any copy of their object, so that two objects under one identifier would be mixed.
+    """
+    own = {e["object_id"]: e for e in facts.entries}
+    here = (facts.index["volume_id"], facts.index["session_id"])
+    for condition, ids in among("object_id", sorted(own)):
+        for known in link.rows(f"SELECT * FROM entries WHERE {condition}", ids):
+            if (known["volume_id"], known["session_id"]) == here:
+                continue
+            one = own[known["object_id"]]
+            same = known["source"] == one["source"]
+            if known["kind"] is not None and one["kind"] is not None:
+                same &= all(known[k] == one[k] for k in _SAME)
+            if _end(known) is not None and _end(one) is not None:
+                same &= _end(known) == _end(one)
+            if not same:
+                raise ContradictionFault(
+                    f"volume {facts.volume['name']} tells of another object {known['object_id']} than the catalog does",
+                    safe="nothing was recorded from it",
+                    todo="one of the two is not what it says: rebuild the catalog from the volumes that you trust",
+                )
+
+
+def _end(entry: Row) -> int | None:
+    """How many records the object has, where this part of it saw its last one."""
+    ended = entry["state"] == "whole" and not entry["continues"] and entry["records"] > 0
+    return int(entry["first_sequence"] + entry["records"]) if ended else None
 
 
 def _record_volume(link: Link, volume: Row) -> None:

@@ -211,8 +211,8 @@ def _held(
 def _with_copies(held: Held, elsewhere: Mapping[str, CatalogObject], drive: str) -> Held:
     """*held* with the copies on other drives that are known elsewhere."""
     other = elsewhere.get(held.item.id)
-    if other is None:
-        return held
+    if other is None or (other.session_id, other.source) != (held.item.session_id, held.item.source):
+        return held  # another object under this one's identifier: its records are not this one's
     return dataclasses.replace(held, copies=(*held.copies, *(c for c in other.copies if c.drive != drive)))
 
 

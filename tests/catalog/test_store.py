@@ -116,6 +116,35 @@ def test_an_index_that_contradicts_is_not_recorded(world: Any) -> None:
             assert (catalog.objects(), catalog.sessions(), catalog.volumes()) == before
 
 
+@pytest.mark.parametrize("change", ["origin", "source", "kind", "compress", "records"])
+def test_another_object_under_a_known_identifier_is_not_recorded(world: Any, tmp_path: Path, change: str) -> None:
+    """Else its records would be taken for those of the one that is known, where a copy of that is damaged."""
+    import dataclasses
+
+    world.run({"D": b"x" * 100})
+    other = type(world)(tmp_path / "other")
+    other.run({"D": b"y" * 100})
+    with world.catalog() as catalog:
+        (known,) = catalog.objects()
+        (session,) = catalog.sessions()
+        (indexed,) = other.indexed
+        lie = dataclasses.replace(indexed.index.objects[0], object_id=known.id)
+        mine = dataclasses.replace(world.indexed[0].index.session, id=session.id)
+        if change == "source":
+            lie = dataclasses.replace(lie, source="E")
+        elif change == "kind":
+            lie = dataclasses.replace(lie, kind="files" if lie.kind != "files" else "stream")
+        elif change == "compress":
+            lie = dataclasses.replace(lie, compress="zstd")
+        elif change == "records":
+            lie = dataclasses.replace(lie, records=lie.records + 1)
+        told = indexed.index.session if change == "origin" else mine
+        index = dataclasses.replace(indexed.index, objects=(lie,), session=told)
+        with pytest.raises(CatalogFault, match=r"another object|another story"):
+            catalog.record_volume(dataclasses.replace(indexed, index=index))
+        assert catalog.objects() == [known] and len(catalog.volumes()) == 1
+
+
 def test_several_processes_and_threads_share_it(world: Any) -> None:
     with world.catalog(create=True):
         pass
