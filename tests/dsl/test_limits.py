@@ -23,6 +23,10 @@ SECONDS = 8.0
         "source x { a = " + "[" * 100_000,
         "for i in 1..2 {" * 5_000,
         "plan " * 20_000,
+        "a <- b\na <- b\n" + " " * 400_000 + "#",
+        "backup group g { agent a -> b {\n" + ("a <- b\na <- b\n" + " " * 300 + "{}\n") * 1_000 + "}}",
+        "source a { " + 'a = "x"  ' * 40_000,
+        ("source a { " + 'a = "x"  ' * 30 + "\n") * 300,
         '"' * 50_000,
         "#" * 100_000,
         "\0" * 100_000,
@@ -47,7 +51,7 @@ SECONDS = 8.0
         "\n" * 500_000,
         "{" * 50_000 + "}" * 50_000,
     ],
-    ids=range(26),
+    ids=range(30),
 )
 def test_no_text_takes_long(text: str) -> None:
     began = time.monotonic()
