@@ -281,10 +281,12 @@ def _tell(result: Restored, only: Selection | None) -> None:
         return
     for target in only.targets:
         say(f"note: {os.fsdecode(target)} comes along, since a hard link asked for is another name of it")
+    # Of a small object a volume's label and index are more than the object itself.
+    part = f" of {size_text(item.bytes)}" if result.read_bytes <= item.bytes else ""
     say(
         f"{words}: {only.members} member{'s' * (only.members != 1)} of {item.plan}/{item.source} of {item.started},"
         f" to {result.place};"
-        f" read {size_text(result.read_bytes)} of {size_text(item.bytes)}"
+        f" read {size_text(result.read_bytes)}{part}"
     )
 
 

@@ -133,9 +133,11 @@ def choose(
     if object_id is not None:
         return Choice(_asked_for(catalog, objects, plan, source, object_id))
     if as_of is not None:
+        oldest = min((o.started for o in objects), default=None)
         objects = [o for o in objects if o.started <= as_of]
         if not objects:
-            raise RestoreFault(f"no session up to {as_of} read it", place=Place(source=source))
+            since = f"the oldest object that is known is of {oldest}" if oldest else "`tcc objects` lists what is known"
+            raise RestoreFault(f"no session up to {as_of} read it", place=Place(source=source), todo=since)
     notes: list[str] = []
     partly: CatalogObject | None = None
     for candidate in objects:

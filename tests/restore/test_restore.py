@@ -73,8 +73,9 @@ def test_the_newest_whole_object_is_chosen_by_the_count_of_sessions(world: Any, 
     assert world.back("D", tmp_path / "a").object.id == second
     assert (tmp_path / "a" / "D").read_bytes() == b"second"
     assert world.back("D", tmp_path / "b", as_of="2026-01-01T12:00:00.000Z").bytes == len(b"first")
-    with pytest.raises(RestoreFault, match="no session up to"):
+    with pytest.raises(RestoreFault, match="no session up to") as fault:
         world.back("D", tmp_path / "c", as_of="2025-01-01T00:00:00.000Z")
+    assert "the oldest object that is known is of 2026-" in fault.value.todo
 
 
 def test_an_object_that_is_not_whole_is_never_given_even_by_name(world: Any, support: Any, tmp_path: Path) -> None:
