@@ -17,14 +17,14 @@ from typing import IO
 from ..kinds import MIB, encode_name
 from .folder import TargetFolder
 from .headers import normal
-from .sinks import Outcome
+from .sinks import EndsAtLoss, Outcome
 
 #: Differences that are told one by one.
 NAMED_MAX = 50
 _CHUNK = MIB
 
 
-class _Comparing:
+class _Comparing(EndsAtLoss):
     """What both sinks have in common: they do not go on behind a loss."""
 
     def __init__(self) -> None:
@@ -33,25 +33,6 @@ class _Comparing:
         self.same_bytes = 0
         self.different: list[str] = []
         self.different_count = 0
-
-    @property
-    def ended_early(self) -> bool:
-        """Never told: what lacks is a difference."""
-        return False
-
-    def can_go_on(self) -> bool:
-        """Not behind a loss."""
-        return False
-
-    def gap(self, size: int) -> None:
-        """Not asked."""
-
-    def in_step(self) -> bool:
-        """Always."""
-        return True
-
-    def resume(self, lost: Sequence[bytes]) -> None:
-        """Not asked."""
 
     def differs(self, what: str) -> None:
         """Something is not as it was stored."""
@@ -89,10 +70,6 @@ class StreamComparer(_Comparing):
         self.same += self._good
         self.abandon()
         return Outcome(True)
-
-    def cut(self, why: str) -> Outcome:
-        """As :meth:`cut_off`."""
-        return self.cut_off([why])
 
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """The other copy ended early."""
@@ -133,10 +110,6 @@ class TreeComparer(_Comparing):
         """All came."""
         self.abandon()
         return Outcome(True) if self._error is None else Outcome(True, (self._error,))
-
-    def cut(self, why: str) -> Outcome:
-        """As :meth:`cut_off`."""
-        return self.cut_off([why])
 
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """The other copy ended early."""

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from ..codec.decode import Decoder, Undecodable
 from .headers import BLOCK
-from .sinks import Outcome, Sink
+from .sinks import EndsAtLoss, Outcome, Sink
 
 
 class Encoded(Protocol):
@@ -26,7 +26,7 @@ class Encoded(Protocol):
         """``files``, ``stream`` or ``command``."""
 
 
-class DecodedSink:
+class DecodedSink(EndsAtLoss):
     """Decoder and sink as one. *ranges*: the parts of the plain bytes that are wanted, ascending, or None for all.
 
     Nothing can be undone behind a loss, so that it never goes on there.
@@ -95,20 +95,6 @@ class DecodedSink:
             self._why = str(error)
             return False
 
-    def can_go_on(self) -> bool:
-        """Never: what is lost takes all that follows with it."""
-        return False
-
-    def gap(self, size: int) -> None:
-        """Not asked."""
-
-    def in_step(self) -> bool:
-        """Always, since it never goes on."""
-        return True
-
-    def resume(self, lost: Sequence[bytes]) -> None:
-        """Not asked."""
-
     def finish(self) -> Outcome:
         """Everything came: end the decoder, then the sink behind it."""
         if self._why is None:
@@ -122,10 +108,6 @@ class DecodedSink:
             # What was chosen ends here; the archive's own end was not wanted.
             self._sink.write(memoryview(bytearray(2 * BLOCK)))
         return self._sink.finish()
-
-    def cut(self, why: str) -> Outcome:
-        """As :meth:`cut_off`."""
-        return self.cut_off([why])
 
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """The rest is lost."""

@@ -20,7 +20,7 @@ from .pump import Pump
 from .reading import Fetcher, ObjectReader, RecordLost, preferred
 from .restore import check_identities, plan_reading
 from .shelf import Shelf
-from .sinks import Outcome
+from .sinks import EndsAtLoss, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def member_list(
             yield Listed(made, True, lacks)
 
 
-class _ListSink:
+class _ListSink(EndsAtLoss):
     """Takes an archive's plain bytes to a list."""
 
     def __init__(self, writer: ListWriter) -> None:
@@ -87,32 +87,9 @@ class _ListSink:
         self._writer.feed(payload)
         return True
 
-    @property
-    def ended_early(self) -> bool:
-        """Not asked: a list says itself what it lacks."""
-        return False
-
-    def can_go_on(self) -> bool:
-        """Not behind a loss."""
-        return False
-
-    def gap(self, size: int) -> None:
-        """Not asked."""
-
-    def in_step(self) -> bool:
-        """Always."""
-        return True
-
-    def resume(self, lost: Sequence[bytes]) -> None:
-        """Not asked."""
-
     def finish(self) -> Outcome:
         """All came."""
         return Outcome(True)
-
-    def cut(self, why: str) -> Outcome:
-        """As :meth:`cut_off`."""
-        return self.cut_off([why])
 
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """Some came: that is the list, then."""

@@ -6,6 +6,7 @@ The other one, GNU tar behind a walker of its members, is in ``tar_sink``.
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -73,8 +74,42 @@ class GapSink(Sink, Protocol):
         ...
 
 
-class StreamSink:
-    """``DIR/SOURCE``: written beside its name as ``SOURCE.partial``, renamed when it is complete and fsynced."""
+class EndsAtLoss(ABC):
+    """What a :class:`GapSink` is that has no use for what follows a loss: it is never asked to go on there."""
+
+    @property
+    def ended_early(self) -> bool:
+        """Never, unless a sink knows better."""
+        return False
+
+    def can_go_on(self) -> bool:
+        """Not behind a loss."""
+        return False
+
+    def gap(self, size: int) -> None:  # noqa: B027 - nothing to do is what is right for all of them
+        """Not asked."""
+
+    def in_step(self) -> bool:
+        """Always, since it never goes on."""
+        return True
+
+    def resume(self, lost: Sequence[bytes]) -> None:  # noqa: B027 - as gap
+        """Not asked."""
+
+    def cut(self, why: str) -> Outcome:
+        """As :meth:`cut_off`."""
+        return self.cut_off([why])
+
+    @abstractmethod
+    def cut_off(self, why: Sequence[str]) -> Outcome:
+        """See :class:`GapSink`."""
+
+
+class StreamSink(EndsAtLoss):
+    """``DIR/SOURCE``: written beside its name as ``SOURCE.partial``, renamed when it is complete and fsynced.
+
+    A stream with a hole is no stream: it ends at the first loss.
+    """
 
     def __init__(self, folder: TargetFolder, source: str) -> None:
         self._folder = folder
@@ -117,29 +152,6 @@ class StreamSink:
         finally:
             self._close()
         return Outcome(True)
-
-    @property
-    def ended_early(self) -> bool:
-        """Never: bytes are bytes."""
-        return False
-
-    def can_go_on(self) -> bool:
-        """A stream with a hole is no stream."""
-        return False
-
-    def gap(self, size: int) -> None:
-        """Not asked of a stream."""
-
-    def in_step(self) -> bool:
-        """Always: there is nothing but bytes."""
-        return True
-
-    def resume(self, lost: Sequence[bytes]) -> None:
-        """Not asked of a stream."""
-
-    def cut(self, why: str) -> Outcome:
-        """As :meth:`cut_off`."""
-        return self.cut_off([why])
 
     def cut_off(self, why: Sequence[str]) -> Outcome:
         """Keep what came as ``.partial``."""
