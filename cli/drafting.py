@@ -6,7 +6,7 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -88,29 +88,34 @@ def holdings_of(
     for volume in volumes:
         if volume.drive not in drives and volume.location is not None:
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
-    at_hand: dict[str, str | None] = {}
+    pools = {v.id: v.pool for v in volumes}
+    at_hand: set[str] = set()
     for volume in volumes:
         if volume.location is None or not Path(volume.location).exists():
             continue
         folder = drives[volume.drive].folder
         if Path(volume.location).parent.resolve() == Path(folder).resolve():
-            at_hand[volume.id] = volume.pool
+            at_hand.add(volume.id)
         else:
             say(f"note: {volume.location} is left out: drive {volume.drive} has its volumes in {folder}")
-    objects = [_held(o, at_hand, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    objects = [_held(o, at_hand, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
     return Holdings(tuple(objects), dict(sorted(drives.items())))
 
 
-def _held(item: CatalogObject, at_hand: Mapping[str, str | None], expired: frozenset[tuple[str, str | None]]) -> Held:
-    copies = [
-        HeldCopy(
-            c.drive,
-            tuple(dict.fromkeys(s.volume_name for s in c.segments)),
-            any((item.id, at_hand[s.volume_id]) not in expired for s in c.segments),
-        )
-        for c in item.copies
-        if c.status == "stored" and c.segments and all(s.volume_id in at_hand for s in c.segments)
-    ]
+def _held(
+    item: CatalogObject,
+    at_hand: Collection[str],
+    pools: Mapping[str, str | None],
+    expired: frozenset[tuple[str, str | None]],
+) -> Held:
+    copies: list[HeldCopy] = []
+    away: list[HeldCopy] = []
+    for c in item.copies:
+        if c.status == "stored" and c.segments:
+            volumes = tuple(dict.fromkeys(s.volume_name for s in c.segments))
+            kept = any((item.id, pools.get(s.volume_id)) not in expired for s in c.segments)
+            there = all(s.volume_id in at_hand for s in c.segments)
+            (copies if there else away).append(HeldCopy(c.drive, volumes, kept))
     return Held(
         id=item.id,
         plan=item.plan,
@@ -125,6 +130,7 @@ def _held(item: CatalogObject, at_hand: Mapping[str, str | None], expired: froze
         records=item.records,
         copies=tuple(copies),
         lacking=tuple(c.drive for c in item.copies if c.status in _LACKING),
+        away=tuple(away),
     )
 
 

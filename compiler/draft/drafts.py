@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .holdings import Held, HeldDrive, Read, reads_of
+from .holdings import Held, HeldCopy, HeldDrive, Read, reads_of
 from .text import Draft, Output, size_text
 
 
@@ -42,9 +42,10 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
     chosen = set(volumes) or {v for v in _volumes(holdings, drives) if _expired_share(holdings, v) >= 0.5}
     there = [h for h in _objects_of(holdings, chosen) if not drives or any(h.on(d) for d in drives)]
     wanted = [h for h in there if _kept_on(h, chosen)]
+    away = _away(holdings, wanted, outputs, lambda c: c.kept and bool(chosen & set(c.volumes)))
     if not there:
         raise NothingToDraft("no volume holds more that has expired than what is kept")
-    if not wanted:
+    if not wanted and not away:
         raise NothingToDraft(
             f"nothing on {', '.join(sorted(chosen)[:6])} is kept any more: `tcc volume recycle` takes them back"
         )
@@ -53,16 +54,17 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
         f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
         "When the copies are stored and verified, those volumes hold nothing that is needed.",
     )
-    return _copied("compact", why, holdings, _only_volumes(wanted, chosen), outputs)
+    return _copied("compact", why, holdings, _only_volumes(wanted, chosen), outputs, away=away)
 
 
 def refresh(holdings: Holdings, volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
     """All whole objects of these volumes, to new ones; an object that spans volumes comes whole."""
     wanted = _objects_of(holdings, set(volumes))
-    if not wanted:
+    away = _away(holdings, wanted, outputs, lambda c: bool(set(volumes) & set(c.volumes)))
+    if not wanted and not away:
         raise NothingToDraft(f"no whole object lies on {', '.join(volumes)}")
     why = (f"Refreshing: every whole object that {', '.join(volumes[:6])} holds, onto new media.",)
-    return _copied("refresh", why, holdings, _only_volumes(wanted, set(volumes)), outputs)
+    return _copied("refresh", why, holdings, _only_volumes(wanted, set(volumes)), outputs, away=away)
 
 
 def demultiplex(
@@ -94,10 +96,11 @@ def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted
 def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:
     """All whole objects of these drives to other drives, pools or media."""
     wanted = holdings.on(drives)
-    if not wanted:
+    away = _away(holdings, wanted, outputs, lambda c: c.drive in drives)
+    if not wanted and not away:
         raise NothingToDraft(f"no whole object lies on {', '.join(drives)}")
     why = (f"Migration: every whole object of {', '.join(drives)}.",)
-    return _copied("migrate", why, holdings, wanted, outputs, only=drives)
+    return _copied("migrate", why, holdings, wanted, outputs, only=drives, away=away)
 
 
 _CATCH_UP = (
@@ -216,11 +219,17 @@ def _copied(
     *,
     only: Sequence[str] = (),
     as_listed: bool = False,
+    away: Sequence[tuple[Held, str]] = (),
 ) -> Drafted:
-    """A draft that copies *wanted* to the first output, from there to the next, and so on."""
+    """A draft that copies *wanted* to the first output, from there to the next, and so on.
+
+    *away*: what belongs to it and cannot be read now, with the reason.
+    """
     never = frozenset(output.drive.name for output in outputs)
     drives = {n: d for n, d in holdings.drives.items() if not only or n in only}
     missing = [h for h in wanted if any(h.on(output.drive.name) is None for output in outputs)]
+    if not missing and away:
+        raise NothingToDraft("; ".join(f"{h.name} of {h.started}: {why}" for h, why in away[:5]))
     if not missing:
         raise NothingToDraft(f"{', '.join(sorted(never))} holds all of it already")
     reads, left = reads_of(missing, holdings.objects, drives, never=never)
@@ -233,7 +242,20 @@ def _copied(
             for read in sorted(reads, key=lambda r: min(place[h.id] for h in r.objects))
         )
     draft = Draft(name, (*why, *_said(reads)), reads, tuple(outputs))
-    return Drafted(draft, tuple((h, "no drive that holds it can be read") for h in left))
+    return Drafted(draft, (*away, *((h, "no drive that holds it can be read") for h in left)))
+
+
+def _away(
+    holdings: Holdings, wanted: Sequence[Held], outputs: Sequence[Output], meant: Callable[[HeldCopy], bool]
+) -> tuple[tuple[Held, str], ...]:
+    """The objects beside *wanted* of which only a copy that is not at hand is meant: the draft is to name them."""
+    here = {held.id for held in wanted}
+    left = []
+    for held in holdings.objects:
+        copy = next((c for c in held.away if meant(c)), None)
+        if copy is not None and held.id not in here and any(held.on(o.drive.name) is None for o in outputs):
+            left.append((held, f"not all volumes of its copy on drive {copy.drive} are at hand"))
+    return tuple(left)
 
 
 def _said(reads: Sequence[Read]) -> tuple[str, ...]:

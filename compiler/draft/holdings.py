@@ -28,6 +28,7 @@ class HeldCopy:
 class Held:
     """A whole object. ``copies``: those that are stored and at hand; ``lacking``: drives that were to hold it.
 
+    ``away``: copies that are stored, too, but of which some volume is not at hand.
     ``bytes`` of payload; ``session`` its identifier, ``number`` its count.
     """
 
@@ -44,6 +45,7 @@ class Held:
     records: int
     copies: tuple[HeldCopy, ...]
     lacking: tuple[str, ...] = ()
+    away: tuple[HeldCopy, ...] = ()
 
     @property
     def kept(self) -> bool:

@@ -84,7 +84,7 @@ def test_what_cannot_be_drafted_is_refused(
 def test_what_is_not_at_hand_is_not_read(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     os.rename(folder / "media" / "R1" / "R1-000001.tar", folder / "away.tar")
     assert draft("migrate", "R1", "--to", "new") == 1
-    assert "no whole object lies on R1" in capsys.readouterr().err
+    assert "not all volumes of its copy on drive R1 are at hand" in capsys.readouterr().err
 
 
 def test_volumes_outside_of_the_drive_s_folder_are_left_out(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,3 +218,23 @@ def test_every_draft_is_a_plan_whatever_things_are_called(each: list[tuple[str, 
             continue
     for drafted in made:
         text_of(drafted)
+
+
+@pytest.mark.parametrize("kind", ["compact", "refresh", "migrate"])
+def test_what_is_not_at_hand_is_named_and_never_passed_over_in_silence(kind: str) -> None:
+    """A volume whose objects were "all copied" is thrown away; an object that goes on elsewhere must not go with it."""
+    spans = held(1, copies={}, away=(HeldCopy("R1", ("R1-000001", "R1-000002")),))
+    there = held(2)
+    makes = {
+        "compact": lambda has: compact(has, (), ("R1-000001",), NEW),
+        "refresh": lambda has: refresh(has, ("R1-000001",), NEW),
+        "migrate": lambda has: migrate(has, ("R1",), NEW),
+    }
+    drafted = makes[kind](holdings(spans, there))
+    assert [(h.id, "R1 are at hand" in why) for h, why in drafted.left] == [(spans.id, True)]
+    assert [h.id for read in drafted.draft.reads for h in read.objects] == [there.id]
+    copied = held(1, copies={"new": ("new-000001",)}, away=spans.away)
+    assert makes[kind](holdings(copied, there)).left == ()
+    if kind != "compact":
+        with pytest.raises(NothingToDraft, match="are at hand"):
+            makes[kind](holdings(spans, more=("R1",)))
