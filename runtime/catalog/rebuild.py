@@ -34,6 +34,12 @@ def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]
     Raises MediaFault.
     """
     with open_anyhow(path) as reader:
+        if not reader.label.session.id:
+            raise MediaFault(
+                "its label and its index are damaged, and no record on it says which session wrote it",
+                safe="a catalog that knows it still reads its records",
+                todo="restore with that catalog (`catalog.sqlite.before-…`, say), if no other copy is whole",
+            )
         contents = reader.indexes()
         notes = [*contents.notes, *(str(d) for d in contents.damages if not d.torn)]
         return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes, reader.doubt

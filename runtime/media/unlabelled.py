@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -101,7 +102,7 @@ def _from_index(fd: int, size: int, name: str, drive: str) -> VolumeLabel | None
 
 
 def _from_records(fd: int, size: int, path: Path, name: str, drive: str) -> VolumeLabel | None:
-    """A label made of the first records; None where no record lies where the first one must."""
+    """A label made of the first records, of an unnamed session where none of them says which; None without any."""
     nobody = _label("", name, drive, "", times.now_text(), Session("", 0, "", "", ""))
     reader = VolumeReader(os.dup(fd), path, size, nobody)
     with reader:
@@ -117,7 +118,10 @@ def _from_records(fd: int, size: int, path: Path, name: str, drive: str) -> Volu
                 return _label(
                     _identifier(name, first.object_id), name, drive, "", session.started, session, first.total_bytes
                 )
-    return None
+    if first is None:
+        return None
+    # Nothing but the middle of an object that began on an earlier volume: no record here names a session.
+    return replace(nobody, volume=_identifier(name, first.object_id), record=max(nobody.record, first.total_bytes))
 
 
 def _identifier(name: str, object_id: str) -> str:

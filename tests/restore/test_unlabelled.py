@@ -114,3 +114,25 @@ def test_verify_and_rebuild_say_it(
     assert "read by its records alone" in capfd.readouterr().err
     assert _main(["objects", "--json"]) == 0
     assert [o["status"] for o in json.loads(capfd.readouterr().out)] == ["whole"]
+
+
+def test_the_middle_of_an_object_is_read_without_label_and_index(
+    world: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A volume on which no object begins, with both of what names it damaged, and the last sound copy of a record."""
+    data = os.urandom(400_000)
+    world.run({"D": data}, ("R1", "R2"), capacity=250_000)
+    _, harmed = world.volumes("R1")[:2]
+    zero(harmed)
+    os.truncate(harmed, harmed.stat().st_size - 1500)
+    world.volumes("R2")[1].unlink()
+    assert world.back("D", tmp_path / "to").status == "ok"
+    assert (tmp_path / "to" / "D").read_bytes() == data
+    monkeypatch.setenv("TCC_STATE", str(world.state))
+    assert _main(["verify"]) == 1
+    assert "read by its records alone" in capfd.readouterr().out
+    # No session is made up for it.
+    assert _main(["catalog", "rebuild", str(world.magazine("R1"))]) == 3
+    assert "no record on it says which session wrote it" in capfd.readouterr().err
+    assert _main(["sessions", "--json"]) == 0
+    assert [s["plan"] for s in json.loads(capfd.readouterr().out)] == ["night"]
