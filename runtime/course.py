@@ -14,7 +14,7 @@ from . import events as ev
 from .account import Account
 from .control import Stop
 from .faults import Fault
-from .hang import hang_fault
+from .hang import hang_fault, hanging_medium
 from .model import Ending, RunReport
 from .parts import Parts
 from .plan import CompiledPlan
@@ -127,6 +127,13 @@ class Course:
                 writer.forsake(fault)
                 self._done.add(name)
                 self._drive_failed(name, fault)
+        for medium in self._parts.mediums:
+            if (lasted := medium.watch.give_up(self._hang_seconds)) is not None:
+                gone = hanging_medium(medium.work.drive, lasted)
+                medium.forsake(gone)
+                self._account.note(f"drive {medium.work.drive} failed: {gone.message}; {gone.todo}")
+                assert medium.ending is not None
+                self._medium_done(medium.work.drive, medium.ending)
 
     def _drain_events(self) -> None:
         while True:
@@ -241,5 +248,10 @@ class Course:
                 spool.leave()
         for takers in (parts.feeders, parts.spools.values(), parts.writers.values(), parts.targets.values()):
             for one in takers:
-                while one not in self._parts.forsaken and one.thread.ident is not None and one.thread.is_alive():
+                while one.thread.ident is not None and one.thread.is_alive() and not self._hangs(one):
                     one.thread.join(_SLEEP_SECONDS)
+                    self._forsake_what_hangs()
+
+    def _hangs(self, one: object) -> bool:
+        mediums = [medium for medium in self._parts.mediums if medium.watch.forsaken]
+        return any(one is other for other in (*self._parts.forsaken, *mediums))

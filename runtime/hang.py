@@ -28,6 +28,48 @@ class Forsaken(Exception):
     """The drive woke after it was given up: its thread has nothing more to do, and nothing to tell."""
 
 
+class Watch:
+    """``with watch:`` around calls into the kernel; another thread can see how long one lasts, and give its thread up.
+
+    Which of the two goes on is decided once, under a lock: the watched thread leaves the block, or :meth:`give_up`
+    returns True and the block ends with :class:`Forsaken` whenever the call returns. One thread's use, not nested.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._since: float | None = None
+        self._forsaken = False
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._since = None
+            if self._forsaken:
+                raise Forsaken
+
+    def beat(self) -> None:
+        """From the watched thread: a part of the present call has been answered, and time counts from here."""
+        with self._lock:
+            if self._since is not None:
+                self._since = time.monotonic()
+
+    @property
+    def forsaken(self) -> bool:
+        """Whether it was given up; final."""
+        return self._forsaken
+
+    def give_up(self, beyond_seconds: float) -> float | None:
+        """Where the present call has lasted longer: forsake it, and return for how long; None otherwise."""
+        with self._lock:
+            since = self._since
+            if self._forsaken or since is None or time.monotonic() - since <= beyond_seconds:
+                return None
+            self._forsaken = True
+            return time.monotonic() - since
+
+
 class WatchedDrive:
     """A drive of which another thread can see for how long its present call has lasted; else the drive itself."""
 
@@ -116,4 +158,14 @@ def hang_fault(drive: str, doing: str, seconds: float) -> DriveFault:
         place=Place(drive=drive),
         safe="all other copies, and what earlier sessions stored on it; of this session nothing on it is counted",
         todo="look at the device, its cable and the kernel's log; `tcc draft catch-up` then brings what it lacks",
+    )
+
+
+def hanging_medium(drive: str, seconds: float) -> DriveFault:
+    """What is told of a drive that hangs while it is read."""
+    return DriveFault(
+        f"it has not answered for {round(seconds)} s while it was read: it hangs",
+        place=Place(drive=drive),
+        safe="the volumes that are read are never written; what was copied whole before stays stored",
+        todo="look at the device, its cable and the kernel's log; then run the plan again, or read another drive",
     )

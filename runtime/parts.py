@@ -64,6 +64,9 @@ class Parts:
     def release(self) -> None:
         """Give memory and descriptors back; all threads have ended, were never started, or hang."""
         in_use = {buffer.ring for writer in self.forsaken for buffer in writer.agent.buffers}
+        for medium in self.mediums:
+            if medium.watch.forsaken:
+                in_use |= {buffer.buffer.ring for buffer in medium.work.buffers}
         self.children.close()
         for feeder in self.feeders:
             feeder.close()

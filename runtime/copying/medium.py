@@ -18,6 +18,7 @@ from queue import SimpleQueue
 from ..catalog.queries import CatalogCopy
 from ..events import Event, MediumDone, Noted, SourceSample, SourceState
 from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place
+from ..hang import Forsaken, Watch
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
@@ -87,7 +88,9 @@ class MediumReader:
         rings: Mapping[int, Ring],
         events: SimpleQueue[Event],
     ) -> None:
-        self.thread = threading.Thread(target=self._run, name=f"medium {work.drive}")
+        # A thread that hangs in the kernel must not hold the end of the process, too.
+        self.thread = threading.Thread(target=self._run, name=f"medium {work.drive}", daemon=True)
+        self.watch = Watch()
         self.name = f"drive {work.drive}"
         self.work = work
         self.ending: Ending | None = None
@@ -95,7 +98,7 @@ class MediumReader:
         self._reason: str | None = None
         self._lock = -1
         self._notes = 0
-        self._shelf = Shelf(work.known)
+        self._shelf = Shelf(work.known, answered=self.watch.beat)
         self._feeds: dict[int, _Feed] = {}
         wanted = {(want.ring, want.held.item.id): want.held for leg in _legs(work.passes) for want in leg.wants}
         for buffer in work.buffers:
@@ -149,6 +152,23 @@ class MediumReader:
         for feed in self._feeds.values():
             feed.ring.cancel()
 
+    def forsake(self, fault: Fault) -> None:
+        """From the control's thread, when :attr:`watch` was given up: end every ring in place of the reader's thread.
+
+        That thread touches no ring any more; it may still write into the slot that it had claimed last, which was
+        never published: the rings' memory must stay.
+        """
+        ending = Ending("cut-off", error=str(fault))
+        for feed in self._feeds.values():
+            for one in feed.progress.values():
+                if one.ending is None:
+                    one.ending = ending
+                    if one.next_sequence:
+                        feed.ring.finish(one.facts, ending)
+            feed.state = "cut-off"
+            feed.ring.end()
+        self.ending = ending
+
     def skip(self, ending: Ending) -> None:
         """Instead of starting the thread: nothing is read, and nobody hears of the objects."""
         for feed in self._feeds.values():
@@ -159,7 +179,9 @@ class MediumReader:
         self.ending = ending
 
     def close(self) -> None:
-        """Give the drive back; the thread has ended, or was never started."""
+        """Give the drive back; the thread has ended or was never started. One that hangs is not touched."""
+        if self.watch.forsaken:
+            return
         fd, self._lock = self._lock, -1
         if fd >= 0:
             os.close(fd)
@@ -175,6 +197,8 @@ class MediumReader:
             for legs in self.work.passes:
                 for leg in legs:
                     self._read_leg(leg)
+        except Forsaken:
+            return
         except _CalledOff:
             why = Ending("cut-off", error=self._reason or "nobody is left who takes it")
         except Fault as fault:
@@ -207,7 +231,10 @@ class MediumReader:
         """Read one volume from its first wanted record to its last."""
         left = _Leg(leg.volume.name, list(leg.wants))
         try:
-            with open_as(leg.volume.path, leg.volume.id) as reader:
+            with self.watch:
+                opened = open_as(leg.volume.path, leg.volume.id)
+            opened.answered = self.watch.beat
+            with opened as reader:
                 if reader.doubt:
                     self._note(f"volume {leg.volume.name}: {reader.doubt}")
                 for low, high in _stretches(leg.wants):
@@ -223,8 +250,10 @@ class MediumReader:
             if low <= want.segment.first <= high:
                 by_object.setdefault(want.held.item.id, []).append(want)
         scanner = reader.members(low, reader.size, check=False)
-        for member in scanner:
-            if member.position > high:
+        while True:
+            with self.watch:
+                member = next(scanner, None)
+            if member is None or member.position > high:
                 break
             if self._reason is not None:
                 raise _CalledOff
@@ -253,7 +282,8 @@ class MediumReader:
                 continue
             if source is None:
                 try:
-                    reader.fetch(found, slot)
+                    with self.watch:
+                        reader.fetch(found, slot)
                     if found.header.source != one.facts.source:
                         raise MediaFault(f"its label names the source {found.header.source}", place=Place())
                 except MediaFault as fault:
@@ -298,10 +328,12 @@ class MediumReader:
             if slot is None:
                 return False
             if one.healer is None:
-                one.healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
+                with self.watch:
+                    one.healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
             count = len(one.healer.mended.notes)
             try:
-                header = one.healer.fetch(one.next_sequence, slot)
+                with self.watch:
+                    header = one.healer.fetch(one.next_sequence, slot)
             except RecordLost as loss:
                 self._finish(feed, one, Ending("cut-off", error=str(loss)))
                 return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +103,8 @@ class VolumeReader:
         self.label = label
         #: why the label cannot be believed, where the volume is read without it (``unlabelled``)
         self.doubt: str | None = None
+        #: called whenever the medium has answered: one step of a walk may be many reads
+        self.answered: Callable[[], None] | None = None
         #: bytes read so far, the label among them
         self.bytes_read = LABEL_BYTES
 
@@ -228,6 +230,8 @@ class VolumeReader:
         except OSError as error:
             raise self._fault(f"it cannot be read: {error.strerror}", position) from None
         self.bytes_read += got
+        if self.answered is not None:
+            self.answered()
         return got
 
     def _advise(self, start: int) -> None:

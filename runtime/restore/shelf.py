@@ -5,7 +5,7 @@ A place is only a hint. A volume is what its label says, and it is read only whe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,9 +32,16 @@ class FoundVolume:
 class Shelf:
     """The volumes that a restore may read. Looks for each once, when it is first asked for."""
 
-    def __init__(self, known: Iterable[CatalogVolume | VolumePlace], given: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        known: Iterable[CatalogVolume | VolumePlace],
+        given: Sequence[Path] = (),
+        *,
+        answered: Callable[[], None] | None = None,
+    ) -> None:
         self._known = {v.id: v for v in known}
         self._given = volume_files(given)
+        self._answered = answered
         self._found: dict[str, FoundVolume] = {}
 
     def find(self, volume_id: str) -> FoundVolume:
@@ -48,7 +55,9 @@ class Shelf:
         found = self.find(volume_id)
         if found.path is None:
             raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
-        return open_as(found.path, volume_id)
+        reader = open_as(found.path, volume_id)
+        reader.answered = self._answered
+        return reader
 
     def is_given(self, volume_id: str) -> bool:
         """Whether the volume was found where the user said, not where the catalog says."""

@@ -73,3 +73,40 @@ def test_device_that_hangs_is_named_and_the_other_copy_completes(
     (tmp_path / "plan.tc").write_text(PLAN.format(between=""))
     subprocess.run(["tcc", "run", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
     subprocess.run(["tcc", "verify", "--plan", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+
+
+COPY = """
+plan c {{ state = "state" }}
+drive R2 {{ volumes = "slow/R2" }}
+drive N {{ volumes = "fast/N" }}
+restore group old {{ agent a <- R2 {{ B <- all }} }}
+copy group g of old {{ agent c -> N {{ * <- a }} }}
+target T {{ command = ["sh", "-c", "kill -STOP {daemon}; cat > back"] }}
+chain a.B -> T
+"""
+
+
+def test_drive_that_hangs_while_it_is_read_is_named_and_the_run_ends(
+    tmp_path: Path, daemon: subprocess.Popen[bytes]
+) -> None:
+    """The file system stops when the first records have come: the target that takes them stops it."""
+    plan = PLAN.replace("seq 1 100000; {between}seq 1 100000", "head -c 60000000 /dev/zero").replace("slow/", "real/")
+    (tmp_path / "plan.tc").write_text(plan.format())
+    (tmp_path / "copy.tc").write_text(COPY.format(daemon=daemon.pid))
+    for name in ("plan", "copy"):
+        subprocess.run(["tcc", "compile", f"{name}.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run(["tcc", "run", "plan.plan.json"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    run = subprocess.run(
+        ["tcc", "run", "copy.plan.json", "--hang-after", "1s", "--report", "report.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert run.returncode == 1, run.stderr  # its only object is not whole
+    assert 'drive "R2"' in run.stderr and "while it was read: it hangs" in run.stderr
+    (entry,) = json.loads((tmp_path / "report.json").read_text())["objects"]
+    assert {copy["drive"]: copy["status"] for copy in entry["copies"]}["N"] == "cut-off"
+    daemon.send_signal(signal.SIGCONT)
+    (tmp_path / "again.tc").write_text(COPY.split("target", maxsplit=1)[0].format())
+    subprocess.run(["tcc", "run", "again.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    back = ["tcc", "restore", "s", "--from", "fast/N", "--to", "there", "--state", "elsewhere"]
+    subprocess.run(back, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
+    assert (tmp_path / "there" / "s").read_bytes() == bytes(60_000_000)
