@@ -90,6 +90,7 @@ def holdings_of(
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
     pools = {v.id: v.pool for v in volumes}
     at_hand: set[str] = set()
+    elsewhere: set[str] = set()
     for volume in volumes:
         if volume.location is None or not Path(volume.location).exists():
             continue
@@ -97,14 +98,16 @@ def holdings_of(
         if Path(volume.location).parent.resolve() == Path(folder).resolve():
             at_hand.add(volume.id)
         else:
+            elsewhere.add(volume.id)
             say(f"note: {volume.location} is left out: drive {volume.drive} has its volumes in {folder}")
-    objects = [_held(o, at_hand, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    objects = [_held(o, at_hand, elsewhere, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
     return Holdings(tuple(objects), dict(sorted(drives.items())))
 
 
 def _held(
     item: CatalogObject,
     at_hand: Collection[str],
+    elsewhere: Collection[str],
     pools: Mapping[str, str | None],
     expired: frozenset[tuple[str, str | None]],
 ) -> Held:
@@ -114,8 +117,11 @@ def _held(
         if c.status == "stored" and c.segments:
             volumes = tuple(dict.fromkeys(s.volume_name for s in c.segments))
             kept = any((item.id, pools.get(s.volume_id)) not in expired for s in c.segments)
-            there = all(s.volume_id in at_hand for s in c.segments)
-            (copies if there else away).append(HeldCopy(c.drive, volumes, kept))
+            copy = HeldCopy(c.drive, volumes, kept)
+            if all(s.volume_id in at_hand for s in c.segments):
+                copies.append(copy)
+            elif not all(s.volume_id in elsewhere for s in c.segments):  # that is another drive of the same name
+                away.append(copy)
     return Held(
         id=item.id,
         plan=item.plan,
