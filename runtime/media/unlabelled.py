@@ -49,6 +49,35 @@ def open_anyhow(path: Path) -> VolumeReader:
         return reader
 
 
+def open_known(path: Path, *, volume_id: str, name: str, drive: str) -> VolumeReader:
+    """As :func:`open_anyhow`, of a volume that a catalog knows: it is read even where nothing in it says what it is.
+
+    For one who looks for objects by their identifiers only: a sound record of such a one is the right data wherever it
+    lies. Raises MediaFault.
+    """
+    try:
+        return open_anyhow(path)
+    except UnreadableLabel as fault:
+        if path.name != f"{name}.tar":
+            raise
+        fd = _opened(path, fault)
+        size = os.fstat(fd).st_size
+        label = _label(volume_id, name, drive, "", times.now_text(), Session("", 0, "", "", ""))
+        reader = VolumeReader(fd, path, size, label)
+        reader.doubt = f"{fault.message}; nothing else in it says what it is: it is read as the catalog knows it"
+        return reader
+
+
+def _opened(path: Path, fault: UnreadableLabel) -> int:
+    """A descriptor of the file; *fault* where it is none, or too small to hold a record."""
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_size <= LABEL_BYTES:
+        os.close(fd)
+        raise fault
+    return fd
+
+
 def _unlabelled(path: Path, fault: UnreadableLabel) -> VolumeReader:
     name = path.name.removesuffix(".tar")
     match = _NAME.fullmatch(name)
@@ -58,11 +87,9 @@ def _unlabelled(path: Path, fault: UnreadableLabel) -> VolumeReader:
         drive = kinds.decode_name(match[1])
     except ValueError:
         raise fault from None
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    fd = _opened(path, fault)
     try:
         size = os.fstat(fd).st_size
-        if not stat.S_ISREG(os.fstat(fd).st_mode) or size <= LABEL_BYTES:
-            raise fault
         label = _from_index(fd, size, name, drive) or _from_records(fd, size, path, name, drive)
         if label is None:
             raise fault

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..catalog.queries import CatalogVolume, VolumePlace
 from ..catalog.rebuild import volume_files
 from ..faults import MediaFault, Place
-from ..media.unlabelled import open_anyhow
+from ..media.unlabelled import open_anyhow, open_known
 from ..media.volume import VolumeReader
 
 
@@ -55,7 +55,7 @@ class Shelf:
         found = self.find(volume_id)
         if found.path is None:
             raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
-        reader = open_as(found.path, volume_id)
+        reader = open_as(found.path, volume_id, known=found)
         reader.answered = self._answered
         return reader
 
@@ -70,7 +70,7 @@ class Shelf:
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:
-                with open_as(path, volume_id) as reader:
+                with open_as(path, volume_id, known=volume) as reader:
                     doubt = reader.doubt or ""
             except MediaFault as fault:
                 why = fault.message
@@ -85,9 +85,17 @@ class Shelf:
             yield Path(volume.location)
 
 
-def open_as(path: Path, volume_id: str) -> VolumeReader:
-    """The volume at *path*, which is *volume_id*, or cannot say so since its label is damaged. Raises MediaFault."""
-    reader = open_anyhow(path)
+def open_as(
+    path: Path, volume_id: str, *, known: CatalogVolume | VolumePlace | FoundVolume | None = None
+) -> VolumeReader:
+    """The volume at *path*, which is *volume_id*, or cannot say so since its label is damaged. Raises MediaFault.
+
+    *known*: who looks for objects by their identifiers may read it even where nothing in it says what it is.
+    """
+    if known is None:
+        reader = open_anyhow(path)
+    else:
+        reader = open_known(path, volume_id=volume_id, name=known.name, drive=known.drive)
     if reader.label.volume != volume_id and not (reader.doubt and reader.last_index() is None):
         found = reader.label.volume
         reader.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tapechain.cli.main import _main
 from tapechain.runtime.faults import Fault
@@ -84,6 +84,11 @@ class Hurt:
 
 
 @SLOWLY
+@example(
+    harms=[("R1", 0, ("flip", 0.375, 0.0)), ("R2", 0, ("flip", 0.996, 0.0)), ("R2", 0, ("swap", 0.0, 0.5))],
+    capacity=None,
+    seed=0,
+)  # label, first records and index of one volume are gone, and in its middle lies the last sound copy of a record
 @given(harms=HARMS, capacity=st.sampled_from([None, 250_000]), seed=st.integers(0, 9))
 def test_a_stream_comes_back_while_each_record_is_left_somewhere(
     support: Any, harms: Any, capacity: int | None, seed: int
