@@ -132,20 +132,12 @@ def _refuse_other_objects(link: Link, facts: IndexFacts) -> None:
             same = known["source"] == one["source"]
             if known["kind"] is not None and one["kind"] is not None:
                 same &= all(known[k] == one[k] for k in _SAME)
-            if _end(known) is not None and _end(one) is not None:
-                same &= _end(known) == _end(one)
             if not same:
                 raise ContradictionFault(
                     f"volume {facts.volume['name']} tells of another object {known['object_id']} than the catalog does",
                     safe="nothing was recorded from it",
                     todo="one of the two is not what it says: rebuild the catalog from the volumes that you trust",
                 )
-
-
-def _end(entry: Row) -> int | None:
-    """How many records the object has, where this part of it saw its last one."""
-    ended = entry["state"] == "whole" and not entry["continues"] and entry["records"] > 0
-    return int(entry["first_sequence"] + entry["records"]) if ended else None
 
 
 def _record_volume(link: Link, volume: Row) -> None:
