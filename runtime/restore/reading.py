@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from ..catalog.queries import CatalogCopy, CatalogObject
 from ..faults import MediaFault
 from ..kinds import RECORD_BYTES_MAX
+from ..media.label import LABEL_BYTES
 from ..media.record import HEADER_BYTES, RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
@@ -61,6 +62,8 @@ class _Part:
         self._closed: str | None = None
         self._damage = ""
         self._closed_bytes = 0
+        #: sequence → where on the volume such a record seems to lie; made when one is found in no other way
+        self._places: dict[int, list[int]] | None = None
 
     def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
         """Read record *sequence* into *into*. Raises MediaFault when it is not sound here."""
@@ -90,6 +93,31 @@ class _Part:
         if self._at.position >= segment.last:
             self.close(f"volume {segment.volume_name}: it lacks record {sequence + 1}")
         return header
+
+    def search(self, sequence: int, into: memoryview) -> RecordHeader:
+        """Read record *sequence* wherever on the volume it lies: for one that nobody has where it should be.
+
+        All headers of the volume are looked at once. Raises MediaFault when it is not sound here.
+        """
+        name = self.segment.volume_name
+        with self._shelf.open(self.segment.volume_id) as reader:
+            if self._places is None:
+                self._places = {}
+                for member in reader.members(LABEL_BYTES, reader.size, check=False, wanted=self._item.id):
+                    if isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
+                        self._places.setdefault(member.header.sequence, []).append(member.position)
+            try:
+                for position in self._places.get(sequence, ()):
+                    try:
+                        header = reader.read(position, into)
+                    except MediaFault:
+                        continue
+                    found = (header.object_id, header.sequence, header.source)
+                    if found == (self._item.id, sequence, self._item.source):
+                        return header
+            finally:
+                self._closed_bytes += reader.bytes_read
+        raise MediaFault(f"volume {name}: it lacks record {sequence}")
 
     def _skip(self, sequence: int) -> None:
         """Where record *sequence* is far ahead, and its place can be found, go on there."""
@@ -197,6 +225,14 @@ class ObjectReader:
                     if reasons:
                         self.mended.add(f"record {sequence} was taken from drive {drive}, since {'; '.join(reasons)}")
                     return header
+        for drive, parts in self._copies:
+            for part in parts:
+                try:
+                    header = part.search(sequence, into)
+                except MediaFault:
+                    continue
+                self.mended.add(f"record {sequence} lies out of its order on drive {drive}")
+                return header
         raise RecordLost(sequence, reasons)
 
     def close(self) -> None:
