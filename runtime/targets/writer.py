@@ -46,7 +46,7 @@ class TargetWriter:
         self._object = ""
         self._wanted = True
         # The walker of members may change bytes of what it is given; a ring's record is everybody's.
-        self._private = None if os.geteuid() == 0 else bytearray()
+        self._private = os.geteuid() != 0
 
     def attach(self, ring: Ring) -> None:
         """Its buffer."""
@@ -105,10 +105,9 @@ class TargetWriter:
         """Hand the record's payload to the sink."""
         if self._wanted and self._sink is not None:
             payload = record[HEADER_BYTES : HEADER_BYTES + payload_bytes]
-            if self._private is not None:
-                self._private[:] = payload
-                payload.release()
-                payload = memoryview(self._private)
+            if self._private:
+                shared, payload = payload, memoryview(bytearray(payload))
+                shared.release()
             else:
                 payload = payload.toreadonly()
             try:
