@@ -97,7 +97,12 @@ def _object(entry: ObjectReport, faulty: Collection[str]) -> Iterator[str]:
         case "whole":
             yield f"  {_name(entry)}: whole, {size(entry.bytes)}, {where}"
         case "cut-off":
-            yield f"  {_name(entry)}: cut off after {size(entry.bytes)}: it cannot be restored as a whole"
+            what = (
+                "not copied as a whole; what it was read from is untouched"
+                if entry.copied
+                else "it cannot be restored as a whole"
+            )
+            yield f"  {_name(entry)}: cut off after {size(entry.bytes)}: {what}"
         case "failed":
             yield f"  {_name(entry)}: failed: {entry.error or 'it could not be read'}"
     if entry.status == "whole":
