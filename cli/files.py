@@ -17,7 +17,8 @@ from .options import catalog_option, define_option, identity_option, plan_option
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..runtime.members.lists import Member
+    from ..runtime.catalog.queries import CatalogObject
+    from ..runtime.members.lists import Member, MemberList
 
 _KIND_BITS = {
     "file": stat.S_IFREG,
@@ -31,15 +32,18 @@ _KIND_BITS = {
 
 EPILOG = """\b
 Examples:
-  tcc files home --plan night.tc                  the newest whole object of the source home
-  tcc files 0197a2c4 '*.conf' --plan night.tc     the members of one object that fit; * also matches /
-  tcc files home --from /mnt/vault --json         from volumes alone: the object is read for it"""
+  tcc files home --plan night.tc                  what the source home held when it was backed up last
+  tcc files home --as-of 2026-11-20 --plan night.tc '*.conf'    then, and only what fits; * also matches /
+  tcc files 0197a2c4 --plan night.tc              the members of one object (--chain: the state that it brings back)
+  tcc files home --from /mnt/vault --json         from volumes alone: the objects are read for it"""
 
 
 @click.command("files", epilog=EPILOG)
 @click.argument("name", metavar="OBJECT")
 @click.argument("globs", metavar="[GLOB]...", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
+@click.option("--as-of", metavar="TIME", help="OBJECT is a source: its newest session that began by then.")
+@click.option("--chain", "whole_chain", is_flag=True, help="Of an incremental object: the state that it brings back.")
 @click.option(
     "--from", "volumes", metavar="VOLUME", multiple=True, help="Read this volume, or the volumes in a folder."
 )
@@ -55,6 +59,8 @@ def files_command(
     name: str,
     globs: tuple[str, ...],
     as_json: bool,
+    as_of: str | None,
+    whole_chain: bool,
     volumes: tuple[str, ...],
     plan_name: str | None,
     identity: tuple[str, ...],
@@ -66,12 +72,17 @@ def files_command(
 ) -> int:
     """List the members of a files object: OBJECT is its identifier, the beginning of one, or SOURCE or PLAN/SOURCE.
 
-    A source means its newest whole object. A list that is not there (after a rebuild of the catalog) is made by reading
-    the object, and kept.
+    A source means the state that its newest whole object brings back: of an incremental one, what its whole chain holds
+    and was not deleted since. A list that is not there (after a rebuild of the catalog) is made by reading the object,
+    and kept.
     """
+    from contextlib import ExitStack
+
     from ..runtime.codec.identities import load
+    from ..runtime.restore.chain import chain_of
     from ..runtime.restore.listing import member_list
-    from ..runtime.restore.select import find_object
+    from ..runtime.restore.parts import state_of
+    from ..runtime.restore.select import find_named, moment
     from ..runtime.restore.shelf import Shelf
     from .meter import Stopped, meter, stoppable
     from .restore import open_for_reading
@@ -80,22 +91,30 @@ def files_command(
     given = [Path(v) for v in volumes]
     opened = open_for_reading(given, plan_path, catalog, state, defines)
     with opened.catalog as known:
-        item = find_object(known, name, plan=plan_name)
+        when = moment(as_of) if as_of is not None else None
+        item, is_source = find_named(known, name, plan=plan_name, as_of=when)
+        chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
         shelf = Shelf(known.volumes(), given)
     try:
-        with stoppable() as check, meter(progress, f"reading {item.source}", item.bytes) as moved:
+        total = sum(link.bytes for link in chain)
+        with stoppable() as check, meter(progress, f"reading {item.source}", total) as moved, ExitStack() as stack:
 
             def step(done: int) -> None:
                 check()
                 if moved is not None:
                     moved(done)
 
-            with member_list(item, shelf, opened.lists, identities, step) as listed:
+            lists, lacks = [], False
+            for link in chain:
+                listed = stack.enter_context(
+                    member_list(link, shelf, opened.lists, identities, step, folders=len(chain) > 1)
+                )
                 for lack in listed.lacks:
                     say(f"warning: the list has a hole: {lack}", style="1;33")
-                chosen = _chosen(listed.members, globs)
-                found = _print_json(chosen) if as_json else _print(chosen)
-                lacks = bool(listed.lacks)
+                lacks |= bool(listed.lacks)
+                lists.append(listed.members)
+            chosen = state_of(chain, lists, globs) if len(chain) > 1 else _of_one(item, lists[0], globs)
+            found = _print_json(chosen) if as_json else _print(chosen)
     except Stopped as stop:
         return 128 + stop.number
     if globs and not found:
@@ -104,17 +123,17 @@ def files_command(
     return EXIT_DEGRADED if lacks else EXIT_OK
 
 
-def _chosen(members: Iterator[Member] | Any, globs: tuple[str, ...]) -> Iterator[Member]:
+def _of_one(item: CatalogObject, members: MemberList, globs: tuple[str, ...]) -> Iterator[tuple[CatalogObject, Member]]:
     from ..runtime.restore.selection import PathPattern
 
     patterns = [PathPattern(text) for text in globs]
     for member in members:
         if not patterns or any(pattern.matches(member.name) for pattern in patterns):
-            yield member
+            yield item, member
 
 
-def member_json(member: Member) -> dict[str, Any]:
-    """One member as ``tcc files --json`` shows it; ``offset`` is where its first header lies in the archive."""
+def member_json(item: CatalogObject, member: Member) -> dict[str, Any]:
+    """One member of *item* as ``tcc files --json`` shows it; ``offset``: of its first header in the archive."""
     shown: dict[str, Any] = {
         "name": os.fsdecode(member.name),
         "type": member.kind,
@@ -122,28 +141,29 @@ def member_json(member: Member) -> dict[str, Any]:
         "mode": f"{member.mode:04o}",
         "mtime": member.mtime,
         "offset": member.offset,
+        "object": item.id,
     }
     if member.link:
         shown["link"] = os.fsdecode(member.link)
     return shown
 
 
-def _print_json(members: Iterator[Member]) -> int:
+def _print_json(members: Iterator[tuple[CatalogObject, Member]]) -> int:
     """A list, a batch at a time: there may be millions."""
     count = 0
     sys.stdout.write("[")
-    for member in members:
-        sys.stdout.write((",\n " if count else "\n ") + json_text(member_json(member), indent=None))
+    for item, member in members:
+        sys.stdout.write((",\n " if count else "\n ") + json_text(member_json(item, member), indent=None))
         count += 1
     sys.stdout.write("\n]\n" if count else "]\n")
     return count
 
 
-def _print(members: Iterator[Member]) -> int:
+def _print(members: Iterator[tuple[CatalogObject, Member]]) -> int:
     from datetime import datetime
 
     count = 0
-    for member in members:
+    for _, member in members:
         mode = stat.filemode(_KIND_BITS.get(member.kind, 0) | member.mode)
         if member.kind == "hardlink":
             mode = "h" + mode[1:]

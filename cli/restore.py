@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, Place, RestoreFault, UsageFault
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, UsageFault
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
@@ -18,7 +17,6 @@ from .options import catalog_option, define_option, identity_option, plan_option
 from .table import size_text
 
 if TYPE_CHECKING:
-    from ..runtime.catalog.queries import CatalogObject
     from ..runtime.catalog.store import Catalog
     from ..runtime.members.lists import ListFolder
     from ..runtime.restore.restore import Reading, Restored
@@ -99,11 +97,12 @@ def restore_command(
     from contextlib import ExitStack
 
     from ..runtime.codec.identities import load
-    from ..runtime.restore.chain import chain_of, restore_chain, restore_parts
+    from ..runtime.restore.chain import chain_of, restore_chain
     from ..runtime.restore.listing import member_list
+    from ..runtime.restore.parts import choose_parts, restore_parts
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
-    from ..runtime.restore.selection import select_chain
+    from ..runtime.restore.selection import merged
     from ..runtime.restore.shelf import Shelf
     from .reports import check_report, forget_report, write_report
 
@@ -141,17 +140,17 @@ def restore_command(
             members = only = None
             lists = []
             for link in readings if paths else ():
-                listed = stack.enter_context(member_list(link.object, shelf, opened.lists, identities, step))
+                listed = stack.enter_context(
+                    member_list(link.object, shelf, opened.lists, identities, step, folders=True)
+                )
                 if listed.remade:
                     say("note: the list of the object's members was made anew, by reading all of it")
                 for lack in listed.lacks:
                     say(f"warning: the list of members has a hole: {lack}", style="1;33")
                 lists.append(listed.members)
-            chosen_of = select_chain(lists, paths) if paths else []
-            selected = list(zip(readings, chosen_of, lists, strict=False))
+            chosen_of = choose_parts([link.object for link in readings], lists, paths) if paths else []
+            selected = [part for part in zip(readings, chosen_of, lists, strict=False) if part[1].members]
             if selected:
-                refuse_nothing([chosen for _, chosen, _ in selected], choice.object)
-                selected = [part for part in selected if part[1].members]
                 reading, only, members = selected[-1]
             elif len(readings) > 1:
                 pass
@@ -166,9 +165,8 @@ def restore_command(
                 return EXIT_OK
             how: dict[str, Any] = {"overwrite": overwrite, "progress": step, "identities": identities}
             how["keep_damaged"] = keep_damaged
-            if len(selected) > 1 or (selected and reading is not readings[-1]):
-                say("note: each object of the chain is looked at: members that were deleted since come back, too")
             if len(selected) > 1:
+                only = merged([chosen for _, chosen, _ in selected])
                 result = restore_parts(selected, shelf, Path(to), **how)
             elif len(readings) > 1 and not selected:
                 result = restore_chain(readings, shelf, Path(to), **how)
@@ -182,18 +180,6 @@ def restore_command(
     if report_path is not None and not write_report(restore_json(result, only), report_path):
         code = code or EXIT_DEGRADED
     return code
-
-
-def refuse_nothing(parts: Sequence[Selection], item: CatalogObject) -> None:
-    """Raise RestoreFault where a pattern fits nothing in any part: what was asked for is not there."""
-    unmatched = [pattern for pattern in parts[0].unmatched if all(pattern in part.unmatched for part in parts)]
-    if unmatched:
-        raise RestoreFault(
-            f"no member fits {', '.join(unmatched)}",
-            place=Place(source=item.source, object_id=item.id),
-            safe="nothing was written",
-            todo=f"see `tcc files {item.id}`",
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,8 +305,8 @@ class ListPort(Protocol):
 class ListsPort(Protocol):
     """Where member lists are kept (``members.lists.ListFolder``)."""
 
-    def begin(self, object_id: str) -> ListPort:
-        """The list of an object that is about to be read. Never raises."""
+    def begin(self, object_id: str, *, folders: bool = False) -> ListPort:
+        """The list of an object that is about to be read; *folders*: with what its folders held. Never raises."""
 
 
 class CatalogPort(Protocol):

@@ -174,7 +174,7 @@ def build(
         tap = None
         if lists is not None and source.kind == "files":
             object_id = facts[ring.id].id
-            parts.lists[object_id] = lists.begin(object_id)
+            parts.lists[object_id] = lists.begin(object_id, folders=facts[ring.id].level == "incremental")
             tap = parts.lists[object_id].feed
         reader = SourceReader(
             facts[ring.id],

@@ -4,14 +4,17 @@ A list belongs to an object, which never changes, so that it is never out of dat
 is a cache in all but the name, and everything that it says is checked against the archive itself before a byte of it
 is used. Layout, all numbers little-endian:
 
-    ``tapechain members 1\\n``
+    ``tapechain members 1\\n``; with ``2`` the lists of folders are kept, too
     frames         packed bytes (u32), members (u32), offset of the first one in the archive (u64), the packed batch
     last frame     1 where a member has an access control list, else 0; 0; offset of the archive's end
     end            members (u64), XXH3-128 of all that comes before the digest (16 bytes)
 
 A packed batch is zlib's work over: the heads (157 bytes each), the counts of header blocks (one byte each), and JSON of
-what is odd (see :class:`~.walk.Batch`), with bytes as text where each byte is one character. A tree's list takes 15 to
-25 bytes a member, so that ten million files need about 200 MB on the disk, and less than 1 MiB of memory at a time.
+what is odd (see :class:`~.walk.Batch`), with bytes as text where each byte is one character. In version 2 the JSON's
+size (u32) stands before it, and behind it the list of each folder that bears one: its number in the batch (u32), its
+size (u32), the list as tar wrote it (``GNU.dumpdir``). Objects of the level ``incremental`` have such lists: what was
+deleted since their parent follows from them. A tree's list takes 15 to 25 bytes a member, so that ten million files
+need about 200 MB on the disk, and less than 1 MiB of memory at a time (beyond what one folder's own list takes).
 """
 
 from __future__ import annotations
@@ -30,12 +33,17 @@ from ..restore.headers import BLOCK, Unsound, odd_size
 from .walk import HEAD_BYTES, Batch, MemberTap
 
 MAGIC: Final = b"tapechain members 1\n"
+#: As long as the other one.
+MAGIC_FOLDERS: Final = b"tapechain members 2\n"
+_LISTED: Final = struct.Struct("<II")
+_JSON: Final = struct.Struct("<I")
 _FRAME: Final = struct.Struct("<IIQ")
 _COUNT: Final = struct.Struct("<Q")
 _END: Final = struct.Struct("<Q16s")
-#: Largest batch that is taken from a file, packed and unpacked. One batch is at most what a record of 16 MiB holds.
-_PACKED_MAX: Final = 64 << 20
-_UNPACKED_MAX: Final = 256 << 20
+#: Largest batch that is taken from a file, packed and unpacked. One batch is at most what a record of 16 MiB holds, and
+#: the list of one folder (at most 256 MiB: see ``walk``).
+_PACKED_MAX: Final = 320 << 20
+_UNPACKED_MAX: Final = 320 << 20
 #: Fast, and only a tenth larger than the default (measured on /usr: 19 and 17 bytes a member).
 _LEVEL: Final = 1
 _CHUNK: Final = 1 << 20
@@ -55,7 +63,8 @@ class Member:
 
     ``name`` and ``link`` as the archive has them (bytes, relative to ``/``); ``size`` in bytes of the file as it is
     restored; ``offset`` of its first header in the archive, ``data`` of its content, ``end`` of the next member;
-    ``mtime`` in whole seconds since 1970.
+    ``mtime`` in whole seconds since 1970. ``listed``: what a folder of an incremental archive held, as tar wrote it,
+    where the list keeps that; else None.
     """
 
     name: bytes
@@ -67,21 +76,23 @@ class Member:
     offset: int
     data: int
     end: int
+    listed: bytes | None = None
 
 
 class ListWriter:
     """Writes the list of one object aside; :meth:`keep` brings it under its name, :meth:`drop` forgets it.
 
     :meth:`feed` is the tap: it takes the archive's bytes in pieces of any length. What goes wrong on the way (a full
-    disk) ends the list and nothing else: ``why`` then says what.
+    disk) ends the list and nothing else: ``why`` then says what. *folders*: the lists that folders bear are kept, too.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, folders: bool = False) -> None:
         from xxhash import xxh3_128
 
         self.path = path
         self.why: str | None = None
-        self._tap = MemberTap(self._batch)
+        self._folders = folders
+        self._tap = MemberTap(self._batch, folders=folders)
         self._partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
         self._digest = xxh3_128()
         self._file: BinaryIO | None = None
@@ -90,7 +101,7 @@ class ListWriter:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Names of others' files: for the owner alone.
             self._file = os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-            self._write(MAGIC)
+            self._write(MAGIC_FOLDERS if folders else MAGIC)
         except OSError as error:
             self._give_up(error)
 
@@ -147,7 +158,7 @@ class ListWriter:
             self.why = "the object is not whole"
 
     def _batch(self, batch: Batch) -> None:
-        packed = pack(batch)
+        packed = pack(batch, folders=self._folders)
         self._write(_FRAME.pack(len(packed), len(batch.heads), batch.start))
         self._write(packed)
         self._members += len(batch.heads)
@@ -165,35 +176,61 @@ class ListWriter:
             pass  # the partial file stays; the next run's cleaning takes it
 
 
-def pack(batch: Batch) -> bytes:
-    """A batch as a file holds it."""
+def pack(batch: Batch, *, folders: bool = False) -> bytes:
+    """A batch as a file holds it; with *folders*, as one of version 2 does."""
     odd = {
         str(n): {k: v.decode("latin-1") if isinstance(v, bytes) else v for k, v in what.items()}
         for n, what in batch.odd.items()
     }
     tail = json.dumps(odd, separators=(",", ":")).encode() if odd else b""
-    return zlib.compress(b"".join((*batch.heads, batch.blocks, tail)), _LEVEL)
+    parts: list[bytes | bytearray] = [*batch.heads, batch.blocks]
+    if folders:
+        parts += [_JSON.pack(len(tail)), tail]
+        for n, listed in batch.listed.items():
+            parts += [_LISTED.pack(n, len(listed)), listed]
+    else:
+        parts.append(tail)
+    return zlib.compress(b"".join(parts), _LEVEL)
 
 
-def unpack(packed: bytes, members: int, start: int) -> Iterator[Member]:
-    """The members of a packed batch. Raises BadList."""
+def unpack(packed: bytes, members: int, start: int, *, folders: bool = False) -> Iterator[Member]:
+    """The members of a packed batch; *folders*: of a list of version 2. Raises BadList."""
     try:
         unpacker = zlib.decompressobj()
         data = unpacker.decompress(packed, _UNPACKED_MAX)
         if not unpacker.eof or members > len(data) // (HEAD_BYTES + 1):
             raise BadList("a batch is not what it claims to be")
         heads = members * HEAD_BYTES
-        odd: dict[str, Any] = json.loads(data[heads + members :]) if len(data) > heads + members else {}
+        at, end, listed = heads + members, len(data), {}
+        if folders:
+            (size,) = _JSON.unpack_from(data, at)
+            at, end = at + _JSON.size, at + _JSON.size + size
+            listed = _listed(data, end)
+        odd: dict[str, Any] = json.loads(data[at:end]) if end > at else {}
         for n in range(members):
             head = data[n * HEAD_BYTES : (n + 1) * HEAD_BYTES]
-            member = _member(head, data[heads + n], odd.get(str(n)) if odd else None, start)
+            what = odd.get(str(n)) if odd else None
+            member = _member(head, data[heads + n], what, start, listed.get(n) if listed else None)
             yield member
             start = member.end
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, Unsound) as error:
+    except (zlib.error, struct.error, ValueError, KeyError, TypeError, AttributeError, Unsound) as error:
         raise BadList(f"a batch cannot be read: {error}") from None
 
 
-def _member(head: bytes, blocks: int, odd: dict[str, Any] | None, start: int) -> Member:
+def _listed(data: bytes, at: int) -> dict[int, bytes]:
+    """Number in the batch → the folder's list. Raises BadList."""
+    found = {}
+    while at < len(data):
+        n, size = _LISTED.unpack_from(data, at)
+        at += _LISTED.size
+        found[n] = data[at : at + size]
+        at += size
+    if at != len(data):
+        raise BadList("a batch is not what it claims to be")
+    return found
+
+
+def _member(head: bytes, blocks: int, odd: dict[str, Any] | None, start: int, listed: bytes | None) -> Member:
     size = odd_size(head[124:136])
     when = _time(head[136:148])
     name, link, real = head[:100].partition(b"\0")[0], b"", None
@@ -216,6 +253,7 @@ def _member(head: bytes, blocks: int, odd: dict[str, Any] | None, start: int) ->
         offset=start,
         data=data,
         end=data + (size + 511 & -512),
+        listed=listed,
     )
 
 
@@ -233,7 +271,7 @@ class MemberList:
     """A whole list, opened for reading; a context manager. Its digest was checked when it was opened.
 
     ``members`` is their count, ``acls`` whether any of them has an access control list, ``end`` the offset of the
-    archive's end (behind its last byte).
+    archive's end (behind its last byte), ``folders`` whether the lists of folders are kept.
     """
 
     def __init__(self, path: Path) -> None:
@@ -259,7 +297,9 @@ class MemberList:
             acls, none, self.end = _FRAME.unpack(self._file.read(_FRAME.size))
             self._file.seek(0)
             self.acls = bool(acls)
-            if told != digest.digest() or acls > 1 or none or self._file.read(len(MAGIC)) != MAGIC:
+            magic = self._file.read(len(MAGIC))
+            self.folders = magic == MAGIC_FOLDERS
+            if told != digest.digest() or acls > 1 or none or magic not in {MAGIC, MAGIC_FOLDERS}:
                 raise BadList("its digest is wrong, or it is no list of this version")
         except BaseException:
             self._file.close()
@@ -284,7 +324,7 @@ class MemberList:
                 return
             if packed_bytes > _PACKED_MAX:
                 raise BadList("a batch is larger than any that is written")
-            yield from unpack(self._file.read(packed_bytes), members, start)
+            yield from unpack(self._file.read(packed_bytes), members, start, folders=self.folders)
 
 
 class ListFolder:
@@ -299,9 +339,9 @@ class ListFolder:
             raise ValueError(f"{object_id!r} is no object's identifier")
         return self.folder / f"{object_id}.members"
 
-    def begin(self, object_id: str) -> ListWriter:
-        """A writer for the list of an object."""
-        return ListWriter(self.path(object_id))
+    def begin(self, object_id: str, *, folders: bool = False) -> ListWriter:
+        """A writer for the list of an object; *folders*: see :class:`ListWriter`."""
+        return ListWriter(self.path(object_id), folders=folders)
 
     def open(self, object_id: str) -> MemberList | None:
         """The object's list, or None where there is none, or none that can be believed."""

@@ -21,11 +21,13 @@ from ..restore.headers import BLOCK, TIME_ONLY, Unsound, checked, decimal, odd_s
 HEAD_BYTES: Final = 157
 #: Members that are handed on at a time.
 BATCH: Final = 4096
+#: Bytes of folders' lists that are handed on at a time.
+LISTED_BYTES: Final = 1 << 20
 #: Extended headers of one member that are kept whole while they are read, as the restore's walker does: those of an
 #: incremental source hold the names of all that a folder holds.
 _HEADERS_BYTES_MAX: Final = 256 << 20
 
-_X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B
+_X, _LONG_NAME, _LONG_LINK, _FOLDER = 0x78, 0x4C, 0x4B, 0x35
 _WITH_CONTENT: Final = frozenset(b"0\x007")
 _WITHOUT_CONTENT: Final = frozenset(b"123456")
 _ZEROS: Final = bytes(BLOCK)
@@ -45,19 +47,25 @@ class Batch:
 
     ``start`` is the offset of the first one's first header in the archive. ``odd``: number in the batch → what differs
     from its head: ``path``, ``link``, ``size`` (of the content as stored), ``real`` (of a sparse file), ``mtime``
-    (before 1970), ``blocks``.
+    (before 1970), ``blocks``. ``listed``: number in the batch → what a folder of an incremental archive held
+    (``GNU.dumpdir``), ``listed_bytes`` in all.
     """
 
     start: int
     heads: list[bytes] = field(default_factory=list)
     blocks: bytearray = field(default_factory=bytearray)
     odd: dict[int, dict[str, bytes | int]] = field(default_factory=dict)
+    listed: dict[int, bytes] = field(default_factory=dict)
+    listed_bytes: int = 0
 
 
 class MemberTap:
-    """Watches one archive; *emit* takes each batch of members when it is full. For one thread."""
+    """Watches one archive; *emit* takes each batch of members when it is full. For one thread.
 
-    def __init__(self, emit: Callable[[Batch], None]) -> None:
+    *folders*: folders' lists are kept.
+    """
+
+    def __init__(self, emit: Callable[[Batch], None], *, folders: bool = False) -> None:
         #: why the list ended before the archive did, or None
         self.broken: str | None = None
         #: the two zero blocks were reached
@@ -67,6 +75,7 @@ class MemberTap:
         #: offset of what comes next
         self.offset = 0
         self._emit = emit
+        self._folders = folders
         self._skip = 0
         self._carry = b""
         self._more: list[bytes] = []
@@ -176,7 +185,7 @@ class MemberTap:
         if not self.ended and at >= size:
             self._skip = at - size
         self.offset = base + size
-        if len(self._batch.heads) >= BATCH:
+        if len(self._batch.heads) >= BATCH or self._batch.listed_bytes >= LISTED_BYTES:
             full, self._batch = self._batch, Batch(self.offset + self._skip - len(self._carry))
             self._emitted += len(full.heads)
             self._emit(full)
@@ -247,6 +256,10 @@ class MemberTap:
                 odd["real"] = decimal(records[key])
         if blocks > 255:
             odd["blocks"] = blocks
+        if self._folders and kind == _FOLDER and b"GNU.dumpdir" in records:
+            listed = records[b"GNU.dumpdir"]
+            self._batch.listed[len(self._batch.heads)] = listed
+            self._batch.listed_bytes += len(listed)
         if odd:
             self._batch.odd[len(self._batch.heads)] = odd
         self._batch.heads.append(header[:HEAD_BYTES])

@@ -8,7 +8,7 @@ moved to its places (``merge``).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,19 +17,17 @@ from ..catalog.queries import CatalogObject
 from ..catalog.store import Catalog
 from ..faults import Place, RestoreFault
 from ..media.ids import new_id
-from ..members.lists import Member
 from .changes import Changes
 from .folder import TargetFolder, open_target
 from .merge import merge
 from .reading import ObjectReader
-from .restore import Progress, Reading, Restored, check_identities, pump_object, restore, sink_for
+from .restore import Progress, Reading, Restored, check_identities, pump_object, sink_for
 from .select import lack_of, missing_of
-from .selection import Selection
 from .shelf import Shelf
 
 
-def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf) -> tuple[CatalogObject, ...]:
-    """The objects that bring *item* back: its full first, itself last.
+def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf | None) -> tuple[CatalogObject, ...]:
+    """The objects that bring *item* back: its full first, itself last. Without a *shelf* none need be at hand.
 
     Raises RestoreFault where one of them is not known, not whole or not at hand, and says which object of the source is
     the newest that can be restored instead.
@@ -44,7 +42,7 @@ def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf) -> tuple[Catal
     for older in sorted(known.values(), key=lambda o: (o.number, o.started), reverse=True):
         if (older.number, older.started) >= (item.number, item.started) or older.status != "whole":
             continue
-        if not missing_of(older, shelf) and not isinstance(_follow(known, older, shelf), str):
+        if not (shelf and missing_of(older, shelf)) and not isinstance(_follow(known, older, shelf), str):
             instead = older
             break
     raise RestoreFault(
@@ -57,7 +55,9 @@ def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf) -> tuple[Catal
     )
 
 
-def _follow(known: dict[str, CatalogObject], item: CatalogObject, shelf: Shelf) -> tuple[CatalogObject, ...] | str:
+def _follow(
+    known: dict[str, CatalogObject], item: CatalogObject, shelf: Shelf | None
+) -> tuple[CatalogObject, ...] | str:
     """The chain below *item*, or what is amiss with it."""
     chain = [item]
     seen = {item.id}
@@ -70,7 +70,7 @@ def _follow(known: dict[str, CatalogObject], item: CatalogObject, shelf: Shelf) 
             return f"object {parent}, which {chain[-1].id} builds on, is not known"
         if link.status != "whole":
             return f"object {parent} of session {link.number} is {link.status}: {lack_of(link)}"
-        if lacks := missing_of(link, shelf):
+        if shelf is not None and (lacks := missing_of(link, shelf)):
             return f"object {parent} of session {link.number} is not at hand: {lacks}"
         seen.add(parent)
         chain.append(link)
@@ -94,9 +94,21 @@ def restore_chain(
     """
     for reading in readings:
         check_identities(reading, shelf, identities)
+    return into(
+        to,
+        overwrite=overwrite,
+        work=lambda folder: _one_by_one(readings, shelf, folder, progress, identities, keep_damaged),
+    )
+
+
+def into(to: Path, *, overwrite: bool, work: Callable[[TargetFolder], Restored]) -> Restored:
+    """Let *work* restore into the folder *to*; where that holds something, beside it, to be moved to its places then.
+
+    Raises RestoreFault, as *work* does.
+    """
     with open_target(to, overwrite=overwrite) as folder:
         if folder.fresh:
-            return _one_by_one(readings, shelf, folder, progress, identities, keep_damaged)
+            return work(folder)
         name = f".tcc-restore-{new_id()}"
         try:
             os.mkdir(name, 0o700, dir_fd=folder.fd)
@@ -104,7 +116,7 @@ def restore_chain(
             raise RestoreFault(f"the folder {to} cannot be written: {error.strerror}") from None
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         with TargetFolder(to / name, os.open(name, flags, dir_fd=folder.fd), fresh=True) as apart:
-            result = _one_by_one(readings, shelf, apart, progress, identities, keep_damaged)
+            result = work(apart)
             problems = merge(apart, folder)
         try:
             os.rmdir(name, dir_fd=folder.fd)
@@ -112,40 +124,6 @@ def restore_chain(
             problems = (*problems, f"what could not be put in its place lies in {to / name}")
     status = "degraded" if problems and result.status == "ok" else result.status
     return replace(result, status=status, place=to, problems=(*result.problems, *problems))
-
-
-def restore_parts(
-    parts: Sequence[tuple[Reading, Selection, Iterable[Member]]],
-    shelf: Shelf,
-    to: Path,
-    *,
-    overwrite: bool,
-    progress: Progress | None = None,
-    identities: Sequence[Any] = (),
-    keep_damaged: bool = False,
-) -> Restored:
-    """Restore what was selected in each object of a chain, oldest first, so that the newest of each name stays.
-
-    Deletions are not applied. Raises as ``restore`` does.
-    """
-    for reading, _, _ in parts:
-        check_identities(reading, shelf, identities)
-    done: list[Restored] = []
-    for reading, only, members in parts:
-        done.append(
-            restore(
-                reading,
-                shelf,
-                to,
-                overwrite=overwrite or bool(done),
-                progress=progress,
-                identities=identities,
-                only=only,
-                members=members,
-                keep_damaged=keep_damaged,
-            )
-        )
-    return _together(done)
 
 
 def _one_by_one(  # noqa: PLR0917 - two calls
@@ -193,7 +171,7 @@ def _one_by_one(  # noqa: PLR0917 - two calls
     notes: tuple[str, ...] = ()
     if removed:
         notes = (f"{removed} files and folders that were deleted meanwhile were removed again",)
-    whole = _together(done)
+    whole = together(done)
     return replace(
         whole,
         object=readings[-1].object,
@@ -205,11 +183,12 @@ def _one_by_one(  # noqa: PLR0917 - two calls
     )
 
 
-def _together(done: Sequence[Restored]) -> Restored:
+def together(done: Sequence[Restored]) -> Restored:
     """Several results as one: of the last object, with the sums and all that was said."""
+    states = {result.status for result in done}
     return replace(
         done[-1],
-        status=next((result.status for result in done if result.status != "ok"), "ok"),
+        status=states.pop() if len(states) == 1 else "degraded",
         bytes=sum(result.bytes for result in done),
         records=sum(result.records for result in done),
         problems=tuple(problem for result in done for problem in result.problems),

@@ -1,10 +1,8 @@
 """What an incremental took away: deletions and renames of folders, applied to the folder that a chain is restored to.
 
-Every folder of an incremental archive bears a list of what it held (``GNU.dumpdir``; "Dumpdir" in tar's manual):
-a letter and a name, each ended by a zero byte: ``Y`` stored, ``N`` not changed, ``D`` a folder; ``R``, ``T`` and ``X``
-are renames. GNU tar 1.34 fails on a rename on to a folder that exists and loses what both held, and it follows links
-on its way; so what is gone is removed here, with descriptors and without following any link, before tar sees the
-members that come instead.
+Every folder of an incremental archive bears a list of what it held (see ``listed``). GNU tar 1.34 fails on a rename on
+to a folder that exists and loses what both held, and it follows links on its way; so what is gone is removed here, with
+descriptors and without following any link, before tar sees the members that come instead.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ from typing import Final
 
 from .folder import OF_THE_FILE_SYSTEM, TargetFolder
 from .headers import Unsound, normal
+from .listed import ENTRIES, FOLDER, RENAMED_FROM, RENAMED_TO, items
 
 #: Problems that are told one by one.
 NAMED_MAX: Final = 100
@@ -39,11 +38,7 @@ class Changes:
 
         *renames*: whether folders may be moved: not any more once links of this archive were seen. Raises Unsound.
         """
-        kinds: dict[bytes, int] = {}
-        for kind, entry in _moves_first(listed, self, renames=renames):
-            if not entry or b"/" in entry or entry in {b".", b".."}:
-                raise Unsound("a folder's list has an entry that is no name")
-            kinds[entry] = kind
+        kinds = {entry: kind for kind, entry in _moves_first(listed, self, renames=renames)}
         self._purge(normal(name), kinds)
 
     # ---------------------------------------------------------------- deletions
@@ -63,7 +58,7 @@ class Changes:
                     continue
                 found = os.stat(raw, dir_fd=fd, follow_symlinks=False)
                 kind = kinds.get(raw)
-                if kind is None or (kind == _FOLDER) != stat.S_ISDIR(found.st_mode):
+                if kind is None or (kind == FOLDER) != stat.S_ISDIR(found.st_mode):
                     self._remove(fd, raw)
         except OSError as error:
             self._problem(f"{os.fsdecode(name)}: what was deleted since cannot be removed: {error.strerror}")
@@ -175,30 +170,23 @@ class Changes:
 
 
 _DIRECTORY: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FOLDER: Final = ord("D")
-_ENTRIES: Final = frozenset(b"YND")
 
 
 def _moves_first(listed: bytes, changes: Changes, *, renames: bool) -> Iterator[tuple[int, bytes]]:
     """Do the renames of a list; yield its other entries. Raises Unsound."""
-    if not listed.endswith(b"\0"):
-        raise Unsound("a folder's list has no end")
     old: bytes | None = None
-    for item in listed[:-1].split(b"\0"):
-        if not item:
-            continue
-        kind, name = item[0], item[1:]
-        if kind in _ENTRIES:
+    for kind, name in items(listed):
+        if kind in ENTRIES:
             yield kind, name
-        elif kind == ord("R"):
+        elif kind == RENAMED_FROM:
             old = name
-        elif kind == ord("T") and old is not None:
+        elif kind == RENAMED_TO:
+            if old is None:
+                raise Unsound("a folder's list has an entry of a kind that no backup makes")
             if not renames:
                 raise Unsound("a folder is to be moved behind links of the same archive")
             changes.move(old, name)
             old = None
-        elif kind != ord("X"):
-            raise Unsound("a folder's list has an entry of a kind that no backup makes")
 
 
 def _place(name: bytes) -> bytes:

@@ -39,9 +39,12 @@ def member_list(
     lists: ListFolder | None,
     identities: Sequence[Any] = (),
     progress: Callable[[int], None] | None = None,
+    *,
+    folders: bool = False,
 ) -> Iterator[Listed]:
     """The list of *item*. A list that is lacking is made by reading the object, and kept in *lists* where it can be.
 
+    *folders*: of an incremental object, what its folders held is wanted, too; a list without that counts as lacking.
     *identities* open an encrypted object, where it has to be read. *progress* is called with the payload bytes read for
     that. Raises RestoreFault where there can be no list.
     """
@@ -53,11 +56,12 @@ def member_list(
     found = lists.open(item.id) if lists is not None else None
     if found is not None:
         with found:
-            yield Listed(found)
-        return
+            if found.folders or not folders or item.level != "incremental":
+                yield Listed(found)
+                return
     with tempfile.TemporaryDirectory(prefix="tcc-members-") as folder:
         aside = ListFolder(Path(folder))
-        writer = aside.begin(item.id)
+        writer = aside.begin(item.id, folders=item.level == "incremental")
         try:
             if item.compress or item.encrypt:
                 lacks = _read_encoded(item, shelf, writer, identities, progress)

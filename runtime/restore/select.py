@@ -103,6 +103,16 @@ def find_object(catalog: Catalog, text: str, *, plan: str | None = None) -> Cata
 
     Raises UsageFault and RestoreFault.
     """
+    return find_named(catalog, text, plan=plan)[0]
+
+
+def find_named(
+    catalog: Catalog, text: str, *, plan: str | None = None, as_of: str | None = None
+) -> tuple[CatalogObject, bool]:
+    """As :func:`find_object`, and whether it is a source that *text* names.
+
+    *as_of*: a :func:`moment`; of a source only sessions that started by then count. Raises UsageFault and RestoreFault.
+    """
     names = catalog.source_names()
     is_source = plan is not None or any(text in (source, f"{owner}/{source}") for owner, source in names)
     if not is_source and _BEGINNING.fullmatch(text):
@@ -112,13 +122,20 @@ def find_object(catalog: Catalog, text: str, *, plan: str | None = None) -> Cata
                 f"{len(fitting)} objects have identifiers that begin with {text}",
                 todo=f"give more of it: {fitting[0].id}, say",
             )
+        if fitting and as_of is not None:
+            raise UsageFault("--as-of asks for a source's object of that time, and an object is named already")
         if fitting:
-            return fitting[0]
+            return fitting[0], False
     owner, source = resolve_source(catalog, text, plan=plan)
     for item in catalog.objects(plan=owner, source=source):
+        if as_of is not None and item.started > as_of:
+            continue
         if item.status == "whole" and any(copy.segments for copy in item.copies):
-            return item
-    raise RestoreFault("none of its objects is whole and stored", place=Place(source=source), todo="see `tcc objects`")
+            return item, True
+    until = "" if as_of is None else f" of sessions up to {as_of}"
+    raise RestoreFault(
+        f"none of its objects{until} is whole and stored", place=Place(source=source), todo="see `tcc objects`"
+    )
 
 
 def choose(

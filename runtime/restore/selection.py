@@ -5,15 +5,18 @@ from __future__ import annotations
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..members.lists import Member
 from .headers import normal
+from .listed import Held, path_keys
 
 #: Hard links whose targets are looked for (a hash each).
 _TARGETS_MAX: Final = 1 << 20
+#: Members of one object that are remembered, so that its list is not gone through again.
+_FEW: Final = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,7 @@ class Selection:
 class PathPattern:
     """One ``--path GLOB``: ``*`` and ``?`` also match ``/``; what lies below a match is matched, too.
 
-    A leading ``/`` does not count: members are named relative to it.
+    A leading ``/`` does not count: members are named relative to it. ``used``: whoever takes a member sets it.
     """
 
     def __init__(self, text: str) -> None:
@@ -48,10 +51,7 @@ class PathPattern:
 
     def matches(self, name: bytes) -> bool:
         """Whether the member *name* is meant."""
-        if self._match is None or self._match(os.fsdecode(normal(name))) is not None:
-            self.used = True
-            return True
-        return False
+        return self._match is None or self._match(os.fsdecode(normal(name))) is not None
 
 
 class _Newer:
@@ -64,21 +64,45 @@ class _Newer:
         """Whether something newer has the member's place, or one above it is no folder any more."""
         if not self._folders:
             return False
-        name = normal(member.name)
-        newer = self._folders.get(hash(name))
-        if newer is not None and not (newer and member.kind == "folder"):
-            return True
-        above = name.rpartition(b"/")[0]
-        while above:
-            if self._folders.get(hash(above)) is False:
-                return True
-            above = above.rpartition(b"/")[0]
-        return False
+        keys = path_keys(member.name)
+        return keys[-1] in self._folders or any(self._folders.get(key) is False for key in keys)
 
     def add(self, found: dict[int, bool]) -> None:
-        """Take what one object brings: hash of its name → whether it is a folder. What is newer stays."""
+        """Take what one object brings: key of its name → whether it is a folder. What is newer stays."""
         for key, is_folder in found.items():
             self._folders.setdefault(key, is_folder)
+
+
+class _Link:
+    """One object of a chain: its members, and those that any of the patterns means, where they are few."""
+
+    def __init__(self, members: Iterable[Member], globs: Sequence[PathPattern], folders: set[int] | None) -> None:
+        """*folders* takes the keys of the folders above what is meant; None where nobody asks."""
+        self.members = members
+        self._globs = globs
+        self._few: list[Member] | None = None
+        if folders is None:
+            return
+        few: list[Member] | None = []
+        parent: bytes | None = None
+        for member in self.meant():
+            above = member.name.rstrip(b"/").rpartition(b"/")[0]
+            if above != parent:
+                folders.update(path_keys(member.name)[:-1])
+                parent = above
+            if few is not None:
+                few.append(member)
+                few = few if len(few) < _FEW else None
+        self._few = few
+
+    def meant(self) -> Iterator[Member]:
+        """The members that any of the patterns means, in the order of the archive."""
+        if self._few is not None:
+            yield from self._few
+            return
+        for member in self.members:
+            if any(glob.matches(member.name) for glob in self._globs):
+                yield member
 
 
 def select(members: Iterable[Member], patterns: Sequence[str]) -> Selection:
@@ -86,39 +110,89 @@ def select(members: Iterable[Member], patterns: Sequence[str]) -> Selection:
 
     *members* is gone through twice where targets lie outside the selection.
     """
-    return _select(members, patterns, _Newer(), frozenset())
+    globs = [PathPattern(text) for text in patterns]
+    return _select(_Link(members, globs, None), globs, _Newer(), Held(), frozenset())
 
 
 def select_chain(chain: Sequence[Iterable[Member]], patterns: Sequence[str]) -> list[Selection]:
-    """What to bring back of each object of a chain, oldest first, so that the newest of each name is what stays.
+    """What to bring back of each object of a chain, oldest first, so that it is the state that the last of them saw.
 
-    What a newer object holds is not taken from an older one: a folder may have become a file since, or a link. Where an
-    older hard link has its target come along, that target's newest content comes, too. Beyond :data:`_TARGETS_MAX`
-    names in one object an older member is restored and then replaced. Deletions are not known here.
+    What a newer object holds, or what was deleted since as its folders' lists say, is not taken from an older one: a
+    folder may have become a file since, or a link. Where an older hard link has its target come along, that target's
+    newest content comes, too. Beyond :data:`_TARGETS_MAX` names in one object an older member is restored and then
+    replaced. Raises Unsound where a folder's list cannot be read, and Renamed.
     """
+    globs = [PathPattern(text) for text in patterns]
+    folders: set[int] = set()
+    last = len(chain) - 1
+    links = [_Link(members, globs, folders if n < last else None) for n, members in enumerate(chain)]
     also: frozenset[bytes] = frozenset()
     while True:
-        newer = _Newer()
-        parts = [_select(members, patterns, newer, also) for members in reversed(chain)]
+        newer, held = _Newer(), Held(folders)
+        parts = []
+        for n in range(last, -1, -1):
+            parts.append(_select(links[n], globs, newer, held, also))
+            if n:
+                _hold(held, links[n].members, n)
         more = also.union(normal(target) for part in parts[1:] for target in part.targets)
         if more == also:
             return parts[::-1]
         also = more
 
 
-def _select(members: Iterable[Member], patterns: Sequence[str], newer: _Newer, also: frozenset[bytes]) -> Selection:
-    globs = [PathPattern(text) for text in patterns]
+def state(chain: Sequence[Iterable[Member]], patterns: Sequence[str] = ()) -> Iterator[tuple[int, Member]]:
+    """The members of the state that the last object of a chain saw, each with the number of the object that holds it.
+
+    From the newest object to the oldest, in the order of each archive; *patterns*: only what any of them means. Raises
+    as :func:`select_chain`.
+    """
+    globs = [PathPattern(text) for text in patterns or ("",)]
+    newer, held = _Newer(), Held()
+    for n in range(len(chain) - 1, -1, -1):
+        found: dict[int, bool] = {}
+        for member in _Link(chain[n], globs, None).meant():
+            if newer.hides(member) or not held.keeps(member.name, folder=member.kind == "folder"):
+                continue
+            if n:
+                found[path_keys(member.name)[-1]] = member.kind == "folder"
+            yield n, member
+        newer.add(found)
+        if n:
+            _hold(held, chain[n], n)
+
+
+class Renamed(Exception):
+    """Object number ``link`` of a chain moved folders of older ones: where their members are now is not known here."""
+
+    def __init__(self, link: int) -> None:
+        super().__init__("folders were renamed while it was read")
+        self.link = link
+
+
+def _hold(held: Held, members: Iterable[Member], link: int) -> None:
+    for member in members:
+        if member.listed is not None:
+            held.add(member.name, member.listed)
+    if held.renamed:
+        raise Renamed(link)
+
+
+def _select(link: _Link, globs: Sequence[PathPattern], newer: _Newer, held: Held, also: frozenset[bytes]) -> Selection:
+    used: set[str] = set()
     ranges = _Ranges()
     names: set[int] = set()
     wanted: dict[bytes, None] = {}
     found: dict[int, bool] = {}
-    for member in members:
-        meant = any([glob.matches(member.name) for glob in globs])  # noqa: C419 - each pattern learns that it is used
-        if not (meant or (also and normal(member.name) in also)) or newer.hides(member):
+
+    for member in link.meant() if not also else link.members:
+        if also and not _means(globs, also, member):
             continue
+        if newer.hides(member) or not held.keeps(member.name, folder=member.kind == "folder"):
+            continue
+        used.update(glob.text for glob in globs if glob.text not in used and glob.matches(member.name))
         ranges.add(member)
         if len(found) < _TARGETS_MAX:
-            found[hash(normal(member.name))] = member.kind == "folder"
+            found[path_keys(member.name)[-1]] = member.kind == "folder"
         if member.kind == "hardlink":
             target = normal(member.link)
             if hash(target) not in names and len(wanted) < _TARGETS_MAX:
@@ -128,16 +202,28 @@ def _select(members: Iterable[Member], patterns: Sequence[str], newer: _Newer, a
     targets = []
     if wanted:
         ranges = _Ranges()
-        for member in members:
+        for member in link.members:
             needed = member.kind != "hardlink" and normal(member.name) in wanted
-            meant = any(glob.matches(member.name) for glob in globs)
-            chosen = (meant or (also and normal(member.name) in also)) and not newer.hides(member)
-            if needed and not meant:
+            meant = _means(globs, also, member)
+            if not needed and not meant:
+                continue
+            kept = held.keeps(member.name, folder=member.kind == "folder")
+            if needed and not (meant and kept):
                 targets.append(member.name)
-            if needed or chosen:
+            if needed or (kept and not newer.hides(member)):
                 ranges.add(member)
     newer.add(found)
-    return ranges.selection([g.text for g in globs if not g.used], targets)
+    return ranges.selection([glob.text for glob in globs if glob.text not in used], targets)
+
+
+def _means(globs: Sequence[PathPattern], also: frozenset[bytes], member: Member) -> bool:
+    return any(glob.matches(member.name) for glob in globs) or (bool(also) and normal(member.name) in also)
+
+
+def merged(parts: Sequence[Selection]) -> Selection:
+    """Selections of several objects as one, to be told: counts and targets; its ranges mean nothing."""
+    targets = dict.fromkeys(target for part in parts for target in part.targets)
+    return Selection((), sum(p.members for p in parts), sum(p.data_bytes for p in parts), (), tuple(targets))
 
 
 def of_members(members: Iterable[Member]) -> Selection:

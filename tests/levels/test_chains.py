@@ -1,5 +1,7 @@
 """Chains as a user has them: run, change the tree, run again; every session comes back as it was."""
 
+import fnmatch
+import json
 import os
 import random
 import shutil
@@ -60,8 +62,6 @@ def test_every_session_comes_back_as_it_was(bench, seen) -> None:
 
 
 def started(bench, n: int) -> str:
-    import json
-
     listed = json.loads(bench.tcc("sessions", "--plan", "plan.tc", "--json")[1])
     return str(sorted(listed, key=lambda s: s["started"])[n]["started"])
 
@@ -344,9 +344,105 @@ def test_single_files_are_what_their_names_last_meant(bench) -> None:
         assert (bench.restored(f"only-{name}") / name).read_text() == content
 
 
-def test_a_single_file_that_only_an_older_object_holds_is_said_to_be_old(bench) -> None:
+def test_a_single_file_that_was_deleted_does_not_come_back(bench, tmp_path) -> None:
+    """It is said which session had it last, and with that one's object it comes back."""
+    for name in ("stays", "gone", "folder/in", "folder/gone", "old/deep/er"):
+        (bench.tree / name).parent.mkdir(parents=True, exist_ok=True)
+        (bench.tree / name).write_text(name)
+    bench.run()
+    (bench.tree / "new").write_text("new")
+    second = bench.run()
+    (bench.tree / "gone").unlink()
+    (bench.tree / "folder/gone").unlink()
+    shutil.rmtree(bench.tree / "old")
+    bench.run()
+    (bench.tree / "other").write_text("other")
+    bench.run()
+    said = bench.restore("none", "--path", "*/gone", code=1)
+    assert "no member fits */gone in the state of session 4; */gone was there up to session 2 of" in said
+    assert f"--object {second['object']}" in said and not (tmp_path / "none").exists()
+    bench.restore("then", "--path", "*/gone", "--object", second["object"])
+    assert (bench.restored("then") / "folder/gone").read_text() == "folder/gone"
+    bench.restore("as of", "--path", "*/gone", "--as-of", started(bench, 1))
+    assert (bench.restored("as of") / "gone").read_text() == "gone"
+    bench.restore("below", "--path", str(bench.tree))
+    back = bench.restored("below")
+    assert {str(p.relative_to(back)) for p in back.rglob("*")} == {"stays", "folder", "folder/in", "new", "other"}
+    # What lies in DIR already is nobody's to delete.
+    (back / "gone").write_text("foreign")
+    (back / "stays").write_text("foreign")
+    bench.restore("below", "--path", "*/stays", "--path", "*/folder", "--overwrite")
+    assert (back / "gone").read_text() == "foreign" and (back / "stays").read_text() == "stays"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_single_files_are_those_of_the_whole_restore(bench, seen, seed) -> None:
+    """Of every session, whatever was done to the tree: what fits is what a restore of the chain has there."""
+    chance = random.Random(100 + seed)
+    for _ in range(4):
+        for _ in range(chance.randrange(5, 25)):
+            mutate(bench.tree, chance, "abc")
+        bench.run()
+    for n, entry in enumerate(bench.sessions):
+        bench.restore(f"all{n}", "--object", entry["object"])
+        whole = seen(bench.restored(f"all{n}"))
+        del whole["hard links"], whole["."]
+        listed = bench.tcc("files", "T", "--plan", "plan.tc", "--as-of", started(bench, n), "--json")[1]
+        names = sorted(os.path.relpath("/" + item["name"], bench.tree) for item in json.loads(listed))
+        assert names == sorted([*whole, "."])
+        for glob in ("*/a", "*/b/*", "*c", "*"):
+            fits = {name for name in whole if meant(glob, bench.tree / name)}
+            to = f"{n}{glob.replace('*', '-').replace('/', '+')}"
+            said = bench.restore(to, "--object", entry["object"], "--path", glob, code=0 if fits or glob == "*" else 1)
+            got = seen(bench.restored(to)) if fits else {}
+            assert {name: got.get(name) for name in fits} == {name: whole[name] for name in fits}, (n, glob)
+            along = {os.path.relpath("/" + line[6:].split(" comes along")[0], bench.tree)
+                     for line in said.splitlines() if " comes along" in line}  # fmt: skip
+            above = {str(parent) for name in fits | along for parent in Path(name).parents}
+            assert got.keys() <= fits | along | above | {"hard links"}
+
+
+def meant(glob: str, path: Path) -> bool:
+    return any(fnmatch.fnmatchcase(str(p)[1:], glob) for p in (path, *path.parents))
+
+
+def test_a_list_of_an_older_version_is_made_anew(bench) -> None:
+    """One without what the folders held, as it was written before: it is not taken for an empty one."""
+    from tapechain.runtime.members.lists import MAGIC, MAGIC_FOLDERS, ListFolder
+
     (bench.tree / "gone").write_text("gone")
+    (bench.tree / "kept").write_text("kept")
     bench.run()
     (bench.tree / "gone").unlink()
-    bench.run()
-    assert "come back, too" in bench.restore("one", "--path", "*/gone")
+    newest = bench.run()
+    lists = ListFolder(bench.folder / "state" / "tapechain-members")
+    path = lists.path(newest["object"])
+    assert path.read_bytes().startswith(MAGIC_FOLDERS)
+    path.unlink()
+    writer = lists.begin(newest["object"])
+    writer.feed(memoryview(bench.payload(newest["object"])))
+    assert writer.keep() and path.read_bytes().startswith(MAGIC)
+    said = bench.restore("none", "--path", "*/gone", code=1)
+    assert "made anew" in said and "was there up to session 1" in said
+    assert path.read_bytes().startswith(MAGIC_FOLDERS)
+    bench.restore("one", "--path", "*/kept")
+    assert (bench.restored("one") / "kept").read_text() == "kept"
+
+
+def test_folders_that_were_renamed_are_not_guessed(tmp_path) -> None:
+    """tar notes a rename only where one happens while it starts; then the whole chain is what can be restored."""
+    from tapechain.runtime.members.lists import Member
+    from tapechain.runtime.restore.headers import Unsound
+    from tapechain.runtime.restore.selection import Renamed, select_chain
+
+    def member(name: bytes, listed: bytes | None = None) -> Member:
+        return Member(name, "folder" if name.endswith(b"/") else "file", 0, 0, 0, b"", 0, 0, 512, listed)
+
+    full = [member(b"t/"), member(b"t/old/"), member(b"t/old/f")]
+    assert select_chain([full, [member(b"t/", b"Dold\0\0")]], ["*f"])[0].members == 1
+    assert select_chain([full, [member(b"t/", b"Dnew\0\0")]], ["*f"])[0].unmatched == ("*f",)
+    with pytest.raises(Renamed):
+        select_chain([full, [member(b"t/", b"Rt/old\0Tt/new\0Dnew\0\0")]], ["*f"])
+    for lie in (b"Da", b"Qa\0", b"Y../x\0", b"Y\0", b"D..\0"):
+        with pytest.raises(Unsound):
+            select_chain([full, [member(b"t/", lie)]], ["*f"])
