@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test test-fast check format accept tools bench clean
+.PHONY: help demo test test-fast check format accept tools bench bench-small clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -53,8 +53,11 @@ accept: $(VENV)/.dev  ## rewrite the golden files (diagnostics, compiled plans, 
 tools:  ## install what some tests use from Debian's packages, where that is allowed (tests skip, saying why, without)
 	@tools/install-test-tools
 
-bench: $(VENV)/.dev  ## the benchmark of the hot path beside its peers
-	@$(BIN)/python bench/three_drives.py
+bench: $(VENV)/.dev  ## all that was promised about speed, beside its peers: one table (bench/README.md; 12 minutes)
+	@$(BIN)/python bench/run.py $(BENCH)
+
+bench-small: $(VENV)/.dev  ## the same with tiny amounts: only shows that the bench works
+	@$(BIN)/python bench/run.py --small
 
 clean:  ## remove what the other targets made
 	rm -rf $(VENV) build dist demo *.egg-info .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,123 +1,179 @@
-"""Measuring commands against each other: alternating in one run, medians of paired ratios, with their spread."""
+"""Running contenders: in turn in one run, with seconds, processor seconds of all that worked, and peak memory.
+
+The order is reversed every other round. The first round only warms up and has its memory watched, which costs a little
+time; where a round is too dear for that it counts as well.
+"""
 
 from __future__ import annotations
 
-import compileall
-import json
 import os
-import platform
-import statistics
 import subprocess
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import tapechain
+#: How often memory is looked at, where it is.
+_LOOK_SECONDS = 0.02
 
 
-@dataclass(frozen=True)
+def nothing() -> None:
+    """There is nothing to do."""
+
+
+def none_running() -> Sequence[int]:
+    """There are no daemons."""
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Sample:
-    """One run of one command: seconds on the clock, processor seconds, peak resident memory in bytes."""
+    """One run of one contender.
+
+    ``seconds`` on the clock, process start included; ``cpu_seconds`` of the process, its children and the contender's
+    daemons; ``inside_seconds``: what the program itself says that its work took, without its start;
+    ``peak_bytes``: the most that all its processes together held (shared pages counted once), where it was watched.
+    """
 
     seconds: float
     cpu_seconds: float
-    peak_bytes: int
+    peak_bytes: int | None = None
+    inside_seconds: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Contender:
-    """A command, what it needs before it is timed, and what takes its traces away afterwards."""
+    """A command, what it needs before it is timed, and what takes its traces away afterwards.
+
+    *check* raises SystemExit where the work was not done; it is not timed. *output*: where standard output goes.
+    *daemons*: the processes that work for it and are not its children. *inside*: its own seconds, asked after the run.
+    *codes*: exit codes of a good end.
+    """
 
     name: str
     argv: Sequence[str]
-    prepare: Callable[[], None]
-    check: Callable[[], None]
-    clean: Callable[[], None]
+    prepare: Callable[[], None] = nothing
+    check: Callable[[], None] = nothing
+    clean: Callable[[], None] = nothing
     output: str | None = None
+    daemons: Callable[[], Sequence[int]] = none_running
+    inside: Callable[[], float] | None = None
+    codes: Sequence[int] = (0,)
 
 
-def run(contender: Contender) -> Sample:
-    """Run it once, process start included.
-
-    The peak is that of the process or of its largest child; the kernel counts at least what this process itself had
-    when it started the other (some 20 MiB).
-    """
+def run(contender: Contender, *, watch: bool = False) -> Sample:
+    """Run it once; with *watch* its memory is looked at. Raises SystemExit where it fails."""
     contender.prepare()
     try:
-        out = os.open(contender.output or os.devnull, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        start = time.perf_counter()
-        process = subprocess.Popen(contender.argv, stdout=out, stderr=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - start
+        daemons = contender.daemons()
+        before = sum(cpu_seconds_of(pid) for pid in daemons)
+        with open(contender.output or os.devnull, "wb") as out:
+            start = time.perf_counter()
+            process = subprocess.Popen(contender.argv, stdout=out, stderr=subprocess.PIPE)
+            watcher = _Watcher((process.pid, *daemons)) if watch else None
+            said = _Said(process)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+        peak = watcher.end() if watcher is not None else None
         process.returncode = os.waitstatus_to_exitcode(status)
-        os.close(out)
-        if process.returncode:
-            raise SystemExit(f"{contender.name} ended with {process.returncode}: {' '.join(contender.argv)}")
+        text = said.end()
+        if process.returncode not in contender.codes:
+            raise SystemExit(f"{contender.name} ended with {process.returncode}: {list(contender.argv)}\n{text}")
+        cpu = usage.ru_utime + usage.ru_stime + sum(cpu_seconds_of(pid) for pid in contender.daemons()) - before
         contender.check()
-        return Sample(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        return Sample(seconds, cpu, peak, contender.inside() if contender.inside is not None else None)
     finally:
         contender.clean()
 
 
-def fill(path: Path, size: int) -> None:
-    """A file of *size* bytes that are not zeros, quickly."""
-    block = bytes(range(256)) * 4096
-    with open(path, "wb") as out:
-        left = size
-        while left:
-            left -= out.write(block[: min(left, len(block))])
-
-
-def tree(folder: Path, files: int) -> None:
-    """*files* small files of 0 to 8 KiB, a hundred to a folder."""
-    block = bytes(range(256)) * 32
-    for n in range(files):
-        if n % 100 == 0:
-            (folder / f"{n // 100:05}").mkdir(parents=True)
-        (folder / f"{n // 100:05}" / f"file-{n}.txt").write_bytes(block[: n * 7919 % 8192])
-
-
-def compile_ours() -> None:
-    """Compile our modules to bytecode, as an installed package's are: an editable checkout's may not be."""
-    root = Path(tapechain.__file__).parent
-    for package in ("dsl", "compiler", "runtime", "cli"):
-        compileall.compile_dir(root / package, quiet=2)
-
-
-def alternate(contenders: Sequence[Contender], rounds: int) -> dict[str, list[Sample]]:
-    """*rounds* times each, in turn, the order reversed every other time; a round before them does not count."""
+def alternate(contenders: Sequence[Contender], rounds: int, *, warm: bool = True) -> dict[str, list[Sample]]:
+    """*rounds* times each, in turn. *warm*: a round before them is watched and does not count; else the first is."""
     samples: dict[str, list[Sample]] = {c.name: [] for c in contenders}
-    for n in range(rounds + 1):
+    for n in range(rounds + warm):
         for contender in contenders if n % 2 else tuple(reversed(contenders)):
-            sample = run(contender)
-            if n:
-                samples[contender.name].append(sample)
+            samples[contender.name].append(run(contender, watch=n == 0))
     return samples
 
 
-def compare(samples: Mapping[str, Sequence[Sample]], ours: str) -> dict[str, object]:
-    """For each peer the ratio of its time to *ours* in the same round (above 1: we are faster): median, least, most."""
-    ratios = {}
-    for name, theirs in samples.items():
-        if name != ours:
-            pairs = sorted(b.seconds / a.seconds for a, b in zip(samples[ours], theirs, strict=True))
-            ratios[name] = {"median": statistics.median(pairs), "least": pairs[0], "most": pairs[-1]}
-    return {
-        "machine": {"processors": os.cpu_count(), "system": platform.platform(), "python": platform.python_version()},
-        "throughput_of_ours_relative_to": ratios,
-        "peak_bytes": {name: max(s.peak_bytes for s in each) for name, each in samples.items()},
-        "median_seconds": {name: statistics.median(s.seconds for s in each) for name, each in samples.items()},
-        "least_seconds": {name: min(s.seconds for s in each) for name, each in samples.items()},
-        "median_cpu_seconds": {name: statistics.median(s.cpu_seconds for s in each) for name, each in samples.items()},
-        "samples": {name: [asdict(s) for s in each] for name, each in samples.items()},
-    }
+def counted(samples: Sequence[Sample], rounds: int) -> Sequence[Sample]:
+    """Those that count: without the round before."""
+    return samples[len(samples) - rounds :]
 
 
-def write(result: Mapping[str, object], path: Path | None) -> None:
-    """The result as JSON to *path*, or to standard output."""
-    text = json.dumps(result, indent=1) + "\n"
-    if path is None:
-        print(text, end="")
-    else:
-        path.write_text(text)
+class _Said:
+    """The last of what a process says on its standard error, read while it runs so that it never waits."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        self._stderr = process.stderr
+        self._last = b""
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        while data := self._stderr.read1(1 << 16):
+            self._last = (self._last + data)[-4000:]
+        self._stderr.close()
+
+    def end(self) -> str:
+        """What it was. A child that outlives the process keeps the pipe open: that is not waited for long."""
+        self._thread.join(1)
+        return self._last.decode(errors="replace")
+
+
+# ---------------------------------------------------------------- what other processes use
+
+
+def cpu_seconds_of(pid: int) -> float:
+    """Processor seconds that process *pid* has used, all its threads, those that have ended included.
+
+    From the process's own clock; the number of such a clock: ``man 3 clock_getcpuclockid``, and the kernel's
+    posix-timers_types.h (``~pid << 3``, and 2 for the scheduler's count).
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class _Watcher:
+    """Looks at the memory of processes and all their descendants until it is ended."""
+
+    def __init__(self, roots: Sequence[int]) -> None:
+        self._roots = roots
+        self._over = threading.Event()
+        self._peak = 0
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        while True:
+            self._peak = max(self._peak, sum(_held_bytes(pid) for pid in _with_children(self._roots)))
+            if self._over.wait(_LOOK_SECONDS):
+                return
+
+    def end(self) -> int:
+        """The most that was seen at any one moment, bytes."""
+        self._over.set()
+        self._thread.join()
+        return self._peak
+
+
+def _with_children(roots: Sequence[int]) -> list[int]:
+    found, todo = [], list(roots)
+    while todo:
+        pid = todo.pop()
+        found.append(pid)
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                todo += map(int, Path(f"/proc/{pid}/task/{task}/children").read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def _held_bytes(pid: int) -> int:
+    """Memory of a process; of pages that several share, its part. What it wrote into files in memory is not in it."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("Pss:")), 0)
+    except OSError:
+        return 0

@@ -1,29 +1,21 @@
-"""The catalog: questions to one of 100,000 objects, and a rebuild beside reading the same volume. CPU seconds, ratios.
-
-    .venv/bin/python bench/catalog.py [OBJECTS]
-
-The catalog is filled by rows, as runs of 100 sources on two drives leave them. The volume (1 GB of noise) lies in
-memory where /dev/shm is; its index is cut off, so that every record has to be read and checked.
-"""
+"""The catalog of many nights: what its questions cost, beside the bare reading of its rows by ``sqlite3``."""
 
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tapechain.runtime.catalog.rebuild import rebuild
+from place import Place, Scale
+from result import Figure, Result
 from tapechain.runtime.catalog.store import open_catalog
-from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.plan import Pool
+
+from .base import Work
 
 SOURCES, DRIVES, NIGHTS_A_VOLUME = 100, 2, 10
 DAY = 86_400
@@ -67,59 +59,52 @@ def fill(path: Path, objects: int) -> None:
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """The least CPU seconds of three times."""
-    took = []
-    for _ in range(3):
-        begin = time.process_time()
-        work()
-        took.append(time.process_time() - begin)
-    return min(took)
+    """Processor seconds of one time."""
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
 
 
-def questions(folder: Path, objects: int) -> None:
-    fill(folder / "big.sqlite", objects)
+def questions(place: Place, scale: Scale, rounds: int) -> Result:
+    """Each question beside reading all rows of the catalog, in turn; two objects for each small file elsewhere."""
+    objects = max(SOURCES, scale.files * 2 // SOURCES * SOURCES)
+    path = place.folder / "big.sqlite"
+    fill(path, objects)
     pools = {("night", "p"): Pool("p", retention=30.0 * DAY, sessions=7)}
-    now = BEGIN + objects // SOURCES * DAY
-    with open_catalog(folder / "big.sqlite", create=False) as catalog:
-        print(f"{objects} objects, {DRIVES} copies each:")
-        for what, ask in {
+    now = float(BEGIN + objects // SOURCES * DAY)
+
+    def all_rows() -> None:
+        with sqlite3.connect(path) as database:
+            for table in ("sessions", "volumes", "indexes", "entries", "objects", "copies"):
+                for _ in database.execute(f"SELECT * FROM {table}"):
+                    pass
+
+    result = Result()
+    result.notes.append(
+        f"{objects} objects with {DRIVES} copies each, processor seconds; × reading every row of it all"
+    )
+    with open_catalog(path, create=False) as catalog:
+        asked: dict[str, Callable[[], object]] = {
             "sessions": catalog.sessions,
             "volumes": catalog.volumes,
             "objects of one source": lambda: catalog.objects(plan="night", source="source7"),
             "all objects": catalog.objects,
-            "expiry of all": lambda: catalog.expiry(pools, now=float(now)),
-        }.items():
-            print(f"  {what:24}{cpu(ask):8.2f} s")
+            "expiry of all": lambda: catalog.expiry(pools, now=now),
+        }
+        took: dict[str, list[float]] = {what: [] for what in asked}
+        rows = []
+        for _ in range(rounds):
+            rows.append(cpu(all_rows))
+            for what, ask in asked.items():
+                took[what].append(cpu(ask))
+    for what, seconds in took.items():
+        ratio = Figure.of([mine / bare for mine, bare in zip(seconds, rows, strict=True)])
+        result.figures[f"cpu of {what}/all rows"] = ratio
+        result.notes.append(
+            f"  {what:24}{min(seconds):8.3f} s {ratio.median:8.2f} × ({ratio.least:.2f} – {ratio.most:.2f})"
+        )
+    result.notes.append(f"  {'every row, bare':24}{min(rows):8.3f} s")
+    return result
 
 
-def rebuilding(folder: Path) -> None:
-    (folder / "s.tc").write_text(
-        'plan s { state = "state" }\nsource a { command = ["head", "-c", "1000000000", "/dev/urandom"] }\n'
-        'drive R1 { volumes = "m" }\nbackup group g { agent A -> R1 { B1 <- a } }\n'
-    )
-    subprocess.run(["tcc", "run", "s.tc", "--progress", "none"], cwd=folder, check=True)
-    volume = folder / "m" / "R1-000001.tar"
-    with open_volume(volume) as reader:
-        last = reader.last_index()
-    assert last is not None and last.position is not None
-    os.truncate(volume, last.position)
-    buffer = bytearray(1024 * 1024)
-
-    def read() -> None:
-        with open(volume, "rb", buffering=0) as file:
-            while file.readinto(buffer):
-                pass
-
-    ours, plain = cpu(lambda: rebuild(str(folder / "new.sqlite"), [volume])), cpu(read)
-    print(f"rebuild of 1 GB without an index: {ours:.2f} s, reading it {plain:.2f} s: {ours / plain:.2f} times")
-
-
-def main() -> None:
-    memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None, prefix="tcc-bench-") as place:
-        questions(Path(place), int(sys.argv[1]) if len(sys.argv) > 1 else 100_000)
-        rebuilding(Path(place))
-
-
-if __name__ == "__main__":
-    main()
+WORKS = (Work("catalog", "questions to the catalog of some years of nights", questions, rounds=3),)

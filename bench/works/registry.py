@@ -1,0 +1,10 @@
+"""All works, in the order of the table."""
+
+from __future__ import annotations
+
+from . import catalog, encoding, engine, files, reading, streams, systems
+from .base import Work
+
+ALL: dict[str, Work] = {
+    work.name: work for module in (streams, files, engine, encoding, reading, catalog, systems) for work in module.WORKS
+}
