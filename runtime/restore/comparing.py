@@ -25,7 +25,7 @@ _CHUNK = MIB
 
 
 class _Comparing(EndsAtLoss):
-    """What both sinks have in common: they do not go on behind a loss."""
+    """What both sinks have in common."""
 
     def __init__(self) -> None:
         #: members (or streams) that are as they were stored, and the bytes of their contents
@@ -42,7 +42,7 @@ class _Comparing(EndsAtLoss):
 
 
 class StreamComparer(_Comparing):
-    """Compares a stream with the restored file ``folder/SOURCE``."""
+    """Compares a stream with the restored file ``folder/SOURCE``; to the first loss, as a restore goes no further."""
 
     def __init__(self, folder: TargetFolder, source: str) -> None:
         super().__init__()
@@ -84,18 +84,42 @@ class StreamComparer(_Comparing):
 
 
 class TreeComparer(_Comparing):
-    """Compares each member of an archive with what lies below the folder. Works on a thread of its own."""
+    """Compares each member of an archive with what lies below the folder. Works on a thread of its own.
+
+    Behind a loss it goes on with the next member, as the restore does: with another thread, since ``tarfile`` knows no
+    way there.
+    """
 
     def __init__(self, folder: TargetFolder) -> None:
         super().__init__()
         self._folder = folder
         self._root = os.geteuid() == 0
-        read_end, self._pipe = os.pipe()
         self._error: str | None = None
+        self._begin()
+
+    # ------------------------------------------------------------ the caller's thread
+
+    def _begin(self) -> None:
+        read_end, self._pipe = os.pipe()
         self._thread = threading.Thread(target=self._compare, args=(read_end,), name="comparison")
         self._thread.start()
 
-    # ------------------------------------------------------------ the caller's thread
+    def can_go_on(self) -> bool:
+        """With the next member that is there as a whole."""
+        return True
+
+    def gap(self, size: int) -> None:
+        """The member that is read now cannot be compared."""
+        self.abandon()
+        self._error = None
+
+    def in_step(self) -> bool:
+        """Not between a loss and the next member."""
+        return self._pipe >= 0
+
+    def resume(self, lost: Sequence[bytes]) -> None:
+        """The next byte begins a member."""
+        self._begin()
 
     def write(self, payload: memoryview) -> bool:
         """The next bytes of the archive."""
@@ -193,11 +217,12 @@ class TreeComparer(_Comparing):
             return f"it belongs to {found.st_uid}:{found.st_gid}, not {member.uid}:{member.gid}"
         if not member.isreg():
             return None
-        if abs(found.st_mtime - float(member.mtime)) > 1:
-            return "its time is another"
         if found.st_size != member.size:
             return f"it has {found.st_size} bytes, not {member.size}"
-        return self._content(archive, member, name)
+        why = self._content(archive, member, name)
+        if why is None and abs(found.st_mtime - float(member.mtime)) > 1:
+            why = "its time is another"
+        return why
 
     def _content(self, archive: tarfile.TarFile, member: tarfile.TarInfo, name: bytes) -> str | None:
         fd = self._folder.open_file(name)

@@ -20,6 +20,7 @@ from ..members.lists import ListFolder, Member, MemberList
 from .comparing import StreamComparer, TreeComparer, free_bytes
 from .decoded import DecodedSink
 from .folder import open_target
+from .gaps import ListedThread
 from .listing import member_list
 from .pump import Pump
 from .reading import ObjectReader
@@ -77,7 +78,7 @@ def drill(
     if item.kind != "files":
         _room(item, scratch, item.bytes)
         result = restore(first, shelf, scratch, overwrite=False, identities=identities, progress=progress)
-        return _compare(first, second, shelf, scratch, identities, result, None, 1)
+        return _compare(first, second, shelf, scratch, identities, result, None, None)
     with member_list(item, shelf, lists, identities, progress) as listed:
         only, size = _chosen(listed.members, sample, seed, whole=item.level == "full")
         _room(item, scratch, size)
@@ -91,7 +92,7 @@ def drill(
             only=only,
             members=listed.members,
         )
-        return _compare(first, second, shelf, scratch, identities, result, only, listed.members.members)
+        return _compare(first, second, shelf, scratch, identities, result, only, listed.members)
 
 
 def _chosen(members: MemberList, sample: int | None, seed: int, *, whole: bool) -> tuple[Selection | None, int]:
@@ -149,7 +150,7 @@ def _compare(  # noqa: PLR0917 - one step of one function
     identities: Sequence[Any],
     result: Restored,
     only: Selection | None,
-    of: int,
+    members: MemberList | None,
 ) -> Drilled:
     item = first.object
     comparer: TreeComparer | StreamComparer
@@ -162,7 +163,14 @@ def _compare(  # noqa: PLR0917 - one step of one function
             sink = DecodedSink(item, comparer, identities, ranges=ranges)
         try:
             encoded = sink is not comparer
-            pumped = Pump(item, reader, sink, ranges=None if encoded else ranges).run()
+            pumped = Pump(
+                item,
+                reader,
+                sink,
+                ranges=None if encoded else ranges,
+                thread=None if encoded or members is None else lambda _: ListedThread(members),
+                listed=members is not None and not encoded,
+            ).run()
             if ranges is not None and not encoded and not pumped.losses:
                 sink.write(memoryview(bytearray(1024)))
             outcome = sink.cut_off(pumped.losses) if pumped.losses else sink.finish()
@@ -181,7 +189,7 @@ def _compare(  # noqa: PLR0917 - one step of one function
         object=item,
         status=status,
         members=comparer.same,
-        of=of,
+        of=1 if members is None else members.members,
         content_bytes=comparer.same_bytes,
         read_bytes=result.read_bytes + reader.bytes_read,
         restored_from=first.copies[0].drive,

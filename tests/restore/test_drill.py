@@ -165,6 +165,19 @@ def test_damage_is_mended_or_told(bench: Bench) -> None:
     assert any("lost" in problem for one in report["objects"] for problem in one["problems"])
 
 
+def test_what_lies_behind_a_loss_is_compared_too(bench: Bench, support: Any) -> None:
+    """However the first records of all sources happened to lie: a loss at its beginning costs a tree no more."""
+    shutil.rmtree(bench.folder / "media" / "R2")
+    volume = bench.folder / "media" / "R1" / "R1-000001.tar"
+    objects = json.loads(bench.tcc("objects", "--plan", "p.tc", "--json")[0])
+    for place in [support.positions(volume, one["object"])[0][0] for one in objects]:
+        support.flip(volume, place + 1600)
+    report = bench.drill("--all", code=3)
+    stream, tree = sorted(report["objects"], key=lambda o: str(o["source"]))
+    assert (stream["status"], tree["status"]) == ("failed", "degraded")
+    assert tree["of"] > tree["members"] > tree["of"] / 2
+
+
 def test_what_is_not_stored_is_told_and_the_rest_is_drilled(bench: Bench) -> None:
     with open(bench.folder / "p.tc", "a") as plan:
         plan.write('source N { stream = "noise" }\nchain N -> A.B3\n')
