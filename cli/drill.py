@@ -73,13 +73,12 @@ def drill_command(
     """
     from ..runtime.codec.identities import load
     from ..runtime.media.times import now_text
-    from ..runtime.members.lists import ListFolder
     from ..runtime.restore.chain import chain_of
     from ..runtime.restore.shelf import Shelf
-    from .meter import Stopped, meter, stoppable
+    from .meter import Stopped, steps
     from .plans import load_plan
     from .reports import check_report, forget_report, write_report
-    from .state import catalog_place, lists_folder, open_the_catalog, state_folder
+    from .state import catalog_place, lists_of, open_the_catalog, state_folder
 
     if whole and sample is not None:
         raise UsageFault("--all and --sample exclude each other")
@@ -91,7 +90,7 @@ def drill_command(
     plan, base = load_plan(path, defines, warnings=False)
     names = _chosen_sources([s.name for s in plan.sources], sources)
     folder = state_folder(state, plan, base)
-    lists = ListFolder(lists_folder(catalog_place(catalog, folder, plan, base), folder))
+    lists = lists_of(catalog_place(catalog, folder, plan, base), folder)
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     started, clock = now_text(), time.monotonic()
     results: list[dict[str, Any]] = []
@@ -106,7 +105,7 @@ def drill_command(
     top = _scratch(scratch)
     try:
         total = sum(item.bytes for _, items, _ in work for item in items)
-        with stoppable() as check, meter(progress, "drill", total) as moved:
+        with steps(progress, "drill", total) as moved:
             before = 0
             for name, items, lack in work:
                 if lack is not None:
@@ -115,9 +114,7 @@ def drill_command(
                 for item in items:
 
                     def step(done: int, before: int = before) -> None:
-                        check()
-                        if moved is not None:
-                            moved(before + done)
+                        moved(before + done)
 
                     size = None if whole else sample or SAMPLE
                     results.append(_one(name, item, shelf, top, size, seed, lists, identities, step, keep))

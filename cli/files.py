@@ -84,8 +84,8 @@ def files_command(
     from ..runtime.restore.parts import state_of
     from ..runtime.restore.select import find_named, moment
     from ..runtime.restore.shelf import Shelf
-    from .meter import Stopped, meter, stoppable
-    from .restore import open_for_reading
+    from .meter import Stopped, steps
+    from .opening import open_for_reading, tell_of_list
 
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
@@ -97,20 +97,13 @@ def files_command(
         shelf = Shelf(known.volumes(), given)
     try:
         total = sum(link.bytes for link in chain)
-        with stoppable() as check, meter(progress, f"reading {item.source}", total) as moved, ExitStack() as stack:
-
-            def step(done: int) -> None:
-                check()
-                if moved is not None:
-                    moved(done)
-
+        with steps(progress, f"reading {item.source}", total) as step, ExitStack() as stack:
             lists, lacks = [], False
             for link in chain:
                 listed = stack.enter_context(
                     member_list(link, shelf, opened.lists, identities, step, folders=len(chain) > 1)
                 )
-                for lack in listed.lacks:
-                    say(f"warning: the list has a hole: {lack}", style="1;33")
+                tell_of_list(listed)
                 lacks |= bool(listed.lacks)
                 lists.append(listed.members)
             chosen = state_of(chain, lists, globs) if len(chain) > 1 else _of_one(item, lists[0], globs)

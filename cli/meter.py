@@ -69,6 +69,19 @@ def meter(mode: str, what: str, total_bytes: int) -> Iterator[Callable[[int], No
 
 
 @contextmanager
+def steps(mode: str, what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+    """:func:`stoppable` and :func:`meter` as one: a function that is told the bytes done so far, between two steps."""
+    with stoppable() as check, meter(mode, what, total_bytes) as moved:
+
+        def step(done: int) -> None:
+            check()
+            if moved is not None:
+                moved(done)
+
+        yield step
+
+
+@contextmanager
 def _bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, CatalogFault, UsageFault
+from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
@@ -17,8 +16,6 @@ from .options import catalog_option, define_option, identity_option, plan_option
 from .table import size_text
 
 if TYPE_CHECKING:
-    from ..runtime.catalog.store import Catalog
-    from ..runtime.members.lists import ListFolder
     from ..runtime.restore.restore import Reading, Restored
     from ..runtime.restore.selection import Selection
 
@@ -104,6 +101,7 @@ def restore_command(
     from ..runtime.restore.select import choose, moment, resolve_source
     from ..runtime.restore.selection import merged
     from ..runtime.restore.shelf import Shelf
+    from .opening import open_for_reading, tell_of_list
     from .reports import check_report, forget_report, write_report
 
     if report_path is not None:
@@ -127,26 +125,17 @@ def restore_command(
     for volume in {v.id: v for link in readings for v in (*link.volumes, *link.spare)}.values():
         if volume.doubt:
             say(f"warning: volume {volume.name}: {volume.doubt}", style="1;33")
-    from .meter import Stopped, meter, stoppable
+    from .meter import Stopped, steps
 
     try:
-        with stoppable() as check, meter(progress, f"restoring {name}", whole) as moved, ExitStack() as stack:
-
-            def step(done: int) -> None:
-                check()
-                if moved is not None:
-                    moved(done)
-
+        with steps(progress, f"restoring {name}", whole) as step, ExitStack() as stack:
             members = only = None
             lists = []
             for link in readings if paths else ():
                 listed = stack.enter_context(
                     member_list(link.object, shelf, opened.lists, identities, step, folders=True)
                 )
-                if listed.remade:
-                    say("note: the list of the object's members was made anew, by reading all of it")
-                for lack in listed.lacks:
-                    say(f"warning: the list of members has a hole: {lack}", style="1;33")
+                tell_of_list(listed)
                 lists.append(listed.members)
             chosen_of = choose_parts([link.object for link in readings], lists, paths) if paths else []
             selected = [part for part in zip(readings, chosen_of, lists, strict=False) if part[1].members]
@@ -180,50 +169,6 @@ def restore_command(
     if report_path is not None and not write_report(restore_json(result, only), report_path):
         code = code or EXIT_DEGRADED
     return code
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A catalog to read from, and where the member lists of its objects lie (None: it is one of volumes alone)."""
-
-    catalog: Catalog
-    lists: ListFolder | None
-
-
-def open_for_reading(
-    given: list[Path], plan_path: str | None, catalog: str | None, state: str | None, defines: dict[str, str]
-) -> Opened:
-    """The catalog that the options mean; one made from the given volumes where none is named, or none is there."""
-    from ..runtime.members.lists import ListFolder
-    from .state import catalog_place, lists_folder, open_the_catalog, state_folder
-
-    plan = folder = None
-    if plan_path is not None:
-        from .plans import load_plan
-
-        plan, folder = load_plan(plan_path, defines, warnings=False)
-    if not given or plan is not None or catalog is not None or state is not None:
-        place = state_folder(state, plan, folder)
-        lists = ListFolder(lists_folder(catalog_place(catalog, place, plan, folder), place))
-        try:
-            return Opened(open_the_catalog(catalog, state, plan, folder), lists)
-        except CatalogFault as fault:
-            if not given:
-                raise
-            say(f"note: {fault.message}; reading the volumes instead")
-    from ..runtime.catalog.rebuild import catalog_of_volumes
-
-    known, unreadable = catalog_of_volumes(given)
-    for bad in unreadable:
-        say(f"warning: {bad}", style="1;33")
-    if not known.volumes():
-        known.close()
-        raise UsageFault(
-            f"no volume that can be read is in {', '.join(map(str, given))}",
-            safe="nothing was written",
-            todo="see whether its disk is mounted, or name another folder or a volume's file with --from",
-        )
-    return Opened(known, None)
 
 
 def _show(reading: Reading, to: Path, only: Selection | None) -> None:

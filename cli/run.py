@@ -20,7 +20,7 @@ from .options import catalog_option, define_option, duration, identity_option, p
 from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
-from .state import catalog_place, lists_folder, open_the_catalog, state_folder
+from .state import catalog_place, lists_of, open_the_catalog, state_folder
 
 if TYPE_CHECKING:
     from ..runtime.copying.work import Work
@@ -99,7 +99,6 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
 
     from ..runtime import engine
     from ..runtime.catalog.scribe import Scribe
-    from ..runtime.members.lists import ListFolder
     from ..runtime.own import own_file
     from ..runtime.preflight import refuse_unrunnable
     from ..runtime.report import exit_code, to_json
@@ -128,7 +127,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             own=own,
             again=again,
             overwrite=overwrite,
-            lists=ListFolder(lists_folder(where, folder)),
+            lists=lists_of(where, folder),
             full=full,
             identities=identities,
             hang_seconds=hang_after,

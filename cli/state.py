@@ -13,6 +13,7 @@ from ..runtime.plan import CompiledPlan
 
 if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
+    from ..runtime.members.lists import ListFolder
 
 CATALOG_FILE = "catalog.sqlite"
 
@@ -54,6 +55,20 @@ def lists_folder(where: str, state: Path) -> Path:
     for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
         where = where.removeprefix(scheme)
     return (state if "://" in where else Path(where).absolute().parent) / LISTS_FOLDER
+
+
+def lists_of(where: str, state: Path) -> ListFolder:
+    """The member lists of the catalog at *where*: files, or in the database that several machines share."""
+    from ..runtime.catalog.sqlite import file_of
+    from ..runtime.members.lists import ListFolder
+
+    folder = lists_folder(where, state)
+    if file_of(where) is not None or where.startswith("sqlite"):
+        return ListFolder(folder)
+    from ..runtime.catalog.store import open_catalog
+    from ..runtime.members.shared import SharedLists
+
+    return SharedLists(folder, lambda: open_catalog(where, create=False))
 
 
 def open_the_catalog(

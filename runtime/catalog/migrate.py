@@ -14,7 +14,12 @@ from . import tables
 from .link import REBUILD, Links
 
 #: Version → the statements that make the next one of it.
-STEPS: Mapping[int, tuple[str, ...]] = {}
+STEPS: Mapping[int, tuple[str, ...]] = {
+    1: (
+        "CREATE TABLE member_lists (object_id TEXT NOT NULL, part INTEGER NOT NULL, data BYTEA NOT NULL,"
+        " PRIMARY KEY (object_id, part))",
+    ),
+}
 
 
 def migrate(links: Links) -> set[str]:

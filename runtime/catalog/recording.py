@@ -181,6 +181,9 @@ def settle(link: Link, object_ids: Sequence[str]) -> None:
                 copies += its
         insert(link, "objects", rows)
         insert(link, "copies", copies)
+        gone = [{"id": object_id} for object_id in ids.values() if object_id not in parts]
+        if gone:
+            link.run("DELETE FROM member_lists WHERE object_id = :id", gone)
 
 
 def _report_object(link: Link, session: Session, report: ObjectReport, kind: str) -> None:

@@ -10,7 +10,7 @@ Changes and questions go through ``link``: with SQLite they need the standard li
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,6 +138,27 @@ class Catalog:
 
         with self._links.writing() as link:
             forget(link, volume_id)
+
+    def keep_list(self, object_id: str, parts: Iterable[bytes]) -> None:
+        """Keep the member list of an object, in place of the one that there was. Raises CatalogFault."""
+        with self._links.writing() as link:
+            link.run("DELETE FROM member_lists WHERE object_id = :id", {"id": object_id})
+            for part, data in enumerate(parts):
+                link.run(
+                    "INSERT INTO member_lists (object_id, part, data) VALUES (:id, :part, :data)",
+                    {"id": object_id, "part": part, "data": data},
+                )
+
+    def list_parts(self, object_id: str) -> Iterator[bytes]:
+        """The member list of an object, a part at a time; nothing where there is none. Raises CatalogFault."""
+        part = 0
+        with self._links.reading() as link:
+            while rows := link.rows(
+                "SELECT data FROM member_lists WHERE object_id = :id AND part = :part", {"id": object_id, "part": part}
+            ):
+                data = rows[0]["data"]
+                yield bytes(data) if isinstance(data, bytes | memoryview) else b""
+                part += 1
 
     def standing(self, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
         """Why no incremental may build on the object, or None; see ``standing``. Raises CatalogFault."""

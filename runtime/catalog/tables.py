@@ -1,4 +1,4 @@
-"""The tables of the catalog, version 1, as plain facts: SQLite's own driver and SQLAlchemy both work on them.
+"""The tables of the catalog, version 2, as plain facts: SQLite's own driver and SQLAlchemy both work on them.
 
 ``indexes`` and ``entries`` are what the media say, word for word; ``objects``, ``copies`` and the state of ``sessions``
 follow from them (see ``settle``), with what only a run can know beside them in columns of its own (``reported``,
@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ColumnType = Literal["TEXT", "INTEGER", "BIGINT", "FLOAT", "BOOLEAN"]
+#: BYTEA is PostgreSQL's; SQLite takes any name for a column's type, and leaves bytes as they are.
+ColumnType = Literal["TEXT", "INTEGER", "BIGINT", "FLOAT", "BOOLEAN", "BYTEA"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Table:
 
 
 #: The version that this module describes. An older one is brought to it by ``migrate``; a newer one is refused.
-VERSION = 1
+VERSION = 2
 #: The oldest version that there are steps from.
 OLDEST = 1
 VERSION_TABLE = "tapechain_catalog"
@@ -160,6 +161,9 @@ TABLES: tuple[Table, ...] = (
             _maybe("error"),
         ),
     ),
+    # Of a catalog that several machines share: its objects' member lists (``members``), in parts. A catalog in a file
+    # has them beside it, and this is empty.
+    Table("member_lists", (_key("object_id"), _key("part", "INTEGER"), Column("data", "BYTEA"))),
 )
 
 

@@ -194,3 +194,69 @@ def test_without_its_driver_it_says_what_to_install() -> None:
     assert done.returncode == 1
     assert "tapechain[postgresql]" in done.stderr
     assert "secret" not in done.stderr
+
+
+def test_every_machine_has_the_lists_of_members(
+    postgresql: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Of a catalog on a server: with another state folder, and no medium at hand; they go when their object does."""
+    from tapechain.cli.main import _main
+    from tapechain.runtime.members import shared
+
+    def tcc(*arguments: str, state: str, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setenv("TCC_STATE", str(tmp_path / state))
+        got = _main(list(arguments))
+        out, err = capfd.readouterr()
+        assert got == code, (out, err)
+        return out, err
+
+    def held() -> int:
+        with open_catalog(postgresql, create=False) as catalog, catalog._links.reading() as link:
+            return len({row["object_id"] for row in link.rows("SELECT object_id FROM member_lists")})
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.setattr(shared, "PART_BYTES", 1000)
+    (tmp_path / "tree").mkdir()
+    for n in range(60):
+        (tmp_path / "tree" / f"{n:03d} {os.urandom(20).hex()}").write_text(str(n))
+    (tmp_path / "p.tc").write_text(
+        f'plan p {{ catalog = "{postgresql}" }}\nsource T {{ files = "tree" level = "incremental" }}\n'
+        'drive R1 { volumes = "media" }\n'
+        "backup group g { agent A -> R1 { B1 <- T } }\n"
+    )
+    tcc("run", "p.tc", state="here")
+    (tmp_path / "tree" / "new").write_text("new")
+    next((tmp_path / "tree").glob("007 *")).unlink()
+    tcc("run", "p.tc", state="here")
+    assert held() == 2 and not list((tmp_path / "here" / "tapechain-members").iterdir())
+    (tmp_path / "media").rename(tmp_path / "away")
+    listed, said = tcc("files", "T", "--plan", "p.tc", state="there")
+    assert len(listed.splitlines()) == 61 and "007 " not in listed and "made anew" not in said
+    # What the server does not take stays with the machine; another one makes it of the object.
+    (tmp_path / "away").rename(tmp_path / "media")
+    monkeypatch.setattr(Catalog, "keep_list", refuse := _Refusing())
+    tcc("run", "p.tc", "--full", state="here")
+    assert refuse.asked == 1 and held() == 2
+    assert "made anew" not in tcc("files", "T", "--plan", "p.tc", state="here")[1]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert "made anew" in tcc("files", "T", "--plan", "p.tc", state="there")[1]
+    assert held() == 3
+    assert "made anew" not in tcc("files", "T", "--plan", "p.tc", state="elsewhere")[1]
+    # A list that is not what was kept is not believed.
+    with open_catalog(postgresql, create=False) as catalog, catalog._links.writing() as link:
+        link.run("UPDATE member_lists SET data = substring(data from 2) WHERE part = 0")
+    assert "made anew" in tcc("files", "T", "--plan", "p.tc", state="elsewhere")[1]
+    with open_catalog(postgresql, create=False) as catalog:
+        for volume in catalog.volumes():
+            catalog.forget_volume(volume.id)
+    assert held() == 0
+
+
+class _Refusing:
+    asked = 0
+
+    def __call__(self, *_: object) -> None:
+        self.asked += 1
+        raise CatalogFault("no room")
