@@ -39,6 +39,9 @@ _TRIPLE_BYTES: Final = 3 * BLOCK
 #: A header alone: the head, the name's prefix.
 _SINGLE: Final = struct.Struct(f"{HEAD_BYTES}s188xc")
 _PLAIN: Final = frozenset(b"05")
+#: A size field → the bytes that such a content takes; filled as fields are met.
+_STEPS: Final[dict[bytes, int]] = {}
+_STEPS_MAX: Final = 1 << 14
 
 
 @dataclass(slots=True)
@@ -139,46 +142,32 @@ class MemberTap:
         at, base = self._skip, self.offset
         self._skip = 0
         if self._carry:
-            whole = b"".join((self._carry, *self._more, bytes(data)))
-            self._more.clear()
-            data = memoryview(whole)
-            size, base = len(whole), base - (len(whole) - size)
-            at, self._carry = 0, b""
-        triple, single = _TRIPLE.unpack_from, _SINGLE.unpack_from
-        heads, blocks = self._batch.heads, self._batch.blocks
+            at = self._complete(data, size)
+        triple, single, times, steps = _TRIPLE.unpack_from, _SINGLE.unpack_from, TIME_ONLY.get, _STEPS.get
+        add, add_blocks = self._batch.heads.append, self._batch.blocks.append
         last = size - _TRIPLE_BYTES
-        while at <= last:
+        while 0 <= at <= last and not self.ended:
             length, kind, body, head, prefix = triple(data, at)
             if kind == b"x":
-                time = TIME_ONLY.get(length)
-                if time is None or not body.startswith(time) or head[156] not in _PLAIN or prefix != b"\0":
+                if not body.startswith(times(length, ())) or head[156] not in _PLAIN or prefix != b"\0":
                     at = self._odd(data, at, base)
-                    if at < 0:
-                        break
-                    heads, blocks = self._batch.heads, self._batch.blocks
                     continue
                 at += _TRIPLE_BYTES
-                blocks.append(3)
+                add_blocks(3)
             elif kind in b"05":
                 head, prefix = single(data, at)
                 if prefix != b"\0":
                     at = self._odd(data, at, base)
-                    if at < 0:
-                        break
-                    heads, blocks = self._batch.heads, self._batch.blocks
                     continue
                 at += BLOCK
-                blocks.append(1)
+                add_blocks(1)
             else:
                 at = self._odd(data, at, base)
-                if at < 0:
-                    break
-                heads, blocks = self._batch.heads, self._batch.blocks
                 continue
-            heads.append(head)
-            content = head[124:136]
-            if content != b"00000000000\0":
-                at += (int(content[:11], 8) if content[11] == 0 else odd_size(content)) + 511 & -512
+            add(head)
+            field = head[124:136]
+            step = steps(field)
+            at += _step(field) if step is None else step
         # What is left of this piece: behind the last header, within one, or nothing at all.
         while 0 <= at < size and not self.ended:
             at = self._odd(data, at, base)
@@ -189,6 +178,26 @@ class MemberTap:
             full, self._batch = self._batch, Batch(self.offset + self._skip - len(self._carry))
             self._emitted += len(full.heads)
             self._emit(full)
+
+    def _complete(self, data: memoryview, size: int) -> int:
+        """The member whose headers began in the pieces before: the position behind it in *data*, or -1 as `_odd`.
+
+        No more of *data* is copied than its headers need.
+        """
+        whole = b"".join((self._carry, *self._more))
+        self._more.clear()
+        at, used = -1, 0
+        while at < 0 and not self.ended:
+            more = bytes(data[used : used + self._lack])
+            used += len(more)
+            self._lack -= len(more)
+            whole += more
+            self._carry = whole
+            if self._lack:
+                return -1
+            self._carry = b""
+            at = self._odd(memoryview(whole), 0, self.offset + used - len(whole))
+        return at - len(whole) + used
 
     # ------------------------------------------------------------ one member, the long way
 
@@ -264,3 +273,12 @@ class MemberTap:
             self._batch.odd[len(self._batch.heads)] = odd
         self._batch.heads.append(header[:HEAD_BYTES])
         self._batch.blocks.append(min(blocks, 255))
+
+
+def _step(field: bytes) -> int:
+    """The bytes that a content takes whose size is in *field*, whole blocks. Raises Unsound."""
+    step = (int(field[:11], 8) if field[11] == 0 and field[:11].isdigit() else odd_size(field)) + 511 & -512
+    if len(_STEPS) >= _STEPS_MAX:
+        _STEPS.clear()
+    _STEPS[field] = step
+    return step
