@@ -69,6 +69,8 @@ def doubts(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
             found.append(f"{name} began at load {machine['load_at_start']:.2f}: other work was in the way")
         if machine["changed_since"]:
             found.append(f"{name} is of {machine['commit']} with changes that are in no commit")
+    if before.get("part") != after.get("part"):
+        found.append("one of them measured another part of the amounts (--part)")
     if before["small"] or after["small"]:
         found.append("tiny amounts (--small) say nothing about speed")
     return found

@@ -7,6 +7,7 @@ time; where a round is too dear for that it counts as well.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -70,10 +71,15 @@ def run(contender: Contender, *, watch: bool = False) -> Sample:
         before = sum(cpu_seconds_of(pid) for pid in daemons)
         with open(contender.output or os.devnull, "wb") as out:
             start = time.perf_counter()
-            process = subprocess.Popen(contender.argv, stdout=out, stderr=subprocess.PIPE)
+            # A session of its own, so that all of a pipeline can be ended.
+            process = subprocess.Popen(contender.argv, stdout=out, stderr=subprocess.PIPE, start_new_session=True)
             watcher = _Watcher((process.pid, *daemons)) if watch else None
             said = _Said(process)
-            _, status, usage = os.wait4(process.pid, 0)
+            try:
+                _, status, usage = os.wait4(process.pid, 0)
+            except BaseException:  # interrupted: nothing may go on writing into a folder that is taken away
+                os.killpg(process.pid, signal.SIGKILL)
+                raise
             seconds = time.perf_counter() - start
         peak = watcher.end() if watcher is not None else None
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -30,6 +30,16 @@ class Scale:
     records: int
     systems: int
     trees: tuple[str, ...]
+
+    def part(self, divisor: int) -> Scale:
+        """A *divisor*-th of it, but for the real files."""
+        return replace(
+            self,
+            stream=max(1 << 20, self.stream // divisor),
+            files=max(200, self.files // divisor),
+            each=max(1 << 20, self.each // divisor),
+            records=max(2000, self.records // divisor),
+        )
 
 
 FULL = Scale(2 << 30, 50_000, 256 << 20, 200_000, 4, ("/usr/share", "/usr/lib/python3"))

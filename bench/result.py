@@ -97,7 +97,8 @@ def table_of(title: str, result: Result, goals: Sequence[Goal], rounds: int) -> 
         ratio = result.figures.get(f"time/{name}")
         of_cpu = result.figures.get(f"cpu/{name}")
         beside = f"{_spread(ratio):24}{of_cpu.median:.2f}" if ratio is not None and of_cpu is not None else ""
-        lines.append(f"  {name:26}{seconds:9.3f}{cpu:8.2f}{peak:6.0f}   {beside}".rstrip())
+        held = f"{peak:6.0f}" if peak else f"{'':6}"
+        lines.append(f"  {name:26}{seconds:9.3f}{cpu:8.2f}{held}   {beside}".rstrip())
     lines += [f"  {note}" for note in result.notes]
     for goal in goals:
         lines.append(f"  goal: {goal.words}: {_judged(goal, result.figures)}")

@@ -90,19 +90,15 @@ def _by_part(place: Place, result: Result, records: int) -> list[str]:
     found = json.loads(out.read_text())
     plain = records / result.figures["records/s and core"].median
     parts = found["parts"]
-    clocks = sum(part["calls"] for part in parts.values()) * (found["own"] + found["around"])
-    scale = max(0.0, found["process_seconds"] - plain) / clocks
-    seconds = {
-        name: max(0.0, part["seconds"] - scale * (part["calls"] * found["own"] + part["within"] * found["around"]))
-        for name, part in parts.items()
-    }
+    raw = sum(part["seconds"] for part in parts.values())
+    beside = max(0.0, found["process_seconds"] - raw)
+    seconds = _without_clocks(found, plain - beside)
     calls = {name: part["calls"] for name, part in parts.items()}
     both = seconds.pop("digest and headers")
     seconds["digest"] = min(both, found["digest_seconds"] * records)
     seconds["headers"] = both - seconds["digest"]
     calls["digest"] = calls["headers"] = calls["digest and headers"]
-    raw = sum(part["seconds"] for part in parts.values())
-    seconds["start, catalog, end"] = calls["start, catalog, end"] = max(0.0, found["process_seconds"] - raw)
+    seconds["start, catalog, end"] = calls["start, catalog, end"] = beside
     lines = ["processor time of a record by part, µs (bench/parts.py; the clocks' own cost is taken off):"]
     for name, part in sorted(seconds.items(), key=lambda item: -item[1]):
         each = part / records * 1e6
@@ -114,6 +110,22 @@ def _by_part(place: Place, result: Result, records: int) -> list[str]:
         f"  {sum(seconds.values()) / records * 1e6:6.2f}  together; without clocks it was {plain / records * 1e6:.2f}"
     )
     return lines
+
+
+def _without_clocks(found: dict, together: float) -> dict[str, float]:
+    """Seconds of each part less its clocks' cost, which is chosen so that all parts are *together* seconds."""
+
+    def parts(scale: float) -> dict[str, float]:
+        return {
+            name: max(0.0, part["seconds"] - scale * (part["calls"] * found["own"] + part["within"] * found["around"]))
+            for name, part in found["parts"].items()
+        }
+
+    low, high = 0.0, 20.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if sum(parts(middle).values()) > together else (low, middle)
+    return parts(high)
 
 
 # ---------------------------------------------------------------- growth

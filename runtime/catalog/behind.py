@@ -43,6 +43,30 @@ def volumes_that_differ(drive: str, folder: Path, known: Mapping[str, int]) -> I
             yield found
 
 
+def all_gone(folder: Path, known: Mapping[str, tuple[str, str]]) -> list[str]:
+    """The names of the volumes that *known* (place → identifier, name) has in *folder*, if not one of them is there.
+
+    So it is where a medium is not mounted, or was changed for another; one volume that was taken away says nothing.
+    Opens files until one of them is the volume that is meant to be there.
+    """
+    real = folder.resolve()
+    names = []
+    for place, (identifier, name) in sorted(known.items()):
+        if Path(place).parent != real:
+            continue
+        try:
+            with open_volume(Path(place)) as reader:
+                if reader.label.volume == identifier:
+                    return []
+        except MediaFault:
+            if os.path.lexists(place):  # unreadable or damaged: there it is
+                return []
+        except OSError:
+            return []
+        names.append(name)
+    return names
+
+
 def _chain(reader: VolumeReader) -> list[Index]:
     """The indexes that the volume's end proves, as far as their chain leaves no gap; oldest first."""
     chain: list[Index] = []

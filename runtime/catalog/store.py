@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from ..kinds import SourceKind
 from ..model import RunReport, Session
 from . import recording
-from .behind import volumes_that_differ
+from .behind import all_gone, volumes_that_differ
 from .facts import ContradictionFault, facts_of
 from .link import Links
 from .prepare import prepare
@@ -85,9 +85,17 @@ class Catalog:
         CatalogFault where the catalog cannot be written; a volume that contradicts it is passed over and told.
         """
         with self._links.reading() as link:
-            rows = link.rows("SELECT location, bytes FROM volumes WHERE drive = :drive", {"drive": drive})
-        known = {str(row["location"]): int(row["bytes"]) for row in rows if row["location"] is not None}
+            rows = link.rows("SELECT * FROM volumes WHERE drive = :drive", {"drive": drive})
+        placed = [row for row in rows if row["location"] is not None]
+        known = {str(row["location"]): int(row["bytes"]) for row in placed}
         notes = []
+        names = all_gone(folder, {str(row["location"]): (row["id"], row["name"]) for row in placed})
+        if names:
+            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
+            notes.append(
+                f"of the volumes that the catalog knows in {folder} none is there ({shown}): is the right medium "
+                "mounted? This run writes to what is there now"
+            )
         for found in volumes_that_differ(drive, folder, known):
             name = found[0].label.name
             try:

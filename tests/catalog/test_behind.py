@@ -62,6 +62,31 @@ def test_a_volume_that_contradicts_the_catalog_is_told_and_not_believed(world: A
         assert set(before) <= {o.id for o in catalog.objects()}
 
 
+def test_a_magazine_without_any_volume_that_is_known_there_is_told(world: Any) -> None:
+    """The mount point of a disk that is not mounted, or another disk in its place: the run goes on, and says so."""
+    world.run({"A": bytes(300_000)}, ("R1", "R2"), capacity=200_000)
+    folder = world.magazine("R1")
+    kept = world.volumes("R1")
+    assert len(kept) > 1
+    with world.catalog() as catalog:
+        assert catalog.catch_up("R1", folder) == ()
+        kept[0].unlink()  # one alone may have been taken away
+        assert catalog.catch_up("R1", folder) == ()
+        aside = world.folder / "aside"
+        folder.rename(aside)
+        folder.mkdir()
+        (note,) = catalog.catch_up("R1", folder)
+        assert "none is there" in note and "R1-000001" in note and "mounted" in note
+        # Another volume under a known name is not the one that is meant.
+        other = type(world)(world.folder / "other")
+        other.run({"Z": b"zzz"})
+        shutil.copy(other.volumes("R1")[0], folder)
+        assert any("none is there" in note for note in catalog.catch_up("R1", folder))
+        shutil.rmtree(folder)
+        aside.rename(folder)
+        assert catalog.catch_up("R2", world.magazine("R2")) == ()
+
+
 def test_what_is_no_volume_is_passed_over(world: Any) -> None:
     world.run({"A": b"one"})
     folder = world.magazine("R1")
