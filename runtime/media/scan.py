@@ -178,6 +178,20 @@ class Scanner:
         member = bytes(self._fill(position, after - position))
         return index.decode(member, pointer, position, volume_id=self.volume_id, volume=self.volume)
 
+    def sound_within(self, start: int, stop: int) -> int | None:
+        """The first block of *start*…*stop* at which a sound record begins, whoever's it is; None where there is none.
+
+        For those who would cut it off: it may lie in the payload of a record that is lost, and then it may not.
+        """
+        for position in self._candidates(start, stop):
+            try:
+                header = parse(self._head(position, stop))
+            except BadRecord:
+                continue
+            if position + header.total_bytes <= stop and self._sound(header, position):
+                return position
+        return None
+
     # ------------------------------------------------------------ after damage
 
     def _resume(self, guess: int, bad: int, stop: int) -> int:

@@ -67,6 +67,14 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, last: Index 
         if isinstance(item, ScannedRecord):
             stretch.add(item.position, item.header)
         end = item.end
+    if damage is not None and (sound := _sound_behind(reader, damage)) is not None:
+        return Tail(
+            end, previous, None, False,
+            (
+                f"{damage}; a sound record lies behind it, at byte {sound}: the volume is kept as it is and not"
+                " appended to",
+            ),
+        )  # fmt: skip
     if damage is not None and _foreign(reader, end):
         return Tail(
             end, previous, None, False,
@@ -87,6 +95,16 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, last: Index 
         )
     unconfirmed = last if recovered is None and end == start else None
     return Tail(end, previous, recovered, True, tuple(notes), unconfirmed)
+
+
+def _sound_behind(reader: VolumeReader, damage: Damage) -> int | None:
+    """Where a sound record lies behind *damage*, although nothing vouches for its being this volume's own.
+
+    What a record holds whose own header is sound is its payload; behind any other damage nobody can tell a record of
+    this volume from one within a payload, and a volume more costs less than what is cut off for ever.
+    """
+    behind = damage.end if damage.object_id is not None else damage.position + ustar.BLOCK
+    return reader.sound_within(behind, reader.size)
 
 
 def _foreign(reader: VolumeReader, position: int) -> bool:

@@ -210,6 +210,10 @@ class VolumeReader:
         scanner.wanted = wanted
         return scanner.members(start, stop, check=check)
 
+    def sound_within(self, start: int, stop: int) -> int | None:
+        """As :meth:`~.scan.Scanner.sound_within`."""
+        return self._scanner().sound_within(start, stop)
+
     def head(self, position: int) -> bytes:
         """The 1,536 bytes at *position*, where a record's headers may lie; fewer at the volume's end."""
         data = bytearray(HEADER_BYTES)

@@ -297,6 +297,27 @@ def test_a_torn_record_that_holds_volumes_is_cut_at_its_own_beginning(world: Wor
         assert {item.object_id for item in found.recovered.objects} == {outer.id}
 
 
+def test_sound_records_behind_damage_are_never_cut_off_whatever_vouches_for_them(fast: World) -> None:
+    """Blocks were put in before the last session: no index is where its pointer says, and no chain leads there."""
+    for session, data in ((fast.session(1), b"1" * 900), (fast.session(2), b"2" * 900)):
+        write_small(fast, session, {fast.facts(session, "D1"): data, fast.facts(session, "D2"): data})
+    path = fast.volumes()[0]
+    with open_volume(path) as reader:
+        first, second = reader.indexes().sessions
+        assert first.position is not None
+    content = path.read_bytes()
+    for blocks in (1, 2, 5):
+        path.write_bytes(content[: first.position] + b"\xee" * 512 * blocks + content[first.position :])
+        with open_volume(path) as reader:
+            found = tail.prove(reader, now=NOW)
+        assert not found.appendable and "behind it" in found.notes[0]
+        before = path.read_bytes()
+        append(fast, 2 + blocks)
+        assert path.read_bytes() == before and len(fast.volumes()) > 1
+        for later in fast.volumes()[1:]:
+            later.unlink()
+
+
 # ---------------------------------------------------------------- kill between any two writes
 
 
