@@ -28,7 +28,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
+from ..faults import RestoreFault
 from ..media.ids import is_id
+from ..plain_files import open_plain
 from ..restore.headers import BLOCK, Unsound, odd_size
 from .walk import HEAD_BYTES, Batch, MemberTap
 
@@ -55,6 +57,15 @@ _KINDS: Final = {0x30: "file", 0: "file", 0x37: "file", 0x31: "hardlink", 0x32: 
 
 class BadList(Exception):
     """A list that cannot be believed; ``str()`` says why. It is made anew from the object."""
+
+
+def _lies(path: Path, why: object) -> RestoreFault:
+    """What is said of a list whose digest is right although it contradicts itself: nobody of ours wrote it."""
+    return RestoreFault(
+        f"the list of members {path} contradicts itself: {why}",
+        safe="the object itself is not touched by this",
+        todo="remove that file and say it again: the list is made anew from the object",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +224,9 @@ def unpack(packed: bytes, members: int, start: int, *, folders: bool = False) ->
             member = _member(head, data[heads + n], what, start, listed.get(n) if listed else None)
             yield member
             start = member.end
-    except (zlib.error, struct.error, ValueError, KeyError, TypeError, AttributeError, Unsound) as error:
+    except (zlib.error, struct.error, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise BadList(f"a batch cannot be read: {error}") from None
+    except Unsound as error:
         raise BadList(f"a batch cannot be read: {error}") from None
 
 
@@ -235,13 +248,13 @@ def _member(head: bytes, blocks: int, odd: dict[str, Any] | None, start: int, li
     when = _time(head[136:148])
     name, link, real = head[:100].partition(b"\0")[0], b"", None
     if odd:
-        blocks = odd.get("blocks", blocks)
-        size = odd.get("size", size)
-        real = odd.get("real")
+        blocks = _whole(odd.get("blocks", blocks))
+        size = _whole(odd.get("size", size))
+        real = _whole(odd["real"]) if "real" in odd else None
         if "path" in odd:
             name = odd["path"].encode("latin-1")
         link = odd.get("link", "").encode("latin-1")
-        when = odd.get("mtime", when)
+        when = _whole(odd.get("mtime", when), -(1 << 63))
     data = start + blocks * BLOCK
     return Member(
         name=name,
@@ -255,6 +268,12 @@ def _member(head: bytes, blocks: int, odd: dict[str, Any] | None, start: int, li
         end=data + (size + 511 & -512),
         listed=listed,
     )
+
+
+def _whole(value: object, low: int = 0) -> int:
+    if type(value) is not int or not low <= value < 1 << 63:
+        raise ValueError(f"{value!r:.40} is no such number")
+    return value
 
 
 def _time(field: bytes) -> int:
@@ -275,10 +294,11 @@ class MemberList:
     """
 
     def __init__(self, path: Path) -> None:
-        """Raises FileNotFoundError, and BadList where it is not a whole list."""
+        """Raises OSError, and BadList where it is not a whole list."""
         from xxhash import xxh3_128
 
-        self._file = open(path, "rb")  # noqa: SIM115 - closed by close
+        self._path = path
+        self._file = open_plain(path)
         try:
             size = os.fstat(self._file.fileno()).st_size
             left = size - _END.size
@@ -316,15 +336,24 @@ class MemberList:
         self._file.close()
 
     def __iter__(self) -> Iterator[Member]:
-        """All members, in the order of the archive. Raises BadList."""
-        self._file.seek(len(MAGIC))
+        """All members, in the order of the archive. Raises RestoreFault where it contradicts itself."""
+        at = len(MAGIC)
         while True:
-            packed_bytes, members, start = _FRAME.unpack(self._file.read(_FRAME.size))
+            self._file.seek(at)  # several may walk it at a time
+            frame = self._file.read(_FRAME.size)
+            if len(frame) < _FRAME.size:
+                raise _lies(self._path, "it has no end")
+            packed_bytes, members, start = _FRAME.unpack(frame)
             if not members:
                 return
             if packed_bytes > _PACKED_MAX:
-                raise BadList("a batch is larger than any that is written")
-            yield from unpack(self._file.read(packed_bytes), members, start, folders=self.folders)
+                raise _lies(self._path, "a batch is larger than any that is written")
+            packed = self._file.read(packed_bytes)
+            at += _FRAME.size + packed_bytes
+            try:
+                yield from unpack(packed, members, start, folders=self.folders)
+            except BadList as bad:
+                raise _lies(self._path, bad) from None
 
 
 class ListFolder:

@@ -22,6 +22,7 @@ from xxhash import xxh3_128_hexdigest
 from ..kinds import encode_name
 from ..media import ids
 from ..model import ObjectReport, Session
+from ..plain_files import open_plain
 from ..plan import Source
 from . import snapshots
 from .roots import OwnPath, absolute
@@ -222,7 +223,7 @@ def _lack(report: ObjectReport) -> str | None:
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     """The head and tar's snapshot. Raises OSError, and ValueError when it is not what was written."""
-    with path.open("rb") as stream:
+    with open_plain(path) as stream:
         line = stream.readline(_HEAD_BYTES_MAX)
         head = json.loads(line)
         if not isinstance(head, dict) or head.get("tapechain_snapshot") != 1 or type(head.get("size")) is not int:
