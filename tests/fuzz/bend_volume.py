@@ -221,7 +221,7 @@ def _record(member: bytes, key: str, value: Any) -> bytes:
     if match is None:
         return member
     words = dict(re.findall(r"([a-z0-9]+)=(\S*)", match[1].decode("latin-1")))
-    size = int(words["size"]) if words["size"].isdigit() else 0
+    size = int(words["size"]) if words.get("size", "").isdigit() else 0
     payload = member[HEADER_BYTES : HEADER_BYTES + size]
     if key == "payload":
         payload = _payload(str(value), payload)

@@ -1,4 +1,4 @@
-"""The worlds that the fuzzer bends, for some seconds; and what it, or anybody, ever found. ``tools/fuzz TARGET`` goes on."""
+"""The worlds that the fuzzer bends, for some seconds; and what it ever found. ``tools/fuzz TARGET`` goes on."""
 
 import importlib
 import os
