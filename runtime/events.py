@@ -268,6 +268,9 @@ class DrivePort(Protocol):
     def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
         """One whole record. The view is valid only during the call."""
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """*count* records behind one another, in sequence and as large as each other: as ``write`` for each of them."""
+
     def end(self, object_id: str, ending: Ending) -> None:
         """No record of that object follows."""
 

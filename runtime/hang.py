@@ -126,6 +126,16 @@ class WatchedDrive:
             if self._forsaken:
                 raise Forsaken
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """See :class:`~.events.DrivePort`."""
+        self._since = time.monotonic()
+        try:
+            self._drive.write_run(records, object_id, sequence, payload_bytes, count)
+        finally:
+            self._since = None
+            if self._forsaken:
+                raise Forsaken
+
     def end(self, object_id: str, ending: Ending) -> None:
         """See :class:`~.events.DrivePort`."""
         self._watched(lambda: self._drive.end(object_id, ending))

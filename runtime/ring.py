@@ -38,8 +38,12 @@ from __future__ import annotations
 
 import mmap
 import threading
+from typing import Final
 
 from .model import Ending, ObjectFacts, Session
+
+#: A run of records is at most this large: longer ones gain nothing, and a drive that is slow must be heard of.
+RUN_BYTES: Final = 4 * 1024 * 1024
 
 
 class Doorbell:
@@ -137,9 +141,39 @@ class RingReader:
         slot = self.taken % ring.depth
         return ring.slots[slot][: ring.totals[slot]], ring.items[slot], ring.sequences[slot], ring.payloads[slot]
 
-    def release(self) -> None:
-        """Done with the record that :meth:`peek` returned: wake the writer if it sleeps and half the ring is free."""
-        self.taken += 1
+    def run(self) -> int:
+        """How many records from the oldest on are one run, half the ring and 4 MiB at most; needs ``available``.
+
+        A run is full records of one object with as much payload each, in sequence, behind one another in memory, and no
+        object ends within it. What ends sooner is a run of one.
+        """
+        ring = self._ring
+        first = self.taken % ring.depth
+        most = min(ring.published - self.taken, ring.longest_run, ring.depth - first)
+        if self._seen < len(ring.endings):
+            most = min(most, ring.endings[self._seen][0] - self.taken)
+        count = 1
+        if ring.totals[first] == ring.record_bytes:
+            item, payload_bytes, sequence = ring.items[first], ring.payloads[first], ring.sequences[first]
+            while (
+                count < most
+                and ring.items[first + count] is item
+                and ring.totals[first + count] == ring.record_bytes
+                and ring.payloads[first + count] == payload_bytes
+                and ring.sequences[first + count] == sequence + count
+            ):
+                count += 1
+        return count
+
+    def peek_run(self, count: int) -> memoryview:
+        """The bytes of the *count* oldest records, as many as :meth:`run` says."""
+        ring = self._ring
+        start = self.taken % ring.depth * ring.record_bytes
+        return ring.whole[start : start + count * ring.record_bytes]
+
+    def release(self, count: int = 1) -> None:
+        """Done with the *count* oldest records: wake the writer if it sleeps and half the ring is free."""
+        self.taken += count
         ring = self._ring
         if ring.space.armed and ring.free >= ring.enough:
             ring.space.ring()
@@ -163,10 +197,10 @@ class Ring:
         self.record_bytes = record_bytes
         #: free slots at which a sleeping writer is woken; at most depth - 1, since one may be held back
         self.enough = depth // 2
+        self.longest_run = max(1, min(self.enough, RUN_BYTES // record_bytes))
         self._memory = mmap.mmap(-1, depth * record_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        whole = memoryview(self._memory)
-        self.slots = tuple(whole[i * record_bytes : (i + 1) * record_bytes] for i in range(depth))
-        whole.release()
+        self.whole = memoryview(self._memory)
+        self.slots = tuple(self.whole[i * record_bytes : (i + 1) * record_bytes] for i in range(depth))
         self.totals = [0] * depth
         self.payloads = [0] * depth
         self.sequences = [0] * depth
@@ -279,7 +313,7 @@ class Ring:
 
     def close(self) -> None:
         """Give the memory back. No thread may use the ring any more; a view that somebody kept delays it."""
-        for slot in self.slots:
+        for slot in (*self.slots, self.whole):
             slot.release()
         try:
             self._memory.close()

@@ -27,6 +27,9 @@ class Consumer(Protocol):
     def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
         """One whole record. The view is valid only during the call."""
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """*count* records in sequence, as large as each other, each with *payload_bytes*, behind one another."""
+
     def end(self, object_id: str, ending: Ending) -> None:
         """No record of that object follows."""
 
@@ -77,7 +80,12 @@ class Taking:
                     self._end(feed, *ended)
                     progress = True
                 if reader.available:
-                    self._take(feed)
+                    # Several buffers take turns record by record; a single one hands over what there is at once.
+                    count = reader.run() if len(feeds) == 1 else 1
+                    if count > 1:
+                        self._take_run(feed, count)
+                    else:
+                        self._take(feed)
                     progress = True
                 elif reader.over:
                     reader.leave()
@@ -108,6 +116,16 @@ class Taking:
         finally:
             record.release()
         feed.reader.release()
+
+    def _take_run(self, feed: Feed, count: int) -> None:
+        record, item, sequence, payload_bytes = feed.reader.peek()
+        record.release()
+        if item is not feed.item:
+            self._turn_to(feed, item)
+        if feed.wanted:
+            with feed.reader.peek_run(count) as records:
+                self._consumer.write_run(records, item.id, sequence, payload_bytes, count)
+        feed.reader.release(count)
 
     def _turn_to(self, feed: Feed, item: ObjectFacts) -> None:
         feed.item = item

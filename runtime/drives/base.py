@@ -63,6 +63,14 @@ class Drive(Protocol):
         """
         ...
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """As ``write`` for each of *count* records in sequence, which lie behind one another in *records*.
+
+        They are as large as each other, and each has *payload_bytes*. After an exception those that the medium took
+        whole are known, as if they had been written one by one.
+        """
+        ...
+
     def end(self, object_id: str, ending: Ending) -> None:
         """The object's last record was written, or no more will come."""
         ...

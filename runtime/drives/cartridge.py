@@ -52,12 +52,14 @@ class Cartridge:
         self._can_allocate = True
         self._plenty_until = 0
 
-    def append(self, record: memoryview, room: int, object_id: str, sequence: int) -> None:
-        """Write a record behind the last one, with *room* bytes kept behind it. Raises DriveFault, DriveFullFault."""
+    def append(self, records: memoryview, room: int, object_id: str, sequence: int, *, each: int) -> None:
+        """Write records of *each* bytes, of which *sequence* is the first, with *room* bytes kept behind them.
+
+        Raises DriveFault, DriveFullFault; :attr:`position` is then behind the last one that was written whole.
+        """
         place = Place(None, self.label.drive, self.label.name, object_id, sequence, self.position)
-        self._keep_room(len(record) + room, place)
-        self._put(record, place)
-        self.position += len(record)
+        self._keep_room(len(records) + room, place)
+        self._put(records, place, each)
 
     def append_index(self, index: Index) -> Index:
         """Write index, pointer and end; they are on the medium when this returns the index with its position."""
@@ -143,17 +145,22 @@ class Cartridge:
             return False
         return disk.f_bavail * disk.f_frsize >= _PLENTY
 
-    def _put(self, data: memoryview, place: Place) -> None:
+    def _put(self, data: memoryview, place: Place, each: int = 0) -> None:
+        """Write *data* at :attr:`position`, which moves behind those of its parts of *each* bytes that got there."""
         done = 0
         self.dirty = True
-        while done < len(data):
-            try:
-                got = os.pwrite(self._fd, data[done:] if done else data, self.position + done)
-            except OSError as error:
-                raise fault_of(error, "writing failed", place, safe=_SAFE) from None
-            if got == 0:
-                raise DriveFault("the medium takes no more bytes", place=place, safe=_SAFE)
-            done += got
+        try:
+            while done < len(data):
+                try:
+                    got = os.pwrite(self._fd, data[done:] if done else data, self.position + done)
+                except OSError as error:
+                    raise fault_of(error, "writing failed", _part(place, done, each), safe=_SAFE) from None
+                if got == 0:
+                    raise DriveFault("the medium takes no more bytes", place=_part(place, done, each), safe=_SAFE)
+                done += got
+        finally:
+            if each:
+                self.position += done - done % each
 
     def _cut(self, size: int) -> None:
         try:
@@ -161,3 +168,11 @@ class Cartridge:
         except OSError as error:
             raise fault_of(error, "it cannot be cut to its end", self._place(), safe=_SAFE) from None
         self._allocated = 0
+
+
+def _part(place: Place, done: int, each: int) -> Place:
+    """Where the part of *each* bytes lies that was being written, *done* bytes behind *place*."""
+    if not each or place.sequence is None or place.position is None:
+        return place
+    whole = done // each
+    return dataclasses.replace(place, sequence=place.sequence + whole, position=place.position + whole * each)

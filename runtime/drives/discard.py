@@ -31,6 +31,10 @@ class DiscardDrive:
             raise ValueError(f"no record of object {object_id} is expected")
         self.written_bytes += len(record)
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """Count the records' bytes."""
+        self.write(records, object_id, sequence, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         """Note why the object failed, if it did."""
         if object_id not in self._objects:

@@ -83,16 +83,21 @@ class Ledger:
         return copy
 
     @staticmethod
-    def wrote(copy: Copy, sequence: int, payload_bytes: int, position: int, *, last: bool) -> None:
-        """A record of *copy* lies whole at *position* of the current volume."""
+    def wrote(
+        copy: Copy, sequence: int, payload_bytes: int, position: int, *, last: bool, count: int = 1, stride: int = 0
+    ) -> None:
+        """*count* records of *copy* lie whole from *position* of the current volume on, every *stride* bytes.
+
+        *last*: the object's last record is the last of them.
+        """
         if copy.next_sequence is None:
             copy.begins_whole = sequence == 0
         if copy.records == 0:
             copy.first, copy.first_sequence = position, sequence
-        copy.next_sequence = sequence + 1
-        copy.last = position
-        copy.records += 1
-        copy.bytes += payload_bytes
+        copy.next_sequence = sequence + count
+        copy.last = position + (count - 1) * stride
+        copy.records += count
+        copy.bytes += count * payload_bytes
         copy.last_seen = last
 
     def end(self, object_id: str, ending: Ending, spare: int) -> int:

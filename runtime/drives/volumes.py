@@ -98,11 +98,30 @@ class VolumesDrive:
             if not self._fits(total):
                 raise self._fault_too_small(total)
         position = cartridge.position
-        cartridge.append(record, self._room(), object_id, sequence)
-        # The label says whether this was the object's last record: it lies behind the size, before the source.
-        last = b" last=1 " in bytes(record[512:1024])
-        self._book.wrote(copy, sequence, payload_bytes, position, last=last)
+        cartridge.append(record, self._room(), object_id, sequence, each=total)
+        self._book.wrote(copy, sequence, payload_bytes, position, last=_is_last(record))
         self.written_bytes += total
+
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """With one system call where the volume has room for all of them, else one by one."""
+        copy = self._book.expect(object_id, sequence)
+        cartridge = self._cartridge or self._next_volume()
+        each = len(records) // count
+        done = 0
+        if self._fits(len(records)):
+            position = cartridge.position
+            try:
+                cartridge.append(records, self._room(), object_id, sequence, each=each)
+            except DriveFullFault:
+                pass  # the disk may still have room for some of them
+            finally:
+                done = (cartridge.position - position) // each
+                if done:
+                    last = _is_last(records[(done - 1) * each : done * each])
+                    self._book.wrote(copy, sequence, payload_bytes, position, last=last, count=done, stride=each)
+                    self.written_bytes += done * each
+        for n in range(done, count):
+            self.write(records[n * each : (n + 1) * each], object_id, sequence + n, payload_bytes)
 
     def end(self, object_id: str, ending: Ending) -> None:
         """How the object ended; its warnings are cut to what the volume has room for."""
@@ -319,6 +338,11 @@ class VolumesDrive:
             safe="all sessions before this one, and what the report calls stored",
             todo="give the drive a larger capacity",
         )
+
+
+def _is_last(record: memoryview) -> bool:
+    """Whether it is its object's last, as its label says behind the size, before the source."""
+    return b" last=1 " in bytes(record[512:1024])
 
 
 def _forget_cache(fd: int, place: Place) -> None:

@@ -116,6 +116,13 @@ class TargetWriter:
                 payload.release()
         self.bytes += payload_bytes
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        """One record after another: a sink takes payloads, between which there are headers."""
+        each = len(records) // count
+        for n in range(count):
+            with records[n * each : (n + 1) * each] as record:
+                self.write(record, object_id, sequence + n, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         """Complete the object, or keep what is whole of it."""
         sink, self._sink = self._sink, None

@@ -33,6 +33,13 @@ def failing(name: str, after: int, call: str = "write") -> Any:
                 return real(*arguments, **words)
 
             setattr(drive, call, broken)
+
+            def one_by_one(records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+                each = len(records) // count
+                for n in range(count):
+                    drive.write(records[n * each : (n + 1) * each], object_id, sequence + n, payload_bytes)
+
+            drive.write_run = one_by_one  # type: ignore[method-assign]
         return drive
 
     return opener

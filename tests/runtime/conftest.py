@@ -61,6 +61,11 @@ class MemoryDrive:
         self.order.append(object_id)
         self.written_bytes += len(record)
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        each = len(records) // count
+        for n in range(count):
+            self.write(records[n * each : (n + 1) * each], object_id, sequence + n, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         self._call("end")
         assert object_id in self.facts and object_id not in self.endings

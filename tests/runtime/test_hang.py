@@ -55,4 +55,6 @@ def test_a_forsaken_drive_tells_nothing_when_it_wakes() -> None:
     with pytest.raises(Forsaken):
         drive.write(memoryview(b""), "object", 0, 0)
     with pytest.raises(Forsaken):
+        drive.write_run(memoryview(b""), "object", 0, 0, 1)
+    with pytest.raises(Forsaken):
         drive.close(1.0)

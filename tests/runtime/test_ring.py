@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tapechain.runtime.media.ids import new_id
 from tapechain.runtime.model import Ending, ObjectFacts, Session
-from tapechain.runtime.ring import Doorbell, Ring
+from tapechain.runtime.ring import Doorbell, Ring, RingReader
 
 pytestmark = pytest.mark.timeout(60)
 RECORD = 512
@@ -51,7 +51,9 @@ class RingModel(RuleBasedStateMachine):
         return not any(self.essential[i] for i in self.here)
 
     @precondition(lambda self: not self.ended and (self.model_free or self.cancelled or self.model_abandoned))
-    @rule(data=st.binary(min_size=1, max_size=RECORD))
+    @rule(
+        data=st.one_of(st.binary(min_size=1, max_size=RECORD), st.integers(0, 255).map(lambda n: bytes([n]) * RECORD))
+    )
     def claim(self, data: bytes) -> None:
         slot = self.ring.claim()
         if self.cancelled or self.model_abandoned:
@@ -89,6 +91,29 @@ class RingModel(RuleBasedStateMachine):
             record.release()
             reader.release()
             self.taken[i] += 1
+
+    @precondition(lambda self: self.here)
+    @rule(data=st.data())
+    def take_a_run(self, data: st.DataObject) -> None:
+        """A run is what taking one by one would give: full records of one object, no ending among them."""
+        i = data.draw(st.sampled_from(sorted(self.here)))
+        reader = self.readers[i]
+        if not reader.available:
+            return
+        count = reader.run()
+        assert 1 <= count <= min(reader.available, self.ring.depth // 2)
+        if count == 1:
+            return
+        taken = self.written[self.taken[i] : self.taken[i] + count]
+        with reader.peek_run(count) as records:
+            assert bytes(records) == b"".join(record for record, _, _ in taken)
+        assert {len(record) for record, _, _ in taken} == {RECORD}
+        assert [(item, sequence) for _, item, sequence in taken] == [
+            (taken[0][1], taken[0][2] + n) for n in range(count)
+        ]
+        assert not any(self.taken[i] < at < self.taken[i] + count for at, _ in self.finished[self.seen[i] :])
+        reader.release(count)
+        self.taken[i] += count
 
     @precondition(lambda self: self.here)
     @rule(data=st.data())
@@ -414,3 +439,55 @@ def test_patient_reader_is_woken_by_the_end_and_an_impatient_one_by_one_record()
     ring.end()
     assert not patient.armed and patient.wait(0)
     assert [view.worth_waking(patient=True) for view in views] == [True, True]
+
+
+def ring_with(*records: tuple[ObjectFacts, int, int, int] | ObjectFacts, depth: int = 16) -> RingReader:
+    """A reader of a ring that holds *records* (object, sequence, bytes, payload), and endings of objects."""
+    ring = Ring(depth, RECORD)
+    reader = ring.attach(Doorbell())
+    for record in records:
+        if isinstance(record, ObjectFacts):
+            ring.finish(record, WHOLE)
+        else:
+            assert ring.claim() is not None
+            ring.publish(*record)
+    return reader
+
+
+FULL = (RECORD, 100)
+
+
+@pytest.mark.parametrize(
+    ("records", "count"),
+    [
+        ([(ITEM, n, *FULL) for n in range(5)], 5),
+        ([(ITEM, n, *FULL) for n in range(12)], 8),  # half the ring
+        ([(ITEM, 0, *FULL), (ITEM, 1, *FULL), (OTHER, 2, *FULL)], 2),
+        ([(ITEM, 0, *FULL), (ITEM, 1, *FULL), OTHER, (ITEM, 2, *FULL)], 2),
+        ([(ITEM, 0, *FULL), (ITEM, 2, *FULL)], 1),
+        ([(ITEM, 0, *FULL), (ITEM, 1, *FULL), (ITEM, 2, 100, 100)], 2),
+        ([(ITEM, 0, *FULL), (ITEM, 1, RECORD, 99)], 1),
+        ([(ITEM, 0, 100, 100), (ITEM, 1, 100, 100)], 1),
+    ],
+)
+def test_a_run_ends_where_its_records_are_not_alike(records: list[object], count: int) -> None:
+    assert ring_with(*records).run() == count  # type: ignore[arg-type]
+
+
+def test_a_run_ends_at_the_end_of_the_memory() -> None:
+    reader = ring_with(*((ITEM, n, *FULL) for n in range(8)), depth=8)
+    reader.release(6)
+    for sequence in range(8, 12):
+        assert reader._ring.claim() is not None
+        reader._ring.publish(ITEM, sequence, *FULL)
+    assert reader.run() == 2
+    reader.release(2)
+    assert reader.run() == 4
+
+
+def test_a_run_is_four_mebibytes_at_most() -> None:
+    assert [Ring(depth, record).longest_run for depth, record in ((8, 1 << 20), (16, 1 << 20), (4, 1 << 23))] == [
+        4,
+        4,
+        1,
+    ]

@@ -48,6 +48,11 @@ class Taker:
         assert self.gate.wait(20)
         self.seen.append((object_id, sequence, bytes(record)))
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        each = len(records) // count
+        for n in range(count):
+            self.write(records[n * each : (n + 1) * each], object_id, sequence + n, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         self.ended.append((object_id, ending.status))
 
