@@ -53,7 +53,7 @@ accept: $(VENV)/.dev  ## rewrite the golden files (diagnostics, compiled plans, 
 tools:  ## install what some tests use from Debian's packages, where that is allowed (tests skip, saying why, without)
 	@tools/install-test-tools
 
-bench: $(VENV)/.dev  ## all that was promised about speed, beside its peers: one table (bench/README.md; 12 minutes)
+bench: $(VENV)/.dev  ## all that was promised about speed, beside its peers: one table (bench/README.md; 15 minutes)
 	@$(BIN)/python bench/run.py $(BENCH)
 
 bench-small: $(VENV)/.dev  ## the same with tiny amounts: only shows that the bench works

@@ -88,7 +88,9 @@ def table_of(title: str, result: Result, goals: Sequence[Goal], rounds: int) -> 
     """The work's part of the table."""
     lines = [f"\n{title}"]
     if result.samples:
-        lines.append(f"  {'':26}{'seconds':>9}{'CPU s':>8}{'MiB':>6}   {'tcc takes of its time':24}{'of its CPU':12}")
+        lines.append(
+            f"  {'':26}{'seconds':>9}{'CPU s':>8}{'MiB':>6}   {'tcc takes of its time':24}{'of its CPU':13}start apart"
+        )
     for name, each in result.samples.items():
         timed = counted(each, rounds)
         seconds = statistics.median(s.seconds for s in timed)
@@ -96,7 +98,9 @@ def table_of(title: str, result: Result, goals: Sequence[Goal], rounds: int) -> 
         peak = max((s.peak_bytes or 0 for s in each), default=0) / (1 << 20)
         ratio = result.figures.get(f"time/{name}")
         of_cpu = result.figures.get(f"cpu/{name}")
-        beside = f"{_spread(ratio):24}{of_cpu.median:.2f}" if ratio is not None and of_cpu is not None else ""
+        apart = result.figures.get(f"inside/{name}")
+        beside = f"{_spread(ratio):24}{of_cpu.median:<13.2f}" if ratio is not None and of_cpu is not None else ""
+        beside += _spread(apart) if apart is not None else ""
         held = f"{peak:6.0f}" if peak else f"{'':6}"
         lines.append(f"  {name:26}{seconds:9.3f}{cpu:8.2f}{held}   {beside}".rstrip())
     lines += [f"  {note}" for note in result.notes]

@@ -1,6 +1,6 @@
 """The bench: one command, one table. Every row of issue 5's table with its goal, beside its peers in the same run.
 
-    make bench                                   # all of it, some 12 minutes on two quiet cores
+    make bench                                   # all of it, some 15 minutes on two quiet cores
     python bench/run.py --only "one stream"      # one work (may be repeated); --list names them
     python bench/run.py --out A.json             # kept, for python bench/compare.py A.json B.json
     python bench/run.py --small                  # tiny amounts, no backup systems: shows that it works

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import data
 from measure import Contender
@@ -81,17 +79,8 @@ def restore(place: Place, scale: Scale) -> Iterator[Contender]:
     def prepare() -> None:
         (folder / "back").mkdir()
 
-    seconds = folder / "seconds"
-    ours = [sys.executable, str(Path(__file__).parents[1] / "inside.py"), str(seconds), "restore", "small"]
-    ours += [
-        "--plan",
-        str(folder / "kept.plan.json"),
-        "--state",
-        str(folder / "kept-state"),
-        "--to",
-        str(folder / "back"),
-    ]
-    yield Contender("tcc", ours, check=check, clean=place.clean, inside=lambda: float(seconds.read_text()))
+    known = ["--plan", str(folder / "kept.plan.json"), "--state", str(folder / "kept-state")]
+    yield place.command("restore", "small", *known, "--to", str(folder / "back"), check=check)
     # Both write into an empty folder that is there already; tar as root keeps owners, as we do.
     peer = ["sh", "-c", f"cat {folder}/archive.tar | tar -x -f - -C {folder}/back"]
     yield Contender("cat | tar -x", peer, prepare, check, place.clean)

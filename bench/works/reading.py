@@ -30,8 +30,7 @@ def verify(place: Place, scale: Scale) -> Iterator[Contender]:
     """Every record of a volume read and its digest checked, beside xxhsum of the same bytes."""
     _kept(place, scale.stream)
     plan = str(place.folder / "kept.plan.json")
-    command = [place.tcc, "verify", "--plan", plan, "--state", str(place.folder / "kept-state"), "--progress", "none"]
-    yield Contender("tcc", command, clean=place.clean)
+    yield place.command("verify", "--plan", plan, "--state", str(place.folder / "kept-state"), "--progress", "none")
     if shutil.which("xxhsum"):
         yield place.shell("xxhsum", f"xxhsum -H2 {VOLUME} > /dev/null")
     yield place.shell("cat", f"cat {VOLUME} > /dev/null")
@@ -47,7 +46,6 @@ def rebuild(place: Place, scale: Scale) -> Iterator[Contender]:
         raise SystemExit(f"{volume} has no index to be cut off")
     os.truncate(volume, last.position)
     known = place.folder / "state" / "new.sqlite"
-    command = [place.tcc, "catalog", "rebuild", str(volume.parent), "--into", f"sqlite:///{known}"]
 
     def prepare() -> None:
         known.parent.mkdir()
@@ -56,7 +54,8 @@ def rebuild(place: Place, scale: Scale) -> Iterator[Contender]:
         if not known.exists():
             raise SystemExit("no catalog was made")
 
-    yield Contender("tcc", command, prepare, check, place.clean)
+    words = ("catalog", "rebuild", str(volume.parent), "--into", f"sqlite:///{known}")
+    yield place.command(*words, prepare=prepare, check=check)
     yield place.shell("cat", f"cat {VOLUME} > /dev/null")
     if shutil.which("xxhsum"):
         yield place.shell("xxhsum", f"xxhsum -H2 {VOLUME} > /dev/null")

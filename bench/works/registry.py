@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from . import catalog, encoding, engine, files, reading, streams, systems
+from . import catalog, encoding, engine, files, rates, reading, streams, systems
 from .base import Work
 
 ALL: dict[str, Work] = {
-    work.name: work for module in (streams, files, engine, encoding, reading, catalog, systems) for work in module.WORKS
+    work.name: work
+    for module in (streams, files, engine, rates, encoding, reading, catalog, systems)
+    for work in module.WORKS
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from ..drives.base import IndexedVolume
 from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
 from ..media.unlabelled import open_anyhow
+from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
 
 
@@ -92,19 +93,21 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
     name. Another database must not hold a catalog yet. When no volume could be read nothing is replaced. Raises
     UsageFault and CatalogFault.
     """
-    from .database import parse_where
+    target = file_of(os.fspath(where))
+    if target is None:
+        from .database import parse_where  # takes SQLAlchemy, and so longer to start than many a rebuild
 
-    url, name = parse_where(where)
-    if url.get_backend_name() != "sqlite" or not url.database:
-        with open_catalog(where, create=True) as catalog:
-            if catalog.sessions() or catalog.volumes():
-                raise CatalogFault(
-                    f"the database {name} holds a catalog already",
-                    safe="it was not changed",
-                    todo="rebuild into an empty database",
-                )
-            return record_paths(catalog, paths)
-    target = Path(url.database)
+        url, name = parse_where(where)
+        if url.get_backend_name() != "sqlite" or not url.database:
+            with open_catalog(where, create=True) as catalog:
+                if catalog.sessions() or catalog.volumes():
+                    raise CatalogFault(
+                        f"the database {name} holds a catalog already",
+                        safe="it was not changed",
+                        todo="rebuild into an empty database",
+                    )
+                return record_paths(catalog, paths)
+        target = Path(url.database)
     aside = target.with_name(f"{target.name}.rebuild-{os.getpid()}")
     try:
         with open_catalog(aside, create=True, synced=False) as catalog:
