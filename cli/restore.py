@@ -165,6 +165,7 @@ def restore_command(
         say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
         return 128 + stop.number
     _tell(result, only)
+    _advise(result, readings)
     code = result.exit_code
     if report_path is not None and not write_report(restore_json(result, only), report_path):
         code = code or EXIT_DEGRADED
@@ -219,6 +220,25 @@ def _tell(result: Restored, only: Selection | None) -> None:
         f" to {result.place};"
         f" read {size_text(result.read_bytes)}{part}"
     )
+
+
+def _advise(result: Restored, readings: list[Reading]) -> None:
+    """Where something was lost: what is safe, and what may still bring it back."""
+    if not result.lossy:
+        return
+    say("  safe:  the volumes are unchanged; what came back is as it was backed up, but for what is named above")
+    away = {v.id: v.name for link in readings for v in (*link.volumes, *link.spare) if v.path is None}
+    item = result.object
+    if away:
+        say(
+            f"  do:    bring {', '.join(away.values())} to {'its' if len(away) == 1 else 'their'} place, or name the"
+            " folder with --from, and restore again: copies there may hold what is lost"
+        )
+    else:
+        say(
+            f"  do:    no copy that is known holds what is lost: see `tcc objects` for older objects of {item.plan}/"
+            f"{item.source}, and name volumes that the catalog does not know with --from FOLDER"
+        )
 
 
 def restore_json(result: Restored, only: Selection | None) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def prepare(
         if any(agent.role == "read" for agent in plan.agents):
             from .copying.work import work_of
 
-            parts.work = work_of(plan, base=base, catalog=catalog, again=again)
+            parts.work = work_of(plan, base=base, catalog=catalog, again=again, identities=identities)
         if plan.targets:
             from .targets.factory import target_writer
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..faults import UsageFault
+from ..faults import Place, RestoreFault, UsageFault
 from .recipients import library
 
 #: Names a file of identities, beside those of ``--identity``.
@@ -29,13 +29,33 @@ def load(files: Sequence[Path]) -> tuple[Any, ...]:
     return tuple(found)
 
 
+def check_opens(beginning: bytes, identities: Sequence[Any], *, source: str, object_id: str) -> None:
+    """Whether one of *identities* opens the object of which *beginning* is the first payload. Raises RestoreFault."""
+    from .decode import fits, kinds_of_recipients
+
+    if identities and fits(beginning, identities):
+        return
+    kinds = ", ".join(kinds_of_recipients(beginning)) or "unknown"
+    raise RestoreFault(
+        f"the object is encrypted to recipients of the kind {kinds}"
+        + ("; none of the identities given opens it" if identities else ""),
+        place=Place(source=source, object_id=object_id),
+        safe="nothing was written",
+        todo="name the file of an identity that opens it with --identity FILE, or in TCC_IDENTITY",
+    )
+
+
 def _read(path: Path) -> list[Any]:
     try:
         with path.open("rb") as stream:
             data = stream.read(_FILE_BYTES_MAX + 1)
     except (OSError, ValueError) as error:
         what = getattr(error, "strerror", None) or str(error)
-        raise UsageFault(f"the identity file {path} cannot be read: {what}") from None
+        raise UsageFault(
+            f"the identity file {path} cannot be read: {what}",
+            safe="nothing was written",
+            todo="name a file of age keys, or an ssh private key, with --identity, or in TCC_IDENTITY",
+        ) from None
     if len(data) > _FILE_BYTES_MAX:
         raise UsageFault(f"{path} is no identity file: it holds more than {_FILE_BYTES_MAX} bytes")
     if data.startswith((b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")):

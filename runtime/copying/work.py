@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..catalog.queries import VolumePlace
+from ..codec.identities import check_opens
 from ..faults import MediaFault, Place, UsageFault
+from ..kinds import RECORD_BYTES_MAX
 from ..media import record
 from ..model import ObjectFacts
 from ..plan import Agent, Buffer, CompiledPlan
@@ -83,11 +86,19 @@ def is_copying(plan: CompiledPlan) -> bool:
     return any(agent.role == "read" for agent in plan.agents)
 
 
-def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = False) -> Work:
+def work_of(
+    plan: CompiledPlan,
+    *,
+    base: Path,
+    catalog: Known,
+    again: bool = False,
+    identities: Sequence[Any] | None = None,
+) -> Work:
     """Resolve *plan*. With *again* objects are copied to drives that hold them whole already, too.
 
-    Reads labels, indexes and first records; changes nothing. Raises UsageFault and RestoreFault: a selector selects
-    nothing, an object's records are larger than the plan's, a folder cannot be read.
+    *identities* open what goes to targets; None: that is not asked. Reads labels, indexes and first records; changes
+    nothing. Raises UsageFault and RestoreFault: a selector selects nothing, an object's records are larger than the
+    plan's, a folder cannot be read, no identity opens an object for a target.
     """
     draft = _Draft()
     folders = {drive.name: base / drive.volumes for drive in plan.drives if drive.volumes is not None}
@@ -113,6 +124,8 @@ def work_of(plan: CompiledPlan, *, base: Path, catalog: Known, again: bool = Fal
     held = {h.item.id: h for works in draft.buffers.values() for work in works for h in work.objects}
     _refuse_large_records(plan, draft)
     _refuse_several_in_one_file(plan, draft)
+    if identities is not None:
+        _refuse_what_no_identity_opens(plan, draft, identities)
     present = {} if again else _present(plan, folders, held, catalog)
     without = _without(plan, draft, present)
     already = collections.Counter(drive for drive, _ in present)
@@ -242,6 +255,30 @@ def _refuse_several_in_one_file(plan: CompiledPlan, draft: _Draft) -> None:
                 safe="nothing was written",
                 todo="select one of them (`latest`, `object`), or say files = … or command = …",
             )
+
+
+def _refuse_what_no_identity_opens(plan: CompiledPlan, draft: _Draft, identities: Sequence[Any]) -> None:
+    """Said before anything is written: a target would find it out when other objects are under way."""
+    rings = _with_target(plan)
+    into = memoryview(bytearray(RECORD_BYTES_MAX))
+    for ring, work in _of_ring(draft).items():
+        for held in work.objects if ring in rings else ():
+            if held.item.encrypt:
+                beginning = _beginning(draft.holdings[work.agent.drive], held, into)
+                if beginning is not None:
+                    check_opens(beginning, identities, source=held.item.source, object_id=held.item.id)
+
+
+def _beginning(holdings: Holdings, held: Held, into: memoryview) -> bytes | None:
+    """The object's first payload; None where it cannot be had here: another copy may have it when it is read."""
+    segment = held.segments[0]
+    volume = holdings.volumes[segment.volume_id]
+    if segment.first_sequence == 0:
+        with contextlib.suppress(MediaFault), open_as(volume.path, volume.id) as reader:
+            header = reader.read(segment.first, into)
+            if (header.object_id, header.sequence) == (held.item.id, 0):
+                return bytes(into[record.HEADER_BYTES : record.HEADER_BYTES + header.payload_bytes])
+    return None
 
 
 # ---------------------------------------------------------------- records

@@ -45,6 +45,7 @@ class DecodedSink(EndsAtLoss):
         self._at = 0
         self._range = 0
         self._why: str | None = None
+        self._how = "decrypted" if item.encrypt else "decompressed"
         self._undo = Decoder(
             compress=item.compress,
             encrypt=item.encrypt,
@@ -113,6 +114,8 @@ class DecodedSink(EndsAtLoss):
         """The rest is lost."""
         self._undo.cut()
         reasons = [*why, *([self._why] if self._why and self._why not in why else [])]
+        if self._why is None:
+            reasons.append(f"nothing behind that can be {self._how}")
         cut_off = getattr(self._sink, "cut_off", None)
         return self._sink.cut("; ".join(reasons)) if cut_off is None else cut_off(reasons)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..catalog.queries import CatalogCopy, CatalogObject
-from ..codec.decode import fits, kinds_of_recipients
+from ..codec.identities import check_opens
 from ..faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Place, RestoreFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
@@ -140,16 +140,7 @@ def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any]) 
     finally:
         reader.close()
     beginning = bytes(into[HEADER_BYTES : HEADER_BYTES + header.payload_bytes])
-    if identities and fits(beginning, identities):
-        return
-    kinds = ", ".join(kinds_of_recipients(beginning)) or "unknown"
-    raise RestoreFault(
-        f"the object is encrypted to recipients of the kind {kinds}"
-        + ("; none of the identities given opens it" if identities else ""),
-        place=Place(source=item.source, object_id=item.id),
-        safe="nothing was written",
-        todo="name the file of an identity that opens it with --identity FILE, or in TCC_IDENTITY",
-    )
+    check_opens(beginning, identities, source=item.source, object_id=item.id)
 
 
 def sink_for(
@@ -171,7 +162,7 @@ def sink_for(
     if item.kind == "files":
         sink = TarSink(folder, keep_damaged=keep_damaged, changes=changes, folders=folders, acls=acls)
     else:
-        sink = StreamSink(folder, item.source)
+        sink = StreamSink(folder, item.source, keep_damaged=keep_damaged and not item.compress and not item.encrypt)
     if not item.compress and not item.encrypt:
         return sink
     return DecodedSink(item, sink, identities, ranges=None if only is None else only.ranges)
@@ -247,9 +238,7 @@ def _losses(pumped: Pumped) -> list[str]:
     told += [f"{os.fsdecode(name)} is lost" for name in pumped.lost_members]
     if pumped.lost_count > len(pumped.lost_members):
         told.append(f"{pumped.lost_count - len(pumped.lost_members)} more members are lost")
-    if pumped.cut:
-        told.append("nothing behind that could be used")
-    elif pumped.searched:
+    if pumped.searched and not pumped.cut:
         told.append(
             "there is no list of the object's members, so that those which began in the lost records cannot be named;"
             " what lay behind was found by its headers"

@@ -192,6 +192,8 @@ class TarSink:
         problems += self._changes.problems if self._changes is not None else ()
         problems += made.problems
         complete = walker.members - walker.refused
+        if problems and not walker.ended:
+            problems.append(_came_back(walker, cut))
         incomplete = dict(walker.damaged)
         if cut is not None:
             incomplete[normal(cut)] = None
@@ -268,6 +270,15 @@ class TarSink:
                     left += 1
         if left:
             self._messages.append(f"{left} more messages of tar")
+
+
+def _came_back(walker: Walker, cut: bytes | None) -> str:
+    """Of an archive that was cut off: which members came before that."""
+    whole = walker.members - (cut is not None)
+    if not whole:
+        return "no member came back"
+    where = f"before {os.fsdecode(cut)}" if cut is not None else f"up to {os.fsdecode(walker.last_name)}"
+    return f"what came back are the {whole} members {where}; all behind them is lost"
 
 
 @lru_cache(maxsize=2)

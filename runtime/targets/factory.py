@@ -20,7 +20,7 @@ from ..restore.tar_sink import TarSink
 from ..sources.base import place_of
 from ..sources.children import Children
 from .command import CommandSink
-from .file import FileSink
+from .file import file_sink
 from .writer import TargetWriter
 
 
@@ -47,7 +47,7 @@ def target_writer(
     if target.stream is not None:
         path = Path(place_of(target.stream, base))
         _refuse_existing(path, overwrite=overwrite)
-        return TargetWriter(target.name, plain(lambda facts: FileSink(path)), events)
+        return TargetWriter(target.name, plain(lambda facts: file_sink(path)), events)
     return TargetWriter(
         target.name,
         plain(lambda facts: CommandSink(target.command, base=base, children=children, facts=facts)),
@@ -99,13 +99,6 @@ def _undone(facts: ObjectFacts, make: Callable[[ObjectFacts], Sink], identities:
     """The object's sink behind what undoes its encoding. Raises RestoreFault."""
     if not facts.compress and not facts.encrypt:
         return make(facts)
-    if facts.encrypt and not identities:
-        raise RestoreFault(
-            "the object is encrypted, and no identity is given that could open it",
-            place=Place(source=facts.source, object_id=facts.id),
-            safe="nothing of it was written",
-            todo="name the file of an identity with --identity FILE, or in TCC_IDENTITY",
-        )
     return DecodedSink(facts, make(facts), identities)
 
 
