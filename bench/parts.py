@@ -82,10 +82,13 @@ def instrument() -> None:
     _wrap(ring.Ring, "claim", "claim a slot")
     _wrap(ring.Ring, "publish", "publish")
     _wrap(ring.RingReader, "peek", "take")
+    _wrap(ring.RingReader, "run", "take")
+    _wrap(ring.RingReader, "peek_run", "take")
     _wrap(ring.RingReader, "release", "release")
     _wrap(ring.Doorbell, "ring", "wake another")
     _wrap(ring.Doorbell, "wait", "sleep")
     _wrap(hang.WatchedDrive, "write", "write")
+    _wrap(hang.WatchedDrive, "write_run", "write")
     _wrap(reader.SourceReader, "_run", "the reader's loop")
     _wrap(writer.DriveWriter, "_run", "the drives' loops")
 

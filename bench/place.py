@@ -22,7 +22,8 @@ class Scale:
     """How much: the stream's bytes, small files, bytes of each of six streams, records of the engine.
 
     ``systems`` divides all of it for the backup systems, which take many times as long; ``trees`` are real files to be
-    compressed and encrypted.
+    compressed and encrypted; ``paced`` is how long a drive of a fixed rate takes, seconds. ``warm``: a round before the
+    others that does not count.
     """
 
     stream: int
@@ -31,6 +32,8 @@ class Scale:
     records: int
     systems: int
     trees: tuple[str, ...]
+    paced: float
+    warm: bool
 
     def part(self, divisor: int) -> Scale:
         """A *divisor*-th of it, but for the real files."""
@@ -43,8 +46,8 @@ class Scale:
         )
 
 
-FULL = Scale(2 << 30, 50_000, 256 << 20, 200_000, 4, ("/usr/share", "/usr/lib/python3"))
-SMALL = Scale(8 << 20, 200, 2 << 20, 2_000, 1, ("/usr/share/doc/bash", "/usr/share/doc/tar"))
+FULL = Scale(2 << 30, 50_000, 256 << 20, 200_000, 4, ("/usr/share", "/usr/lib/python3"), 2.0, True)
+SMALL = Scale(8 << 20, 200, 2 << 20, 2_000, 1, ("/usr/share/doc/bash", "/usr/share/doc/tar"), 0.2, False)
 
 
 class Place:

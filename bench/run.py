@@ -60,7 +60,7 @@ def main() -> None:
         f"{' with changes' if facts['changed_since'] else ''}, Python {facts['python']}"
     )
     if options.part > 1 and not options.small:
-        print(f"a {options.part}th of the amounts: process start counts for more than the goals mean")
+        print(f"1/{options.part} of the amounts: process start counts for more than the goals mean")
     if absent:
         print(f"not installed, left out: {', '.join(absent)}")
     result: dict[str, object] = {

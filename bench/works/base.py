@@ -24,11 +24,11 @@ class Work:
     rounds: int = 1000
 
 
-def beside(contenders: Callable[[Place, Scale], Iterable[Contender]], *, warm: bool = True) -> Measured:
+def beside(contenders: Callable[[Place, Scale], Iterable[Contender]]) -> Measured:
     """The contenders in turn; ours, called ``tcc``, beside each other one."""
 
     def measured(place: Place, scale: Scale, rounds: int) -> Result:
-        samples = alternate(list(contenders(place, scale)), rounds, warm=warm)
+        samples = alternate(list(contenders(place, scale)), rounds, warm=scale.warm)
         return Result(samples, figures_of(samples, rounds))
 
     return measured
