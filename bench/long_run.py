@@ -3,15 +3,15 @@
     python bench/long_run.py sessions [--seconds 3600] [--folder /tmp] [--out bench/results/long_sessions.json]
     python bench/long_run.py run      [--seconds 3600] [--folder /tmp] [--out bench/results/long_run.json]
 
-``sessions``: one small session after another, each a process as in life: a changing tree (incremental), a second tree, a
-command; two drives whose volumes change, in a pool that keeps twenty sessions. Every fortieth session reads all anew, and
-the volumes that have expired are recycled. Of each session: processor time, peak memory; of the whole: catalog, state
-folder, volumes. At the end the newest state is restored and compared, and every volume verified.
+``sessions``: one small session after another, each a process as in life: a changing tree (incremental), a second tree,
+a command; two drives whose volumes change, in a pool that keeps twenty sessions. Every fortieth session reads all anew,
+and the volumes that have expired are recycled. Of each session: processor time, peak memory; of the whole: catalog,
+state folder, volumes. At the end the newest state is restored and compared, and every volume verified.
 
-``run``: one run whose stream comes through a slow FIFO, beside a command that trickles; a drive with a spool that is slower
-than the stream's bursts and faster than its average, so that the spool fills and empties again and again; another one
-that changes volumes. Of the process, all the time: resident memory, descriptors, threads, the spool's file. At the end the
-stream is verified and restored, and its digest compared.
+``run``: one run whose stream comes through a slow FIFO, beside a command that trickles; a drive with a spool that is
+slower than the stream's bursts and faster than its average, so that the spool fills and empties again and again;
+another one that changes volumes. Of the process, all the time: resident memory, descriptors, threads, the spool's file.
+At the end the stream is verified and restored, and its digest compared.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import filecmp
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -76,8 +77,8 @@ def slope(points: Sequence[tuple[float, float]]) -> float:
     )
 
 
-#: Runs a command and prints its processor seconds, its peak in KiB, its exit status: the kernel counts a child's peak from
-#: what its parent had, so that the parent must be small.
+#: Runs a command and prints its processor seconds, its peak in KiB, its exit status: the kernel counts a child's peak
+#: from what its parent had, so that the parent must be small.
 LAUNCH = """import os, sys
 child = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
 _, status, used = os.wait4(child, 0)
@@ -223,7 +224,7 @@ def look(pid: int) -> dict[str, float]:
 
 
 def feed(path: Path, seconds: float, rate: float, burst: float, digest: Callable[[bytes], None]) -> int:
-    """Write into a FIFO for so long: *rate* bytes a second on average, in bursts of *burst* bytes. Returns the bytes."""
+    """Write into a FIFO for so long: *rate* bytes a second on average, *burst* bytes at a time. Returns the bytes."""
     turn, total, begun = random.Random(2), 0, time.monotonic()
     pool = turn.randbytes(1 << 20)
     with open(path, "wb", buffering=0) as out:
@@ -298,7 +299,7 @@ def long_run(folder: Path, seconds: float) -> dict[str, object]:
         "resident_kib_per_hour": round(3600 * slope([(t, s["resident_kib"]) for t, s in late]), 1),
         "threads": sorted({s["threads"] for _, s in late}),
         "descriptors": sorted({s["descriptors"] for _, s in late}),
-        "spool_filled_and_emptied": sum(1 for a, b in zip(waits, waits[1:], strict=False) if a > 1 << 20 >= b),
+        "spool_filled_and_emptied": sum(1 for a, b in itertools.pairwise(waits) if a > 1 << 20 >= b),
         "spool_most_bytes": max(waits, default=0),
         "proved": "both streams restored and their SHA-256 compared, every volume verified",
     }
