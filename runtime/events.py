@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from .faults import Fault
+from .frozen import frozen
 from .kinds import SourceKind
 from .model import CopyResult, Ending, ObjectFacts, RunReport, Session
 from .plan import Drive as PlanDrive
@@ -27,7 +27,7 @@ TargetState = Literal["waiting", "restoring", "done", "failed"]
 # ---------------------------------------------------------------- events
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mounted:
     """A drive is mounted and locked; ``notes`` say what was found (a torn tail that was cut back, say)."""
 
@@ -35,7 +35,7 @@ class Mounted:
     notes: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DriveFailed:
     """A drive cannot be mounted, written or closed; its writer has left the rings already."""
 
@@ -43,7 +43,7 @@ class DriveFailed:
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumeIndexed:
     """An index is on the medium (fsynced): the catalog may know it. ``index`` is the drives' ``IndexedVolume``."""
 
@@ -51,7 +51,7 @@ class VolumeIndexed:
     index: Any
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriterDone:
     """A writer's thread is at its end; ``results`` say what became of each object that it began."""
 
@@ -59,7 +59,7 @@ class WriterDone:
     results: tuple[CopyResult, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceDone:
     """A source's reader is at its end."""
 
@@ -67,7 +67,7 @@ class SourceDone:
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MediumDone:
     """A drive's reader is at its end; ``ending`` is whole where each of its objects is."""
 
@@ -75,14 +75,14 @@ class MediumDone:
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Noted:
     """Something that is worth a line at once: a damaged record that came from another copy, say."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetFailed:
     """A target takes no more; it has left its ring already."""
 
@@ -90,21 +90,21 @@ class TargetFailed:
     fault: Fault
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetDone:
     """A target's thread is at its end."""
 
     target: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SpoolDone:
     """A drive's spool has left the rings: all is handed on, or the drive has failed."""
 
     drive: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StopRequested:
     """A signal asks for an orderly end."""
 
@@ -126,7 +126,7 @@ Event = (
 # ---------------------------------------------------------------- what a display sees
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceSample:
     """A source, or a restore agent's buffer, at one moment: payload bytes read, records published, expected bytes."""
 
@@ -137,7 +137,7 @@ class SourceSample:
     state: SourceState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RingSample:
     """A ring at one moment: records that its slowest reader has not taken, of ``depth``."""
 
@@ -147,7 +147,7 @@ class RingSample:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DriveSample:
     """A drive at one moment: bytes handed to it, and bytes that wait in its spool."""
 
@@ -158,7 +158,7 @@ class DriveSample:
     spooled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetSample:
     """A target at one moment: payload bytes handed to it."""
 
@@ -167,7 +167,7 @@ class TargetSample:
     state: TargetState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Snapshot:
     """A run at one moment, ``seconds`` after its start."""
 

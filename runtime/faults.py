@@ -7,7 +7,7 @@ the plan's own words; what is safe; what to do. Wrong plans are *diagnostics* (v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from .frozen import frozen
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -17,7 +17,7 @@ EXIT_SIGINT = 130
 EXIT_SIGTERM = 143
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Place:
     """Where in the world a fault lies. ``position`` is a byte offset on the volume; None: does not apply."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from .frozen import frozen
 from .kinds import SourceKind
 
 ObjectStatus = Literal["whole", "cut-off", "failed"]
@@ -13,7 +14,7 @@ RunStatus = Literal["ok", "degraded", "failed"]
 TargetStatus = Literal["restored", "degraded", "cut-off", "failed"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """One run of a plan. ``number`` counts in the catalog; ``started`` is UTC text with milliseconds and ``Z``."""
 
@@ -24,7 +25,7 @@ class Session:
     started: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectFacts:
     """What is known of an object before its first byte is read; record 0's label carries it (format.md)."""
 
@@ -40,7 +41,7 @@ class ObjectFacts:
     drives: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """How the reading of an object ended. ``unread`` counts files that could not be read; ``error``: why it failed."""
 
@@ -50,7 +51,7 @@ class Ending:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Segment:
     """The part of one object on one volume: byte positions of its first and last record, and what lies between."""
 
@@ -63,7 +64,7 @@ class Segment:
     payload_bytes: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyResult:
     """What became of one object on one drive. Only what the drive has confirmed (fsync) is ``stored``."""
 
@@ -75,7 +76,7 @@ class CopyResult:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyReport:
     """A copy as ``tcc run --report`` writes it; ``volumes`` are UUIDs."""
 
@@ -86,7 +87,7 @@ class CopyReport:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TargetReport:
     """What a target made of one object: all of it ``restored``, or what lacks and why."""
 
@@ -96,7 +97,7 @@ class TargetReport:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectReport:
     """An object as ``tcc run --report`` writes it. ``copied``: it was read from a drive, not from its source.
 
@@ -117,7 +118,7 @@ class ObjectReport:
     targets: tuple[TargetReport, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DriveReport:
     """A drive that failed: what happened, what is safe, what to do."""
 
@@ -127,7 +128,7 @@ class DriveReport:
     todo: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunReport:
     """A run as ``tcc run --report`` writes it (cli.md); ``signal`` is the signal's number when one stopped the run.
 

@@ -13,17 +13,17 @@ import functools
 import json
 import types
 import typing
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from . import kinds
 from .faults import UsageFault
+from .frozen import frozen
 from .kinds import DriveKind, GroupKind, OnFailure, Order, Role, SourceKind, TargetKind
 
 VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A source: ``files`` (paths as written), ``stream`` (a path, or ``-``) or ``command`` (arguments, no shell)."""
 
@@ -43,7 +43,7 @@ class Source:
     tags: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drive:
     """A drive. Exactly one of ``volumes``, ``tape``, ``bucket`` is set, or ``kind`` is ``discard``.
 
@@ -65,7 +65,7 @@ class Drive:
     slot: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pool:
     """Volumes that are kept alike. ``retention`` in seconds; None keeps for ever."""
 
@@ -75,7 +75,7 @@ class Pool:
     capacity: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """Where restored data goes; ``feed`` is the buffer that it hangs on (``A150.B2``)."""
 
@@ -88,7 +88,7 @@ class Target:
     feed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ring:
     """One ring: all buffers on one host that descend from one feed. ``buffers`` are ``AGENT.BUFFER`` by stage."""
 
@@ -99,7 +99,7 @@ class Ring:
     host: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Buffer:
     """One buffer memory of an agent: the ring that it is a view of, and its feed as the plan says it.
 
@@ -112,7 +112,7 @@ class Buffer:
     as_of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agent:
     """A media agent: its drive, and its buffers in the order of their declaration."""
 
@@ -128,7 +128,7 @@ class Agent:
     on_failure: OnFailure = "continue"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Group:
     """A group; ``of`` names the group that feeds a mirror or copy group."""
 
@@ -137,7 +137,7 @@ class Group:
     of: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Host:
     """A machine."""
 
@@ -145,7 +145,7 @@ class Host:
     address: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Requirement:
     """A promise that the compiler found kept: ``copies >= 2 of D2, D6``; ``of`` empty means all backed-up sources."""
 
@@ -155,7 +155,7 @@ class Requirement:
     of: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CompiledPlan:
     """All of it. ``memory`` = Σ rings depth × record (bytes); ``fingerprint`` does not depend on ``base``."""
 

@@ -14,7 +14,6 @@ import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from .catalog.queries import CatalogObject, CatalogVolume
@@ -23,11 +22,12 @@ from .drives.base import IndexedVolume
 from .drives.blank import last_volume, make_blank
 from .drives.magazine import Magazine, fault_of
 from .faults import DriveFault, KeptFault, MediaFault, Place, UsageFault
+from .frozen import frozen
 from .media.volume import VolumeReader, open_volume
 from .plan import Pool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judged:
     """A volume that may be recycled. ``there``: its file is; else only the catalog has anything to forget.
 
@@ -41,7 +41,7 @@ class Judged:
     sources: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recycled:
     """What was done. ``blank``: the empty volume that was labelled behind it, where it had the highest number."""
 

@@ -9,12 +9,12 @@ interleaves, or that has a spool, takes every record that comes: it makes nobody
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
 
+from .frozen import frozen
 from .plan import CompiledPlan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiter:
     """An agent that takes one object after another: for each of its buffers, in their order, the reader it hangs on."""
 
@@ -22,7 +22,7 @@ class Waiter:
     readers: tuple[Hashable, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """*held* may stand still until *first* has ended: *agent* takes its buffer *later* only after its buffer *earlier*.
 

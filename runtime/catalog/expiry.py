@@ -23,6 +23,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ..frozen import frozen
 from ..media.times import text_of
 from ..plan import Pool
 
@@ -32,7 +33,7 @@ GRACE_SECONDS = 8 * 86_400.0
 REASONS_MAX = 5
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownSession:
     """A session: its count in the catalog, and when it ended (Unix seconds; None where that cannot be read)."""
 
@@ -44,7 +45,7 @@ class KnownSession:
 _UNKNOWN = KnownSession("", -1, None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownObject:
     """An object and the session that read it."""
 
@@ -56,7 +57,7 @@ class KnownObject:
     parent: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownVolume:
     """A volume: its label's pool, the plans that wrote on it, and the objects of which it holds records."""
 
@@ -66,7 +67,7 @@ class KnownVolume:
     objects: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """Of a volume or an object.
 
@@ -79,7 +80,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Expiry:
     """Verdicts by identifier; a volume or object that holds or has no records has none."""
 

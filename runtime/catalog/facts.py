@@ -6,10 +6,10 @@ The only place that knows the shape of the media's values; a row is a plain dict
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..faults import CatalogFault, Place
+from ..frozen import frozen
 from ..model import Session
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ class ContradictionFault(CatalogFault):
     """A volume contradicts itself or what the catalog knows: it is not believed; the catalog itself is sound."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexFacts:
     """The rows that one index makes: its volume, the sessions it speaks of, itself, and its objects in their order."""
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..frozen import frozen
 from ..model import Segment, Session
 from .facts import Row
 from .link import Link, among
@@ -15,7 +15,7 @@ from .settle import in_order, session_status
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogCopy:
     """One copy; ``segments`` in the order in which they are read."""
 
@@ -26,7 +26,7 @@ class CatalogCopy:
     segments: tuple[Segment, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogObject:
     """One object; ``session_id``, ``number``, ``started`` and ``plan`` are of the session that read it."""
 
@@ -50,7 +50,7 @@ class CatalogObject:
     copies: tuple[CatalogCopy, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogVolume:
     """One volume. ``objects`` and ``sessions`` are counts; ``full``: one of its objects goes on on the next volume.
 
@@ -72,7 +72,7 @@ class CatalogVolume:
     last_ended: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CatalogSession:
     """One session; ``objects`` is a count, ``status`` is ok, degraded, failed or unfinished."""
 
@@ -86,7 +86,7 @@ class CatalogSession:
     objects: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumePlace:
     """One volume as far as it takes to find it: its place when it was last seen, and its bytes then."""
 

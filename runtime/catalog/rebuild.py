@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from ..drives.base import IndexedVolume
 from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
+from ..frozen import frozen
 from ..media.unlabelled import open_anyhow
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rebuilt:
     """What a rebuild found. ``faults``: volumes that could not be read, or were not believed; ``notes``: oddities.
 

@@ -7,14 +7,15 @@ follow from them (see ``settle``), with what only a run can know beside them in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+from ..frozen import frozen
 
 #: BYTEA is PostgreSQL's; SQLite takes any name for a column's type, and leaves bytes as they are.
 ColumnType = Literal["TEXT", "INTEGER", "BIGINT", "FLOAT", "BOOLEAN", "BYTEA"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Column:
     """One column; ``key``: part of the table's primary key, and so never null."""
 
@@ -24,7 +25,7 @@ class Column:
     null: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Table:
     """One table; ``indexed``: columns that have an index of their own, ``TABLE_by_COLUMN``."""
 

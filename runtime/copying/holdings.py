@@ -11,13 +11,13 @@ import dataclasses
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
 from ..catalog.queries import CatalogCopy, CatalogObject, VolumePlace
 from ..catalog.rebuild import catalog_of_volumes
 from ..faults import Place, UsageFault
+from ..frozen import frozen
 from ..kinds import SOURCE_KINDS, SourceKind, encode_name
 from ..model import ObjectFacts, Segment, Session
 
@@ -41,7 +41,7 @@ class Known(Protocol):
         """Those of these sessions that it knows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeldVolume:
     """A volume in the drive's folder; ``number`` orders them."""
 
@@ -51,7 +51,7 @@ class HeldVolume:
     path: Path
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Held:
     """An object and what the folder holds of it: ``segments``, in the order of their sequences.
 
@@ -82,7 +82,7 @@ class Held:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holdings:
     """The volumes of one drive by number, and its objects, newest first. ``known``: all volumes that may help."""
 

@@ -9,13 +9,13 @@ further one. That costs reading, never memory.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from ..frozen import frozen
 from ..model import Segment
 from .holdings import Held, HeldVolume
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Want:
     """A part of an object for one ring. ``last``: no other part of the object follows."""
 
@@ -25,7 +25,7 @@ class Want:
     last: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Leg:
     """One volume in one pass: what is taken from it, in the order of the medium."""
 

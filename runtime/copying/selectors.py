@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Literal, cast
 
 from ..faults import Fault, Place, RestoreFault, UsageFault
+from ..frozen import frozen
 from .holdings import Held, Holdings
 
 SelectorKind = Literal["latest", "all", "chain", "object"]
@@ -18,7 +18,7 @@ _TEXT: Final = re.compile(rf"(?:(?P<kind>latest|all|chain|object)\((?P<argument>
 _ESCAPES: Final = {"n": "\n", "t": "\t"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selector:
     """``argument`` is a source (``D1``, ``PLAN/D1``) or an object's identifier; None for the bare ``all``."""
 
@@ -53,7 +53,7 @@ def _plain(name: str) -> str:
 # ---------------------------------------------------------------- choosing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Chosen:
     """The objects of a selector, oldest first, and why others were passed over."""
 

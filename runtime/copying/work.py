@@ -16,6 +16,7 @@ from typing import Any
 from ..catalog.queries import VolumePlace
 from ..codec.identities import check_opens
 from ..faults import MediaFault, Place, UsageFault
+from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
 from ..media import record
 from ..model import ObjectFacts
@@ -27,7 +28,7 @@ from .passes import Leg, legs_of
 from .selectors import choose, parse
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BufferWork:
     """One buffer of a restore agent and its ring: the objects that come through it, oldest first."""
 
@@ -46,7 +47,7 @@ class BufferWork:
         return sum(held.item.bytes for held in self.objects)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DriveWork:
     """One drive that is read, by one thread: its buffers, and the passes over its volumes."""
 
@@ -57,7 +58,7 @@ class DriveWork:
     known: tuple[VolumePlace, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Work:
     """All of it. ``facts``: object → as the drives get it. ``present``: (drive, object) → volumes that hold it already.
 

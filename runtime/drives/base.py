@@ -8,16 +8,16 @@ raises. Only what ``close`` or ``abandon`` reports as ``stored`` is stored.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..frozen import frozen
 from ..media.index import Index
 from ..media.label import VolumeLabel
 from ..model import CopyResult, Ending, ObjectFacts, Session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexedVolume:
     """A volume and an index on it that fsync has confirmed: of this session, or a recovered one found at mount."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, Final, Literal, cast
 
 from xxhash import xxh3_128_hexdigest
 
 from ..faults import MediaFault, Place
+from ..frozen import frozen
 from ..kinds import MIB, SOURCE_KINDS, SourceKind
 from ..model import ObjectStatus, Session
 from . import ids, times, ustar, words
@@ -29,7 +29,7 @@ WARNING_LENGTH_MAX: Final = 1024
 IndexState = Literal["ended", "recovered"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IndexedObject:
     """One object's part on one volume, as an index tells it.
 
@@ -59,7 +59,7 @@ class IndexedObject:
     origin: Session | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Index:
     """What one session left on one volume.
 
@@ -85,7 +85,7 @@ class Index:
         return item.origin or self.session
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pointer:
     """Where an index lies on its volume, and the digest of its ``size`` bytes."""
 

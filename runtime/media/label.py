@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 
 from xxhash import xxh3_128_hexdigest
 
 from .. import kinds
 from ..faults import MediaFault, Place
+from ..frozen import frozen
 from ..model import Session
 from . import ids, recovery, times, ustar, words
 from .record import NUMBER_LIMIT
@@ -21,7 +21,7 @@ _MEMBER: Final = b"tapechain.json"
 _VOLUME_NAME: Final = re.compile(r"(.+)-([0-9]{6})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumeLabel:
     """What a volume says of itself. ``name`` is its file's name without ``.tar``.
 

@@ -7,13 +7,13 @@ formatted once and kept; a record costs one digest, three small formats and one 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
 from xxhash import xxh3_128
 
 from .. import kinds
+from ..frozen import frozen
 from ..kinds import SourceKind
 from ..model import ObjectFacts, Session
 from . import ids, times, ustar
@@ -33,7 +33,7 @@ class BadRecord(Exception):
     """What lies there is not the record that it says it is (or no record at all); ``str()`` is the reason."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FirstWords:
     """What record 0's label says of its object beyond the other records' labels.
 
@@ -49,7 +49,7 @@ class FirstWords:
     encrypt: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordHeader:
     """Bytes 0–1535 of a record, checked. ``source`` is the plan's name; ``covered`` the label before ``xxh3=``."""
 
@@ -142,7 +142,7 @@ def plan_word(plan: str) -> str:
     return kept + "~"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Template:
     """The constant parts of an object's two ustar headers, and the sums of their bytes for the checksums."""
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from .. import kinds
 from ..faults import MediaFault, Place
+from ..frozen import frozen
 from . import index, ustar
 from .index import Index
 from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
@@ -26,7 +27,7 @@ from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
 _CHUNK: Final = kinds.MIB
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScannedRecord:
     """A sound record. ``payload`` is a view of a buffer that the next step writes anew (empty when unread).
 
@@ -44,7 +45,7 @@ class ScannedRecord:
         return self.position + self.header.total_bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ScannedIndex:
     """An index that its pointer proves; ``end`` is the position behind the pointer."""
 
@@ -53,7 +54,7 @@ class ScannedIndex:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Damage:
     """Bytes ``position``…``end`` of a volume that hold nothing sound, and why; the object where it is known.
 
@@ -73,7 +74,7 @@ class Damage:
         return f"{place}: {self.reason} ({self.end - self.position} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Lost:
     """No member can be read here; ``guess`` is where the next one is if this one had the usual size."""
 

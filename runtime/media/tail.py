@@ -7,8 +7,7 @@ new one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from ..frozen import frozen
 from . import index as index_format
 from . import ustar
 from .index import Index
@@ -18,7 +17,7 @@ from .scan import Damage, ScannedIndex, ScannedRecord
 from .volume import VolumeReader
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tail:
     """Where a volume ends.
 

@@ -6,13 +6,13 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
 from .. import kinds
 from ..faults import MediaFault, Place
+from ..frozen import frozen
 from . import index as index_format
 from . import label as label_format
 from . import ustar
@@ -25,7 +25,7 @@ from .scan import Damage, ScannedIndex, ScannedRecord, Scanner, reader_of
 _END_BYTES: Final = len(ustar.END)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VolumeContents:
     """All sessions of a volume, oldest first; stretches without a proved index as ``recovered`` ones (position None).
 

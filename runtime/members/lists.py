@@ -24,11 +24,11 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from ..faults import RestoreFault
+from ..frozen import frozen
 from ..media.ids import is_id
 from ..plain_files import open_plain
 from ..restore.headers import BLOCK, Unsound, odd_size
@@ -68,7 +68,7 @@ def _lies(path: Path, why: object) -> RestoreFault:
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """One member of an archive.
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
+from ..frozen import frozen
 from ..members.lists import ListFolder, Member, MemberList
 from .comparing import StreamComparer, TreeComparer, free_bytes
 from .decoded import DecodedSink
@@ -34,7 +35,7 @@ _SPARE_BYTES = 16 << 20
 _BLOCK = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Drilled:
     """What the drill of one object came to. ``members``: restored and compared; ``of``: members of the object.
 

@@ -6,17 +6,17 @@ A pure function of the compiled plan, the objects that the catalog knows, and th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..catalog.queries import CatalogObject
 from ..catalog.settle import RECYCLED
+from ..frozen import frozen
 from ..media.times import text_of
 from ..plan import CompiledPlan
 from ..schedule import longest_gap
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Due:
     """``absent``: what lacks and is a fault; ``notes``: what is worth knowing and the catalog has known before."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
+from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
 from ..members.lists import ListFolder, ListWriter, MemberList
@@ -23,7 +23,7 @@ from .shelf import Shelf
 from .sinks import EndsAtLoss, Outcome
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listed:
     """An open list; ``remade``: it was made by reading the object just now; ``lacks``: what could not be read of it."""
 

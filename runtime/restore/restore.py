@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ..catalog.queries import CatalogCopy, CatalogObject
 from ..codec.identities import check_opens
 from ..faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Place, RestoreFault
+from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
 from ..members.lists import Member, MemberList
@@ -33,7 +33,7 @@ from .tar_sink import TarSink
 Progress = Callable[[int], None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reading:
     """What will be read: the object, its copies in the order of preference, the first one's volumes in their order."""
 
@@ -49,7 +49,7 @@ class Reading:
         return self.object.bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What a restore came to. ``problems``: what lacks; ``mended``: records that came from another copy."""
 

@@ -12,9 +12,9 @@ caller walks from header to header.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
+from ..frozen import frozen
 from ..media.record import RecordHeader
 from ..media.volume import VolumeReader
 from ..model import Segment
@@ -28,7 +28,7 @@ _CHUNK: Final = 64 * 1024
 _BLOCK: Final = 512
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A header of the object: its position and itself."""
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..catalog.queries import CatalogObject
 from ..catalog.store import Catalog
 from ..faults import Place, RestoreFault, UsageFault
+from ..frozen import frozen
 from .shelf import Shelf
 
 #: The beginning of an identifier: enough of it not to be met by chance.
 _BEGINNING = re.compile(r"[0-9a-fA-F][0-9a-fA-F-]{3,35}")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Choice:
     """The object to restore, and why newer ones were passed over."""
 

@@ -6,9 +6,9 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
+from ..frozen import frozen
 from ..members.lists import Member
 from .headers import normal
 from .listed import Held, path_keys
@@ -19,7 +19,7 @@ _TARGETS_MAX: Final = 1 << 20
 _FEW: Final = 1 << 14
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Selection:
     """Members to bring back: *ranges* of the archive, ascending, apart; their count and the bytes that they take.
 

@@ -6,17 +6,17 @@ A place is only a hint. A volume is what its label says, and it is read only whe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..catalog.queries import CatalogVolume, VolumePlace
 from ..catalog.rebuild import volume_files
 from ..faults import MediaFault, Place
+from ..frozen import frozen
 from ..media.unlabelled import open_anyhow, open_known
 from ..media.volume import VolumeReader
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FoundVolume:
     """A volume and where it is: ``path`` is None when it is nowhere, and ``why`` then says what was found instead."""
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from ..faults import RestoreFault
+from ..frozen import frozen
 from ..kinds import encode_name
 from .folder import TargetFolder
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What became of the data. ``usable``: something complete was restored; ``problems``: what was not."""
 

@@ -13,6 +13,7 @@ from typing import Literal
 from ..catalog.queries import CatalogObject, CatalogVolume
 from ..catalog.store import Catalog
 from ..faults import EXIT_FAILED, EXIT_OK, MediaFault
+from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
 from ..media.label import LABEL_BYTES
 from ..media.record import RecordHeader
@@ -77,7 +78,7 @@ class VolumeVerdict:
             self.left_out += 1
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CopyVerdict:
     """One copy: sound, damaged, missing (a volume is nowhere), known (to be incomplete), or unread (not asked for)."""
 
@@ -85,7 +86,7 @@ class CopyVerdict:
     status: Verdict
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectVerdict:
     """One object, by the copies that were read; the catalog is believed of the others.
 
@@ -99,7 +100,7 @@ class ObjectVerdict:
     copies: tuple[CopyVerdict, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verified:
     """What a verification found."""
 

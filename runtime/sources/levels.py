@@ -13,12 +13,12 @@ import json
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from xxhash import xxh3_128_hexdigest
 
+from ..frozen import frozen
 from ..kinds import encode_name
 from ..media import ids
 from ..model import ObjectReport, Session
@@ -35,7 +35,7 @@ _HEAD_BYTES_MAX: Final = 64 * 1024
 Standing = Callable[[str], "str | None"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listing:
     """What tar is told: its work file, what to put there first, and whether device numbers are compared."""
 
@@ -50,7 +50,7 @@ class Listing:
             stream.write(data)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Level:
     """What is decided for one source of one run. ``note``: why it is a full, where that was not to be expected."""
 

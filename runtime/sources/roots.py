@@ -8,10 +8,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from ..frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OwnPath:
     """Something that the run writes: a folder, or (``names``) only files in it that match these shell patterns.
 
@@ -23,7 +24,7 @@ class OwnPath:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Roots:
     """``names`` for tar behind ``-C /``; ``missing`` are paths with the reason why they cannot be looked at."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
 from typing import Final
 
+from ..frozen import frozen
 from ..model import Ending, ObjectFacts
 
 #: What was taken from the front is forgotten when it is so much, and half of all.
 _FORGET: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Waiting:
     """The oldest entry of a lane: a record at ``place`` of the spool's file, or the object's ``ending``."""
 

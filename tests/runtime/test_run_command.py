@@ -115,7 +115,7 @@ def test_second_signal_ends_at_once(plan_file) -> None:
         "def write(*_):\n"
         "    print('hangs', file=sys.stderr, flush=True)\n"
         "    threading.Event().wait()\n"
-        "VolumesDrive.write = write\n"
+        "VolumesDrive.write = VolumesDrive.write_run = write\n"
         "from tapechain.cli.main import main\n"
         "main(['run', 'p.plan.json', '--state', 'state'])\n"
     )
