@@ -34,16 +34,21 @@ def put_in_place(path: Path, content: bytes, dress: Callable[[int], None]) -> No
 
     It is on the disk before it takes the name. Raises OSError, and then *path* is as it was.
     """
-    import tempfile
-
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:60]}.", delete=False) as out:
+    # The library's temporary files load a generator of random numbers and all digests first.
+    beside = path.parent / f".{path.name[:60]}.{os.urandom(8).hex()}"
+    with open(beside, "xb", opener=_own) as out:
         try:
             out.write(content)
             out.flush()
             dress(out.fileno())
             os.fsync(out.fileno())
-            Path(out.name).replace(path)
+            beside.replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                Path(out.name).unlink()
+                beside.unlink()
             raise
+
+
+def _own(name: str, flags: int) -> int:
+    """Opens a file that nobody else may read until it is dressed."""
+    return os.open(name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -20,7 +20,6 @@ from ..media import index as index_format
 from ..media import ustar
 from ..media.index import Index
 from ..media.label import VolumeLabel
-from .allocate import keep_room
 from .magazine import fault_of
 
 END: Final = len(ustar.END)
@@ -122,6 +121,8 @@ class Cartridge:
         if self._has_plenty():
             self._plenty_until = needed + _LOOK_AGAIN
             return
+        from .allocate import keep_room  # it loads ctypes, which a disk with plenty of room never needs
+
         ends = [needed + _AHEAD, needed]
         if self.label.capacity is not None:
             ends[0] = max(needed, min(ends[0], self.label.capacity))

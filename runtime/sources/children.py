@@ -9,19 +9,22 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import selectors
 import signal
-import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 from .base import Called, Cancel
+
+if TYPE_CHECKING:  # a run that starts no process does not pay for it
+    import subprocess
 
 #: Pipes are enlarged to this where the system lets us (tar.md: 0.4 to 0.75 of the default's time).
 PIPE_BYTES = 1 << 20
 #: How long messages of a child that has ended are waited for (a process of its own making may hold them open).
 _DRAIN_SECONDS = 2.0
+#: ``selectors.EVENT_READ``
+_READABLE = 1
 
 
 class Sink(Protocol):
@@ -66,9 +69,11 @@ class _Collector:
     """The thread that reads standard errors."""
 
     def __init__(self) -> None:
+        import selectors
+
         self._selector = selectors.DefaultSelector()
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
-        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._selector.register(self._wake, _READABLE)
         self._lock = threading.Lock()
         self._todo: list[Callable[[], None]] = []
         self._closing = False
@@ -78,7 +83,7 @@ class _Collector:
     def add(self, fd: int, sink: Sink) -> threading.Event:
         """Read *fd*, which is ours from now on, to its end; the event is set then."""
         done = threading.Event()
-        self._do(lambda: self._selector.register(fd, selectors.EVENT_READ, (sink, done)) and None)
+        self._do(lambda: self._selector.register(fd, _READABLE, (sink, done)) and None)
         return done
 
     def drop(self, fd: int, done: threading.Event) -> None:
@@ -196,18 +201,20 @@ class Children:
         sink: Sink,
         pipe: tuple[int, int],
         env: Mapping[str, str] | None = None,
-        stdin: int | IO[bytes] = subprocess.DEVNULL,
+        stdin: int | IO[bytes] | None = None,
     ) -> Child:
         """Start *argv* (no shell) with the write end of *pipe* as its output. Both ends are ours from now on.
 
-        Raises OSError when it cannot be started.
+        Without *stdin* it has nothing to read. Raises OSError when it cannot be started.
         """
+        import subprocess
+
         read_end, write_end = pipe
         try:
             process = subprocess.Popen(
                 argv,
                 cwd=cwd,
-                stdin=stdin,
+                stdin=subprocess.DEVNULL if stdin is None else stdin,
                 stdout=write_end,
                 stderr=subprocess.PIPE,
                 env=env,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from media_world import RECORD, ROOM, Job, World, records_of
-from tapechain.runtime.drives import allocate, cartridge, magazine
+from tapechain.runtime.drives import allocate, magazine
 from tapechain.runtime.faults import DriveFault, DriveFullFault
 from tapechain.runtime.media.scan import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
@@ -164,7 +164,7 @@ def test_a_full_disk_without_room_kept_ahead_still_tells_the_truth(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A file system that cannot allocate ahead."""
-    monkeypatch.setattr(cartridge, "keep_room", lambda fd, start, size: False)
+    monkeypatch.setattr(allocate, "keep_room", lambda fd, start, size: False)
     world = World(small_disk)
     fault, results, given = until_it_fails(world)
     assert isinstance(fault, DriveFullFault)
@@ -400,7 +400,7 @@ def test_nothing_stays_allocated_behind_a_closed_volume(world: World) -> None:
 def test_on_a_disk_with_plenty_of_room_none_is_taken_ahead(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[int] = []
     looks: list[int] = []
-    monkeypatch.setattr(cartridge, "keep_room", lambda fd, start, size: bool(calls.append(size)) or True)
+    monkeypatch.setattr(allocate, "keep_room", lambda fd, start, size: bool(calls.append(size)) or True)
     free = {"blocks": 1 << 30}
 
     def disk(fd: int) -> os.statvfs_result:
