@@ -110,6 +110,12 @@ class Place:
         """The last run's."""
         return json.loads((self.folder / "report.json").read_text())
 
+    def tar_of(self, name: str) -> str | None:
+        """The very tar command that the run of a compiled plan would start, archive to standard output."""
+        command = [self.tcc, "run", f"{name}.plan.json", "--state", "unused-state", "--dry-run"]
+        said = subprocess.run(command, cwd=self.folder, check=True, capture_output=True, text=True).stdout
+        return next((line.strip()[6:] for line in said.splitlines() if line.startswith("  runs: tar ")), None)
+
     # ------------------------------------------------------------ others
 
     def shell(self, called: str, script: str, *, least: int = 0, files: int = 0) -> Contender:
