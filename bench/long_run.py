@@ -32,6 +32,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import data
+import machine
 import measure
 
 TCC = shutil.which("tcc", path=str(Path(sys.executable).parent)) or "tcc"
@@ -154,8 +156,8 @@ def second_session(folder: Path) -> measure.Sample:
 
 def sessions(folder: Path, seconds: float) -> dict[str, object]:
     turn = random.Random(1)
-    measure.tree(folder / "tree", 60)
-    measure.tree(folder / "papers", 30)
+    data.tree(folder / "tree", 60)
+    data.tree(folder / "papers", 30)
     (folder / "plan.tc").write_text(SESSIONS)
     subprocess.run([TCC, "compile", "plan.tc"], cwd=folder, check=True)
     command = [TCC, "run", str(folder / "plan.plan.json"), "--state", str(folder / "state"), "--progress", "none"]
@@ -327,10 +329,14 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="needs 2 MB of room for each second")
     parser.add_argument("--out", type=Path, help="result (JSON)")
     options = parser.parse_args()
-    measure.compile_ours()
+    machine.compile_ours()
     with tempfile.TemporaryDirectory(dir=options.folder, prefix="tapechain-long-") as made:
         part = sessions if options.part == "sessions" else long_run
-        measure.write(part(Path(made), options.seconds), options.out)
+        text = json.dumps(part(Path(made), options.seconds), indent=1) + "\n"
+    if options.out is None:
+        print(text, end="")
+    else:
+        options.out.write_text(text)
 
 
 if __name__ == "__main__":
