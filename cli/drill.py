@@ -99,7 +99,7 @@ def drill_command(
         work: list[tuple[str, list[CatalogObject], Fault | None]] = []
         for name in names:
             try:
-                work.append((name, list(chain_of(known, _newest(known, plan.plan, name), shelf)), None))
+                work.append((name, list(chain_of(known, _newest(known, plan.plan, name, shelf), shelf)), None))
             except Fault as fault:
                 work.append((name, [], fault))
     top = _scratch(scratch)
@@ -154,10 +154,10 @@ def _chosen_sources(known: list[str], asked: tuple[str, ...]) -> list[str]:
     return [name for name in known if not asked or name in asked]
 
 
-def _newest(catalog: Catalog, plan: str, source: str) -> CatalogObject:
+def _newest(catalog: Catalog, plan: str, source: str, shelf: Any) -> CatalogObject:
     from ..runtime.restore.select import find_object
 
-    return find_object(catalog, source, plan=plan)
+    return find_object(catalog, source, plan=plan, shelf=shelf)
 
 
 def _scratch(given: str | None) -> Path:

@@ -91,10 +91,10 @@ def files_command(
     given = [Path(v) for v in volumes]
     opened = open_for_reading(given, plan_path, catalog, state, defines)
     with opened.catalog as known:
-        when = moment(as_of) if as_of is not None else None
-        item, is_source = find_named(known, name, plan=plan_name, as_of=when)
-        chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
         shelf = Shelf(known.volumes(), given)
+        when = moment(as_of) if as_of is not None else None
+        item, is_source = find_named(known, name, plan=plan_name, as_of=when, shelf=shelf)
+        chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
     try:
         total = sum(link.bytes for link in chain)
         with steps(progress, f"reading {item.source}", total) as step, ExitStack() as stack:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,12 +18,21 @@ from .summary import plural, size
 
 if TYPE_CHECKING:
     from ..runtime.copying.work import Work
+    from ..runtime.sources.chain import ChainWork
 
 
-def rehearse(plan: CompiledPlan, *, base: Path, state: Path, catalog: str, work: Work | None = None) -> Iterator[str]:
+def rehearse(
+    plan: CompiledPlan,
+    *,
+    base: Path,
+    state: Path,
+    catalog: str,
+    work: Work | None = None,
+    chains: Mapping[str, ChainWork] | None = None,
+) -> Iterator[str]:
     """Lines that say it all. Raises the same UsageFault as the run would where this version cannot run the plan.
 
-    *work*: what the plan's restore groups come to, where it has any.
+    *work*: what the plan's restore groups come to, where it has any; *chains*: what its chain sources do.
     """
     refuse_unrunnable(plan)
     restored = {buffer.ring for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
@@ -38,6 +47,9 @@ def rehearse(plan: CompiledPlan, *, base: Path, state: Path, catalog: str, work:
     for source in read:
         reached = [a.drive for a in plan.agents if any(plan_ring == source.name for plan_ring in _feeds(plan, a.name))]
         yield f"source {source.name} -> {', '.join(reached)}"
+        if source.chain is not None:
+            yield from (f"  {line}" for line in _chain((chains or {})[source.name]))
+            continue
         yield from (f"  {line}" for line in _source(plan, source, base, state))
     if work is not None:
         from .rehearsal_copying import lines
@@ -84,6 +96,15 @@ def _source(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iter
             argv, _ = files.command_line(source, chosen.names, own, wide_pipe=True, tar=("tar", files.EXTENDED))
             yield f"runs: {shlex.join(argv)}"
     yield from _level(plan, source, base, state)
+
+
+def _chain(work: ChainWork) -> Iterator[str]:
+    newest = work.newest
+    yield f"merges {plural(len(work.links), 'object')} of {newest.plan}/{newest.source} into a full:"
+    for link in work.links:
+        drives = ", ".join(c.drive for c in link.copies if c.segments)
+        yield f"  {link.id} of {link.started}, {link.level}, {size(link.bytes)}, on {drives}"
+    yield from work.notes
 
 
 def _level(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iterator[str]:

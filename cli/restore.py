@@ -116,7 +116,7 @@ def restore_command(
         choice = choose(
             known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
         )
-        chain = chain_of(known, choice.object, shelf)
+        chain = chain_of(known, choice.object, shelf, parents_only=object_id is not None)
     for note in choice.notes:
         say(f"note: {note}")
     readings = [plan_reading(link, shelf) for link in chain]

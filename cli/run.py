@@ -25,6 +25,7 @@ from .state import catalog_place, lists_of, open_the_catalog, state_folder
 if TYPE_CHECKING:
     from ..runtime.copying.work import Work
     from ..runtime.plan import CompiledPlan
+    from ..runtime.sources.chain import ChainWork
 
 #: How every report that this command has written begins.
 _REPORT_HEAD = b'{\n "version": 1,\n "session": "'
@@ -47,7 +48,9 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 @click.option("--full", is_flag=True, help='Read sources of level "incremental" whole, as for the first time.')
 @progress_option
 @click.option("--report", "report_path", metavar="FILE", help="Write the report (JSON) to FILE; - is standard output.")
-@click.option("--again", is_flag=True, help="Copy objects also to drives that hold them whole already.")
+@click.option(
+    "--again", is_flag=True, help="Copy objects also to drives that hold them whole already; merge a chain once more."
+)
 @click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
 @identity_option
 @click.option(
@@ -81,9 +84,10 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     plan, base = load_plan(path, defines, warnings=dry_run)
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
-    if (again or overwrite) and all(agent.role == "write" for agent in plan.agents):
+    merges = any(source.chain is not None for source in plan.sources)
+    if (overwrite or (again and not merges)) and all(agent.role == "write" for agent in plan.agents):
         raise UsageFault(
-            f"{'--again' if again else '--overwrite'} has no effect on {path}: it has no restore group",
+            f"{'--overwrite' if overwrite else '--again'} has no effect on {path}: it has no restore group",
             safe="nothing was opened, read or written",
             todo="leave it out: a backup never overwrites, and reads its sources each time",
         )
@@ -91,7 +95,8 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
         from .rehearsal import rehearse
 
         work = _work(plan, base, where, again=again)
-        for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where), work=work):
+        chains = _chains(plan, base, where, identity, again=again) if merges else {}
+        for line in rehearse(plan, base=base, state=folder, catalog=_without_password(where), work=work, chains=chains):
             print_result(line)
         return EXIT_OK
     if report_path is not None:
@@ -104,7 +109,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     from ..runtime.report import exit_code, to_json
 
     refuse_unrunnable(plan)
-    identities = _identities(identity) if plan.targets or identity else ()
+    identities = _identities(identity) if plan.targets or merges or identity else ()
     own = [*own_file(where)] if "://" not in where else []
     if report_path is not None and report_path != "-":
         own += own_file(str(Path(report_path).absolute()))
@@ -152,8 +157,26 @@ def _work(plan: CompiledPlan, base: Path, where: str, *, again: bool) -> Work | 
         return work_of(plan, base=base, catalog=catalog, again=again)
 
 
+def _chains(
+    plan: CompiledPlan, base: Path, where: str, identity: tuple[str, ...], *, again: bool
+) -> dict[str, ChainWork]:
+    """What the plan's chain sources come to."""
+    from ..runtime.catalog.store import open_catalog
+    from ..runtime.preflight import refuse_unrunnable
+    from ..runtime.sources.chain import chain_work
+
+    refuse_unrunnable(plan)
+    identities = _identities(identity)
+    with open_catalog(where, create=False) as catalog:
+        return {
+            source.name: chain_work(plan, source, base=base, catalog=catalog, identities=identities, again=again)
+            for source in plan.sources
+            if source.chain is not None
+        }
+
+
 def _identities(files: tuple[str, ...]) -> tuple[Any, ...]:
-    """What opens encrypted objects for targets."""
+    """What opens encrypted objects for targets and chain sources."""
     from ..runtime.codec.identities import load
 
     return load([Path(file) for file in files])

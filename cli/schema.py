@@ -62,7 +62,7 @@ def plan_schema() -> Schema:
     definitions: dict[str, Schema] = {}
     schema = _object(CompiledPlan, definitions)
     schema["properties"]["version"] = {"const": VERSION}
-    definitions["Source"]["allOf"] = [_said_by_kind(kind, (None, [], "")) for kind in kinds.SOURCE_KINDS]
+    definitions["Source"]["allOf"] = [_said_by_kind(kind, (None, [], "")) for kind in kinds.PLAN_SOURCE_KINDS]
     definitions["Drive"]["allOf"] = [_said_by_kind(kind, (None,)) for kind in kinds.DRIVE_KINDS if kind != "discard"]
     return _whole("plan", "The compiled plan of tcc compile", schema, definitions)
 

@@ -32,6 +32,8 @@ ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
         "files": r.paths,
         "stream": r.path,
         "command": r.command,
+        "chain": r.text,
+        "object": r.text,
         "exclude": r.texts,
         **_HOST,
         "one_file_system": r.boolean,
@@ -73,7 +75,7 @@ ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
 
 #: The attributes that say what a source, drive or target is: exactly one of them (TC205).
 WHAT_IT_IS: Mapping[StatementKind, tuple[str, ...]] = {
-    "source": kinds.SOURCE_KINDS,
+    "source": kinds.PLAN_SOURCE_KINDS,
     "drive": kinds.DRIVE_KINDS,
     "target": kinds.TARGET_KINDS,
 }

@@ -36,7 +36,9 @@ _CALLED: Mapping[Kind, str] = {
 }
 #: What :func:`_what_it_reads` and its like say better than the attributes one by one.
 _SAID_OTHERWISE: Mapping[Kind, frozenset[str]] = {
-    "sources": frozenset({"name", "kind", "files", "stream", "command", "exclude", "encrypt", "one_file_system"}),
+    "sources": frozenset(
+        {"name", "kind", "files", "stream", "command", "chain", "object", "exclude", "encrypt", "one_file_system"}
+    ),
     "drives": frozenset({"name", "kind", "volumes", "tape", "bucket", "site"}),
     "pools": frozenset({"name", "retention", "sessions"}),
     "targets": frozenset({"name", "feed"}),
@@ -110,7 +112,7 @@ def _what_it_reads(old: Source, new: Source) -> Iterator[Change]:
             yield _of(old, said, RANK_COPY_LOST, "worse")
         elif come:
             yield _of(old, f"reads {listed(come)} too", RANK_GAIN, "better")
-    elif (old.kind, old.files, old.stream, old.command) != (new.kind, new.files, new.stream, new.command):
+    elif _said(old) != _said(new):
         yield _of(old, f"reads {_reads(new)} instead of {_reads(old)}", RANK_COPY_LOST)
     less, more = _apart(old.exclude, new.exclude)
     if more:
@@ -136,7 +138,13 @@ def _apart(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]
     return [value for value in old if value not in new], [value for value in new if value not in old]
 
 
+def _said(source: Source) -> tuple[object, ...]:
+    return source.kind, source.files, source.stream, source.command, source.chain, source.object
+
+
 def _reads(source: Source) -> str:
+    if source.chain is not None:
+        return f"the chain {source.chain}" + (f" up to {source.object}" if source.object else "")
     if source.kind == "command":
         return f"the command `{' '.join(source.command)}`"
     return f"the stream {source.stream}" if source.kind == "stream" else listed(source.files)

@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from ..dsl.ast import Boolean, Duration, Number, Size, Value
 from ..runtime import kinds, plan
-from ..runtime.kinds import DriveKind, OnFailure, Order, SourceKind, TargetKind
+from ..runtime.kinds import DriveKind, OnFailure, Order, PlanSourceKind, TargetKind
 from .graph import Graph
 from .model import Agent, Model, Node, Statement
 from .passes.layout import Layout
@@ -89,10 +89,12 @@ def _source(model: Model, s: Statement) -> plan.Source:
     stream = s.text("stream")
     return plan.Source(
         name=s.name,
-        kind=cast(SourceKind, _kind(s, kinds.SOURCE_KINDS)),
+        kind=cast(PlanSourceKind, _kind(s, kinds.PLAN_SOURCE_KINDS)),
         files=tuple(model.path_of(path, files.name_span) for path in s.texts("files")) if files else (),
         stream=stream if stream == "-" else _path(model, s, "stream"),
         command=s.texts("command"),
+        chain=s.text("chain"),
+        object=s.text("object"),
         exclude=s.texts("exclude"),
         one_file_system=s.get("one_file_system") is True,
         compress=s.text("compress"),

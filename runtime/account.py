@@ -13,6 +13,7 @@ from typing import Any
 
 from . import events as ev
 from .faults import CatalogFault
+from .kinds import SourceKind
 from .model import CopyResult, ObjectReport, RunReport, Session
 from .parts import Parts
 from .plan import CompiledPlan
@@ -59,6 +60,9 @@ class Account:
         self._observe("started", self._session, self._snapshot())
         for note in self._parts.work.notes if self._parts.work is not None else ():
             self.note(note)
+        for name, chain in self._parts.chains.items():
+            for note in chain.notes:
+                self.note(f"source {name}: {note}")
         for level in self._parts.level.values():
             if level.note is not None:
                 self.note(f"source {level.source.name}: {level.note}")
@@ -130,7 +134,7 @@ class Account:
         if self._catalog is not None:
             try:
                 known = dataclasses.replace(report, objects=self._for_the_catalog(objects))
-                self._catalog.finish_session(known, self._session, {s.name: s.kind for s in self._plan.sources})
+                self._catalog.finish_session(known, self._session, _kinds(self._plan))
             except Exception as error:  # noqa: BLE001 - as in record
                 self._catalog_failed(error)
                 status = status_of(objects, flawed=True)
@@ -147,7 +151,7 @@ class Account:
         """What the next incrementals build on: only where all copies are stored."""
         for entry in objects:
             level = self._parts.level.get(entry.source)
-            if level is None or self._parts.levels is None:
+            if entry.copied or level is None or self._parts.levels is None:
                 continue
             said = self._parts.levels.settle(level, self._session, entry)
             if said is not None:
@@ -164,3 +168,8 @@ class Account:
                     self.note(f"source {entry.source}: there is no list of its members ({listed.why})")
             else:
                 listed.drop()
+
+
+def _kinds(plan: CompiledPlan) -> dict[str, SourceKind]:
+    """The kind of the objects that each source gives."""
+    return {source.name: "files" if source.kind == "chain" else source.kind for source in plan.sources}

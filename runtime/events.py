@@ -324,10 +324,24 @@ class CatalogPort(Protocol):
     def catch_up(self, drive: str, folder: Path) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
 
-    # The next five are asked only where drives are read.
+    # The next seven are asked only where drives are read.
 
-    def objects(self, *, drive: str) -> list[CatalogObject]:
-        """The objects of which the drive's volumes hold records, newest first, with all their copies."""
+    @property
+    def name(self) -> str:
+        """How it is called."""
+
+    def source_names(self) -> list[tuple[str, str]]:
+        """All (plan, source) of which an object is known."""
+
+    def objects(
+        self,
+        *,
+        source: str | None = None,
+        plan: str | None = None,
+        object_id: str | None = None,
+        drive: str | None = None,
+    ) -> list[CatalogObject]:
+        """The objects that fit, newest first, with all their copies; *drive*: whose volumes hold records of them."""
 
     def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
         """Those of these objects that it knows."""

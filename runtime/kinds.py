@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 SourceKind = Literal["files", "stream", "command"]
+#: What a plan's source can be: what an object can be, or a chain of objects, which becomes one of kind ``files``.
+PlanSourceKind = Literal["files", "stream", "command", "chain"]
 DriveKind = Literal["volumes", "tape", "bucket", "discard"]
 TargetKind = Literal["files", "stream", "command"]
 GroupKind = Literal["backup", "mirror", "restore", "copy"]
@@ -16,6 +18,7 @@ Order = Literal["interleave", "object"]
 OnFailure = Literal["continue", "abort"]
 
 SOURCE_KINDS: Final[tuple[SourceKind, ...]] = ("files", "stream", "command")
+PLAN_SOURCE_KINDS: Final[tuple[PlanSourceKind, ...]] = (*SOURCE_KINDS, "chain")
 DRIVE_KINDS: Final[tuple[DriveKind, ...]] = ("volumes", "tape", "bucket", "discard")
 TARGET_KINDS: Final[tuple[TargetKind, ...]] = ("files", "stream", "command")
 

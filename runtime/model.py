@@ -99,7 +99,7 @@ class TargetReport:
 
 @frozen
 class ObjectReport:
-    """An object as ``tcc run --report`` writes it. ``copied``: it was read from a drive, not from its source.
+    """An object as ``tcc run --report`` writes it. ``copied``: it was read, or merged, from drives, not its source.
 
     ``already``: drives that held it whole before this run, which did not write it again.
     """

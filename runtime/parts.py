@@ -25,6 +25,7 @@ from .writer import DriveWriter
 if TYPE_CHECKING:
     from .copying.medium import MediumReader
     from .copying.work import Work
+    from .sources.chain import ChainWork
     from .sources.levels import Level, Levels, Standing
     from .spool.spooler import Spooler
     from .targets.writer import TargetWriter
@@ -49,6 +50,8 @@ class Parts:
     #: of sources that ask for incrementals, by their name
     levels: Levels | None = None
     level: dict[str, Level] = field(default_factory=dict)
+    #: of chain sources, by their name
+    chains: dict[str, ChainWork] = field(default_factory=dict)
 
     @property
     def feeders(self) -> Iterator[ev.Feeder]:
@@ -95,7 +98,7 @@ def prepare(
 ) -> Parts:
     """What must be known before a session begins: which objects are meant, and that targets can take them.
 
-    *identities* (``codec.identities``) open encrypted objects for targets.
+    *identities* (``codec.identities``) open encrypted objects for targets and chain sources.
 
     Raises the faults of selectors and targets; then nothing is written and nothing is left open.
     """
@@ -105,6 +108,14 @@ def prepare(
             from .copying.work import work_of
 
             parts.work = work_of(plan, base=base, catalog=catalog, again=again, identities=identities)
+        fed = {ring.feed for ring in plan.rings if ring.buffers}
+        for source in plan.sources:
+            if source.chain is not None and source.name in fed:
+                from .sources.chain import chain_work
+
+                parts.chains[source.name] = chain_work(
+                    plan, source, base=base, catalog=catalog, identities=identities, again=again
+                )
         if plan.targets:
             from .targets.factory import target_writer
 
@@ -157,7 +168,9 @@ def build(
                 drives = _storing(plan, fed)
                 parts.level[source.name] = levels.decide(source, drives, session, stands(source.name, drives))
     facts = {
-        ring.id: _source_facts(plan, ring.id, ring.feed, session, _storing(plan, ring.id), parts.level.get(ring.feed))
+        ring.id: _source_facts(plan, ring.feed, session, _storing(plan, ring.id), parts.level.get(ring.feed))
+        if ring.feed not in parts.chains
+        else parts.chains[ring.feed].facts(_storing(plan, ring.id))
         for ring in rings
         if ring.id not in read
     }
@@ -172,15 +185,24 @@ def build(
         level = parts.level.get(source.name)
         listing = None if level is None else level.listing
         tap = None
-        if lists is not None and source.kind == "files":
+        chain = parts.chains.get(source.name)
+        if lists is not None and source.kind in ("files", "chain"):
             object_id = facts[ring.id].id
             parts.lists[object_id] = lists.begin(object_id, folders=facts[ring.id].level == "incremental")
             tap = parts.lists[object_id].feed
         reader = SourceReader(
             facts[ring.id],
             parts.rings[ring.id],
-            lambda cancel, source=source, tap=tap, listing=listing: open_source(  # type: ignore[misc]
-                source, base=base, children=parts.children, cancel=cancel, own=own, tap=tap, listing=listing
+            lambda cancel, source=source, tap=tap, listing=listing, chain=chain: open_source(  # type: ignore[misc]
+                source,
+                base=base,
+                children=parts.children,
+                cancel=cancel,
+                own=own,
+                tap=tap,
+                listing=listing,
+                chain=chain,
+                note=lambda text: parts.events.put(ev.Noted(text)),
             ),
             parts.events,
         )
@@ -197,10 +219,11 @@ def build(
             parts.targets[target.name].attach(parts.rings[of_buffer[target.feed]])
 
 
-def _source_facts(  # noqa: PLR0917 - one call
-    plan: CompiledPlan, ring_id: int, feed: str, session: Session, drives: Sequence[str], level: Level | None
+def _source_facts(
+    plan: CompiledPlan, feed: str, session: Session, drives: Sequence[str], level: Level | None
 ) -> ObjectFacts:
     source = next(source for source in plan.sources if source.name == feed)
+    assert source.kind != "chain"
     return ObjectFacts(
         id=new_id(),
         source=source.name,

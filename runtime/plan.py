@@ -18,20 +18,24 @@ from typing import Any, Literal
 from . import kinds
 from .faults import UsageFault
 from .frozen import frozen
-from .kinds import DriveKind, GroupKind, OnFailure, Order, Role, SourceKind, TargetKind
+from .kinds import DriveKind, GroupKind, OnFailure, Order, PlanSourceKind, Role, TargetKind
 
 VERSION = 1
 
 
 @frozen
 class Source:
-    """A source: ``files`` (paths as written), ``stream`` (a path, or ``-``) or ``command`` (arguments, no shell)."""
+    """A source: ``files`` (paths as written), ``stream`` (a path, or ``-``), ``command`` (arguments, no shell), or
+    ``chain`` (``PLAN/SOURCE`` as the catalog knows it, up to its newest object or to ``object``).
+    """
 
     name: str
-    kind: SourceKind
+    kind: PlanSourceKind
     files: tuple[str, ...] = ()
     stream: str | None = None
     command: tuple[str, ...] = ()
+    chain: str | None = None
+    object: str | None = None
     exclude: tuple[str, ...] = ()
     one_file_system: bool = False
     compress: str | None = None
@@ -359,7 +363,7 @@ def _check(plan: CompiledPlan) -> None:
                 f"plan.drives: {drive.name} is of kind {drive.kind} but gives {', '.join(sorted(given)) or 'nothing'}"
             )
     for source in plan.sources:
-        given = {k for k in kinds.SOURCE_KINDS if getattr(source, k)}
+        given = {k for k in kinds.PLAN_SOURCE_KINDS if getattr(source, k)}
         if given != {source.kind}:
             gives = ", ".join(sorted(given)) or "nothing"
             raise _Wrong(f"plan.sources: {source.name} is of kind {source.kind} but gives {gives}")

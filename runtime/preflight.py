@@ -10,6 +10,8 @@ from .kinds import RUNNABLE_DRIVE_KINDS
 from .plan import CompiledPlan
 from .waiting import wait_cycles, waiters_of, waits_for_itself
 
+#: Attributes that are not given.
+_UNSAID = ((), False, "full", None)
 _HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -57,8 +59,13 @@ def _standstills(plan: CompiledPlan) -> Iterator[str]:
 
 def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
     for source in plan.sources:
-        if source.level != "full" and source.kind != "files":
+        if source.level != "full" and source.kind not in ("files", "chain"):
             yield f'source {source.name}: level = "{source.level}" of a {source.kind}'
+        if source.kind == "chain":
+            given = [name for name in ("exclude", "one_file_system", "level") if getattr(source, name) not in _UNSAID]
+            yield from (f"source {source.name}: {name} of a chain" for name in given)
+        elif source.object is not None:
+            yield f"source {source.name}: object without a chain"
     for drive in plan.drives:
         if drive.kind not in RUNNABLE_DRIVE_KINDS:
             yield f"drive {drive.name}: {drive.kind}"

@@ -54,7 +54,14 @@ def _of_source(parts: Parts, plan: CompiledPlan, results: Results, ring: int) ->
     reader = parts.sources[ring]
     ending = reader.ending or Ending("cut-off")
     copies = _copies(parts, plan, results, reader.facts, ending, frozenset({ring}))
-    return object_report(reader.facts, ending, payload_bytes=reader.bytes, records=reader.records, copies=copies)
+    return object_report(
+        reader.facts,
+        ending,
+        payload_bytes=reader.bytes,
+        records=reader.records,
+        copies=copies,
+        copied=reader.facts.level == "full" and reader.facts.parent is not None,
+    )
 
 
 def _of_drives(parts: Parts, work: Work, plan: CompiledPlan, results: Results) -> Iterator[ObjectReport]:

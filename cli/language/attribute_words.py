@@ -24,6 +24,11 @@ PURPOSE: Mapping[tuple[str, str], str] = {
     ("source", "files"): "Folders and files to back up.",
     ("source", "stream"): 'File or FIFO that is read as one stream; `"-"` is standard input.',
     ("source", "command"): "Program and arguments whose output is backed up. No shell reads it.",
+    (
+        "source",
+        "chain",
+    ): "PLAN/SOURCE of the catalog: its newest incremental and what that builds on, merged into a full.",
+    ("source", "object"): "Identifier of the object of `chain` that is newest in the full; else the newest there is.",
     ("source", "exclude"): "Names and patterns that are left out.",
     ("*", "host"): "The machine that it is on (default: this one).",
     ("source", "one_file_system"): "Stay on the file system of each path.",

@@ -154,6 +154,7 @@ def _source_row(source: Source, way: Flow) -> tuple[str, ...]:
         "files": ", ".join(map(code, source.files[:6])) + (" …" if len(source.files) > 6 else ""),
         "stream": code(source.stream or ""),
         "command": code(" ".join(source.command)),
+        "chain": code(source.chain or "") + (f" up to object {code(source.object)}" if source.object else ""),
     }[source.kind]
     more = [word for word in (source.compress, "encrypted" if source.encrypt else None) if word]
     if source.level != "full":

@@ -112,7 +112,7 @@ def drive_notes(drive: Drive | None, agent: Agent | None = None) -> str:
 
 def source_notes(source: Source, *, framed: bool = False) -> str:
     """The second line of a source: its kind and the first thing that it reads. Never a command's arguments."""
-    what = source.files or source.command or ((source.stream,) if source.stream else ())
+    what = source.files or source.command or tuple(one for one in (source.stream, source.chain) if one)
     more = " …" if len(what) > 1 else ""
     where = f" @ {short(source.host, 16)}" if source.host and not framed else ""
     return f"{source.kind} · {short(what[0], 20) if what else ''}{more}{where}"

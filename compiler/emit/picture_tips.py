@@ -61,7 +61,7 @@ def source_tip(picture: Picture, source: Source) -> str:
     card = picture.cards.get(("source", source.name))
     if card is not None:
         return card.words
-    what = ", ".join(source.files) or source.stream or " ".join(source.command[:1])
+    what = ", ".join(source.files) or source.stream or source.chain or " ".join(source.command[:1])
     host = f" on host {source.host}" if source.host else ""
     return placed(picture, ("source", source.name), f"source {source.name} ({source.kind}{host}): {what}")
 

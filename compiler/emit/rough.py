@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from ...runtime import kinds, plan
-from ...runtime.kinds import DriveKind, Order, SourceKind, TargetKind
+from ...runtime.kinds import DriveKind, Order, PlanSourceKind, TargetKind
 from ..graph import Graph
 from ..model import Agent, Node, Statement
 from ..passes.layout import Layout
@@ -60,10 +60,11 @@ def _kind(statement: Statement, known: tuple[str, ...]) -> str:
 def _source(s: Statement) -> plan.Source:
     return plan.Source(
         name=s.name,
-        kind=cast(SourceKind, _kind(s, kinds.SOURCE_KINDS)),
+        kind=cast(PlanSourceKind, _kind(s, kinds.PLAN_SOURCE_KINDS)),
         files=s.texts("files"),
         stream=s.text("stream"),
         command=s.texts("command"),
+        chain=s.text("chain"),
         host=s.text("host"),
     )
 

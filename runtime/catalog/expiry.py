@@ -12,7 +12,8 @@ The rules (docs/volumes.md gives the reasons):
    a job that fails unseen nor a clock that leaps makes everything expire.
 5. A session is never older than one with a lower number. A time that has not come yet says nothing of other sessions;
    but what bears it is kept for it.
-6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least.
+6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least. Where
+   a parent lies nowhere any more, the fulls that stand for it are kept in its place. A full needs nothing itself.
 """
 
 from __future__ import annotations
@@ -47,7 +48,10 @@ _UNKNOWN = KnownSession("", -1, None)
 
 @frozen
 class KnownObject:
-    """An object and the session that read it."""
+    """An object and the session that read it.
+
+    ``parent``: what an incremental builds on; ``stands_for``: the object that a full was merged for.
+    """
 
     id: str
     plan: str
@@ -55,6 +59,7 @@ class KnownObject:
     session_id: str
     whole: bool
     parent: str | None
+    stands_for: str | None = None
 
 
 @frozen
@@ -126,6 +131,14 @@ class _World:
     pools_of: dict[str, list[str | None]] = field(default_factory=dict)
     plans_of: dict[tuple[str, str | None], set[str]] = field(default_factory=dict)
     series: dict[tuple[str | None, str, str], _Series] = field(default_factory=dict)
+    #: object → whole fulls that stand for it
+    instead_of: dict[str, list[str]] = field(default_factory=dict)
+
+    def below(self, child: KnownObject) -> Sequence[str]:
+        """What *child* cannot be restored without, of what lies anywhere."""
+        if not child.whole or child.parent is None:
+            return ()
+        return (child.parent,) if child.parent in self.pools_of else self.instead_of.get(child.parent, ())
 
 
 def expiry(
@@ -204,6 +217,12 @@ def _world(
             world.stays[key] = stay
             world.pools_of.setdefault(object_id, []).append(volume.pool)
             gathered.setdefault((volume.pool, item.plan, item.source), []).append(stay)
+            if (
+                item.stands_for is not None
+                and item.whole
+                and object_id not in world.instead_of.get(item.stands_for, ())
+            ):
+                world.instead_of.setdefault(item.stands_for, []).append(object_id)
     world.series = {key: _Series(stays, now) for key, stays in gathered.items()}
     return world
 
@@ -273,23 +292,23 @@ def _keep_parents(world: _World) -> None:
         while waiting:
             object_id, pool = waiting.pop()
             child = stays[object_id, pool]
-            parent = stays.get((child.object.parent or "", pool))
-            if child.object.whole and parent is not None and not parent.why:
-                parent.why = _needed(parent, child)
-                waiting.append((parent.object.id, pool))
+            for above in world.below(child.object):
+                parent = stays.get((above, pool))
+                if parent is not None and not parent.why:
+                    parent.why = _needed(parent, child)
+                    waiting.append((above, pool))
         for child in list(stays.values()):
-            above = child.object.parent
-            if not child.why or not child.object.whole or above not in world.pools_of:
-                continue
-            if not any(stays[above, its].why for its in world.pools_of[above]):
-                for its in world.pools_of[above]:
-                    stays[above, its].why = _needed(stays[above, its], child)
-                    waiting.append((above, its))
+            for above in world.below(child.object) if child.why else ():
+                if not any(stays[above, its].why for its in world.pools_of[above]):
+                    for its in world.pools_of[above]:
+                        stays[above, its].why = _needed(stays[above, its], child)
+                        waiting.append((above, its))
     # Children have higher numbers: one walk from the newest on carries the longest time down each chain.
     for (_, pool), child in sorted(stays.items(), key=lambda kv: -kv[1].number):
-        parent = stays.get((child.object.parent or "", pool))
-        if child.object.whole and parent is not None:
-            parent.expires = max(parent.expires, child.expires)
+        for above in world.below(child.object):
+            parent = stays.get((above, pool))
+            if parent is not None:
+                parent.expires = max(parent.expires, child.expires)
 
 
 def _needed(parent: _Stay, child: _Stay) -> str:

@@ -34,9 +34,18 @@ def judge(
         for row in link.rows("SELECT id, number, started, seconds FROM sessions")
     ]
     objects = [
-        KnownObject(row["id"], row["plan"], row["source"], row["session_id"], row["status"] == "whole", row["parent"])
+        KnownObject(
+            row["id"],
+            row["plan"],
+            row["source"],
+            row["session_id"],
+            row["status"] == "whole",
+            None if row["level"] == "full" else row["parent"],
+            row["parent"] if row["level"] == "full" else None,
+        )
         for row in link.rows(
-            "SELECT objects.id, sessions.plan, objects.source, objects.session_id, objects.status, objects.parent"
+            "SELECT objects.id, sessions.plan, objects.source, objects.session_id, objects.status, objects.level,"
+            " objects.parent"
             " FROM objects JOIN sessions ON sessions.id = objects.session_id"
         )
     ]

@@ -146,7 +146,7 @@ def _read_objects(link: Link, where: str, values: Row) -> list[CatalogObject]:
     those = f"FROM objects o JOIN sessions s ON s.id = o.session_id{' WHERE ' + where if where else ''}"
     rows = link.rows(
         f"SELECT o.*, s.plan, s.number, s.started {those}"
-        " ORDER BY s.number DESC, s.started DESC, s.id DESC, o.source, o.id",
+        " ORDER BY s.number DESC, s.started DESC, s.id DESC, o.source, o.level, o.id",
         values,
     )
     chosen = f"(SELECT o.id {those})" if where else None

@@ -15,12 +15,15 @@ def standing(link: Link, object_id: str, *, plan: str, source: str, drives: Coll
     """Why nothing more can be built on the object, or None.
 
     It and every object below it, down to a full, must be whole, of this source, and stored on each of *drives*: else
-    the copies that the plan promises would not each be enough for a restore.
+    the copies that the plan promises would not each be enough for a restore. A full that stands for one of them, and
+    is stored so, is as good as that one and all below it.
     """
     at: str | None = object_id
     for _ in range(LINKS_MAX):
         if at is None:
             return f"object {object_id} leads to no full one"
+        if _stood_for(link, at, plan=plan, source=source, drives=drives):
+            return None
         row = first(
             link,
             "SELECT objects.status, objects.level, objects.parent, objects.source, sessions.plan FROM objects"
@@ -33,11 +36,27 @@ def standing(link: Link, object_id: str, *, plan: str, source: str, drives: Coll
             return f"object {at}, which it would build on, is of another source"
         if row["status"] != "whole":
             return f"object {at}, which it would build on, is {row['status']}"
-        rows = link.rows("SELECT drive FROM copies WHERE object_id = :id AND status = 'stored'", {"id": at})
-        without = sorted(set(drives) - {str(copy["drive"]) for copy in rows})
+        without = _without(link, at, drives)
         if without:
             return f"object {at}, which it would build on, is not stored on {', '.join(without)}"
         if row["level"] == "full":
             return None
         at = row["parent"]
     return f"more than {LINKS_MAX} objects follow each other below it"
+
+
+def _without(link: Link, object_id: str, drives: Collection[str]) -> list[str]:
+    """Those of *drives* that do not store the object."""
+    rows = link.rows("SELECT drive FROM copies WHERE object_id = :id AND status = 'stored'", {"id": object_id})
+    return sorted(set(drives) - {str(copy["drive"]) for copy in rows})
+
+
+def _stood_for(link: Link, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> bool:
+    """Whether a full that stands for the object is stored on each of *drives*."""
+    rows = link.rows(
+        "SELECT objects.id FROM objects JOIN sessions ON sessions.id = objects.session_id"
+        " WHERE objects.parent = :id AND objects.level = 'full' AND objects.status = 'whole'"
+        " AND objects.source = :source AND sessions.plan = :plan",
+        {"id": object_id, "source": source, "plan": plan},
+    )
+    return any(not _without(link, str(row["id"]), drives) for row in rows)

@@ -160,10 +160,12 @@ def _chain(whole: Sequence[Held], holdings: Holdings, selector: Selector) -> Cho
             safe="nothing was written",
             todo="read the drive that holds the full object, or copy that one here first",
         )
-    by_id = {held.item.id: held for held in whole}
+    by_id: dict[str | None, Held] = {held.item.id: held for held in whole}
+    # A full that stands for an incremental is all that is needed below it.
+    by_id |= {held.item.parent: held for held in reversed(whole) if held.item.level == "full" and held.item.parent}
     for newest in whole:
         line = [newest]
-        while line[-1].item.parent in by_id and len(line) <= len(by_id):
+        while line[-1].item.level != "full" and line[-1].item.parent in by_id and len(line) <= len(by_id):
             line.append(by_id[line[-1].item.parent])
         if line[-1] is full:
             break

@@ -19,11 +19,20 @@ MTIME_LIMIT: Final = 8**11
 
 def new_id() -> str:
     """A new UUIDv7 of this moment."""
-    raw = bytearray(int(time.time() * 1000).to_bytes(6, "big") + os.urandom(10))
+    return _made(int(time.time() * 1000))
+
+
+def _made(milliseconds: int) -> str:
+    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
     raw[6] = 0x70 | raw[6] & 0x0F
     raw[8] = 0x80 | raw[8] & 0x3F
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def id_behind(identifier: str) -> str:
+    """A new UUIDv7 that sorts behind *identifier*: of the millisecond after its own."""
+    return _made(int(identifier[:8] + identifier[9:13], 16) + 1)
 
 
 def is_id(text: object) -> bool:

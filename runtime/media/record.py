@@ -115,7 +115,7 @@ def _check_facts(facts: ObjectFacts) -> None:
     good = (
         ids.is_id(facts.id)
         and ids.is_id(session.id)
-        and (facts.parent is None) == (facts.level == "full")
+        and (facts.parent is not None or facts.level == "full")
         and (facts.parent is None or ids.is_id(facts.parent))
         and times.is_time(session.started)
         and 0 <= session.number < NUMBER_LIMIT
@@ -247,7 +247,7 @@ def parse(header: Buffer) -> RecordHeader:
     words = None
     if first is not None:
         text = started.decode()
-        if not times.is_time(text) or not ids.is_id(session.decode()) or (parent is None) != (level == b"full"):
+        if not times.is_time(text) or not ids.is_id(session.decode()) or (parent is None and level != b"full"):
             raise BadRecord("its label's words do not fit each other")
         if parent is not None and not ids.is_id(parent.decode()):
             raise BadRecord("its parent's identifier is none")

@@ -8,13 +8,12 @@ moved to its places (``merge``).
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from ..catalog.queries import CatalogObject
-from ..catalog.store import Catalog
 from ..faults import Place, RestoreFault
 from ..media.ids import new_id
 from .changes import Changes
@@ -26,23 +25,39 @@ from .select import lack_of, missing_of
 from .shelf import Shelf
 
 
-def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf | None) -> tuple[CatalogObject, ...]:
-    """The objects that bring *item* back: its full first, itself last. Without a *shelf* none need be at hand.
+class Known(Protocol):
+    """A catalog as this asks it."""
 
-    Raises RestoreFault where one of them is not known, not whole or not at hand, and says which object of the source is
-    the newest that can be restored instead.
+    def objects(self, *, plan: str, source: str) -> list[CatalogObject]:
+        """The objects of the source, newest first."""
+
+
+def chain_of(
+    catalog: Known, item: CatalogObject, shelf: Shelf | None, *, parents_only: bool = False
+) -> tuple[CatalogObject, ...]:
+    """The objects that bring *item* back: a full first, itself last.
+
+    A full that stands for one of its parents (:func:`stand_ins`) begins it, so that the chain is shorter, and a parent
+    that is lost costs nothing; with *parents_only* the chain is that of the parents themselves. Raises RestoreFault
+    where one of them is not known, not whole or not at hand, and says which object of the source is the newest that can
+    be restored instead. Without a *shelf* none need be at hand.
     """
     if item.level == "full":
         return (item,)
     known = {o.id: o for o in catalog.objects(plan=item.plan, source=item.source)}
-    found = _follow(known, item, shelf)
+    instead_of = {} if parents_only else stand_ins(known.values(), shelf)
+    # Lists of members are there, or are made, for a chain's own objects first: what stands for them may not be at hand.
+    found = _follow(known, item, shelf, {} if shelf is None else instead_of)
+    if isinstance(found, str):
+        found = _follow(known, item, shelf, instead_of)
     if not isinstance(found, str):
         return found
     instead = None
     for older in sorted(known.values(), key=lambda o: (o.number, o.started), reverse=True):
         if (older.number, older.started) >= (item.number, item.started) or older.status != "whole":
             continue
-        if not (shelf and missing_of(older, shelf)) and not isinstance(_follow(known, older, shelf), str):
+        there = shelf is None or not missing_of(older, shelf)
+        if there and not isinstance(_follow(known, older, shelf, instead_of), str):
             instead = older
             break
     raise RestoreFault(
@@ -55,8 +70,25 @@ def chain_of(catalog: Catalog, item: CatalogObject, shelf: Shelf | None) -> tupl
     )
 
 
+def stand_ins(objects: Iterable[CatalogObject], shelf: Shelf | None) -> dict[str, list[CatalogObject]]:
+    """Object → the fulls that stand for it, whole and at hand: merged from its chain, they hold the same tree.
+
+    A full's parent is the object that it stands for (docs/format.md). *objects*: of one source.
+    """
+    found: dict[str, list[CatalogObject]] = {}
+    for item in objects:
+        if item.level != "full" or item.parent is None or item.status != "whole":
+            continue
+        if any(c.segments for c in item.copies) if shelf is None else not missing_of(item, shelf):
+            found.setdefault(item.parent, []).append(item)
+    return found
+
+
 def _follow(
-    known: dict[str, CatalogObject], item: CatalogObject, shelf: Shelf | None
+    known: Mapping[str, CatalogObject],
+    item: CatalogObject,
+    shelf: Shelf | None,
+    instead_of: Mapping[str, Sequence[CatalogObject]],
 ) -> tuple[CatalogObject, ...] | str:
     """The chain below *item*, or what is amiss with it."""
     chain = [item]
@@ -65,6 +97,9 @@ def _follow(
         parent = chain[-1].parent
         if parent is None or parent in seen:
             return f"object {chain[-1].id} leads to no full one"
+        if parent in instead_of:
+            chain.append(instead_of[parent][0])
+            break
         link = known.get(parent)
         if link is None:
             return f"object {parent}, which {chain[-1].id} builds on, is not known"

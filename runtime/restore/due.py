@@ -50,10 +50,13 @@ def due(
     absent: list[str] = []
     notes: list[str] = []
     by_id = {item.id: item for item in objects}
-    newest: dict[str, CatalogObject] = {}
+    newest: dict[str, list[CatalogObject]] = {}
     for item in objects:
         if item.plan == plan.plan and item.status == "whole" and _stored(item):
-            newest.setdefault(item.source, item)
+            # The newest, and what stands for it: of one session.
+            its = newest.setdefault(item.source, [item])
+            if item is not its[0] and item.session_id == its[0].session_id:
+                its.append(item)
     for source, drives in meant.items():
         if only is not None and source not in only:
             continue
@@ -61,7 +64,7 @@ def due(
         if source not in newest:
             (notes if allowed is None else absent).append(f"{name}: no whole object of it is stored")
             continue
-        item = newest[source]
+        item = newest[source][-1]
         age = now - _seconds(item.started)
         if allowed is not None and age > allowed:
             absent.append(
@@ -70,10 +73,11 @@ def due(
             )
         elif age < 0:
             notes.append(f"{name}: its newest whole object is of {text_of(_seconds(item.started))}, which has not come")
-        if broken := _broken_chain(item, by_id):
-            absent.append(f"{name}: its newest object {item.id} needs {broken}, which is not stored whole")
-        states = {copy.drive: copy.status for copy in item.copies}
-        lacking = [drive for drive in drives if states.get(drive) not in {"stored", RECYCLED}]
+        broken = [_broken_chain(one, by_id) for one in newest[source]]
+        if all(broken):
+            absent.append(f"{name}: its newest object {item.id} needs {broken[-1]}, which is not stored whole")
+        there = {c.drive for one in newest[source] for c in one.copies if c.status in {"stored", RECYCLED}}
+        lacking = [drive for drive in drives if drive not in there]
         if lacking:
             notes.append(
                 f"{name}: its newest whole object has no copy on {', '.join(lacking)} (`tcc draft catch-up` makes them)"
@@ -83,7 +87,7 @@ def due(
 
 def _meant(plan: CompiledPlan) -> dict[str, list[str]]:
     """Source → the drives that store it, in the order of the plan."""
-    sources = {source.name for source in plan.sources}
+    sources = {source.name for source in plan.sources if source.chain is None}
     feeds = {ring.id: ring.feed for ring in plan.rings}
     stores = {drive.name for drive in plan.drives if drive.kind != "discard"}
     meant: dict[str, list[str]] = {}
@@ -102,7 +106,8 @@ def _stored(item: CatalogObject) -> bool:
 def _broken_chain(item: CatalogObject, by_id: dict[str, CatalogObject]) -> str | None:
     """The parent that lacks below *item*; None where its chain is whole."""
     seen = {item.id}
-    while item.parent is not None:
+    stood_for = {o.parent for o in by_id.values() if o.level == "full" and o.status == "whole" and _stored(o)}
+    while item.level != "full" and item.parent is not None and item.parent not in stood_for:
         parent = by_id.get(item.parent)
         if parent is None or parent.id in seen or parent.status != "whole" or not _stored(parent):
             return item.parent

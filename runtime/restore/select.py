@@ -6,6 +6,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Protocol
 
 from ..catalog.queries import CatalogObject
 from ..catalog.store import Catalog
@@ -25,8 +26,24 @@ class Choice:
     notes: tuple[str, ...] = ()
 
 
+class Known(Protocol):
+    """A catalog as far as a choice asks it."""
+
+    @property
+    def name(self) -> str:
+        """How it is called."""
+
+    def source_names(self) -> list[tuple[str, str]]:
+        """All (plan, source)."""
+
+    def objects(
+        self, *, source: str | None = None, plan: str | None = None, object_id: str | None = None
+    ) -> list[CatalogObject]:
+        """The objects that fit, newest first."""
+
+
 def resolve_source(
-    catalog: Catalog, text: str, *, plan: str | None = None, object_id: str | None = None
+    catalog: Known, text: str, *, plan: str | None = None, object_id: str | None = None
 ) -> tuple[str, str]:
     """The (plan, source) that *text* names: ``SOURCE`` where one plan has it, ``PLAN/SOURCE`` always (system.md).
 
@@ -98,16 +115,17 @@ def moment(text: str) -> str:
         ) from None
 
 
-def find_object(catalog: Catalog, text: str, *, plan: str | None = None) -> CatalogObject:
+def find_object(catalog: Catalog, text: str, *, plan: str | None = None, shelf: Shelf | None = None) -> CatalogObject:
     """The object that *text* means: its identifier, the beginning of one, or a source's newest whole object.
 
-    Raises UsageFault and RestoreFault.
+    *shelf*: of several objects that stand for one session one is taken whose volumes are at hand there. Raises
+    UsageFault and RestoreFault.
     """
-    return find_named(catalog, text, plan=plan)[0]
+    return find_named(catalog, text, plan=plan, shelf=shelf)[0]
 
 
 def find_named(
-    catalog: Catalog, text: str, *, plan: str | None = None, as_of: str | None = None
+    catalog: Catalog, text: str, *, plan: str | None = None, as_of: str | None = None, shelf: Shelf | None = None
 ) -> tuple[CatalogObject, bool]:
     """As :func:`find_object`, and whether it is a source that *text* names.
 
@@ -127,10 +145,14 @@ def find_named(
         if fitting:
             return fitting[0], False
     owner, source = resolve_source(catalog, text, plan=plan)
-    for item in catalog.objects(plan=owner, source=source):
-        if as_of is not None and item.started > as_of:
-            continue
-        if item.status == "whole" and any(copy.segments for copy in item.copies):
+    stored = [
+        o
+        for o in catalog.objects(plan=owner, source=source)
+        if o.status == "whole" and any(c.segments for c in o.copies) and (as_of is None or o.started <= as_of)
+    ]
+    same = [o for o in stored if o.session_id == stored[0].session_id]
+    for item in same:
+        if shelf is None or item is same[-1] or not missing_of(item, shelf):
             return item, True
     until = "" if as_of is None else f" of sessions up to {as_of}"
     raise RestoreFault(
@@ -139,7 +161,7 @@ def find_named(
 
 
 def choose(
-    catalog: Catalog, plan: str, source: str, shelf: Shelf, *, object_id: str | None = None, as_of: str | None = None
+    catalog: Known, plan: str, source: str, shelf: Shelf, *, object_id: str | None = None, as_of: str | None = None
 ) -> Choice:
     """The newest whole object of the source with its records at hand, or the one asked for.
 
@@ -182,7 +204,7 @@ def choose(
     )
 
 
-def _asked_for(catalog: Catalog, objects: list[CatalogObject], plan: str, source: str, object_id: str) -> CatalogObject:
+def _asked_for(catalog: Known, objects: list[CatalogObject], plan: str, source: str, object_id: str) -> CatalogObject:
     found = next((o for o in objects if o.id == object_id), None)
     if found is None:
         others = catalog.objects(object_id=object_id)

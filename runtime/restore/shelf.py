@@ -5,7 +5,7 @@ A place is only a hint. A volume is what its label says, and it is read only whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..catalog.queries import CatalogVolume, VolumePlace
@@ -38,10 +38,13 @@ class Shelf:
         given: Sequence[Path] = (),
         *,
         answered: Callable[[], None] | None = None,
+        closed: Mapping[str, str] | None = None,
     ) -> None:
+        """*closed*: volumes that are not to be read, and why."""
         self._known = {v.id: v for v in known}
         self._given = volume_files(given)
         self._answered = answered
+        self._closed = closed or {}
         self._found: dict[str, FoundVolume] = {}
 
     def find(self, volume_id: str) -> FoundVolume:
@@ -67,6 +70,8 @@ class Shelf:
         volume = self._known.get(volume_id)
         if volume is None:
             return FoundVolume(volume_id, volume_id, "", None, "the catalog does not know the volume")
+        if volume_id in self._closed:
+            return FoundVolume(volume.id, volume.name, volume.drive, None, self._closed[volume_id])
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:

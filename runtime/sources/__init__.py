@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from .children import Children
 from .roots import OwnPath
 
 if TYPE_CHECKING:
+    from .chain import ChainWork
     from .levels import Listing
 
 
@@ -24,13 +25,22 @@ def open_source(
     own: Sequence[OwnPath] = (),
     tap: Tap | None = None,
     listing: Listing | None = None,
+    chain: ChainWork | None = None,
+    note: Callable[[str], None] = lambda _: None,
 ) -> ReadableSource:
     """Begin to read *source*: its bytes, shown to *tap*, then compressed and encrypted as it asks.
 
     *base* is the plan's folder, *own* what the run writes and files sources leave out, *listing* what an incremental
-    builds on. Raises :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
+    builds on, *chain* what a chain source comes to; *note* hears, on any thread, what is worth saying. Raises
+    :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
     """
-    inner = _open(source, base=base, children=children, cancel=cancel, own=own, listing=listing)
+    inner: OpenSource
+    if chain is not None:
+        from .chain import ChainSource
+
+        inner = ChainSource(chain, cancel=cancel, note=note)
+    else:
+        inner = _open(source, base=base, children=children, cancel=cancel, own=own, listing=listing)
     if not source.compress and not source.encrypt:
         return PlainSource(inner, cancel=cancel, tap=tap)
     from ..codec.encode import EncodedSource

@@ -85,6 +85,8 @@ class _FolderOfChains:
                     todo="name an empty folder, or restore the chain with `tcc restore --overwrite`",
                 )
             changes = Changes(self._folder)
+        elif facts.parent is not None:
+            self._begun.add(facts.parent)  # the full stands for it
         self._begun.add(facts.id)
         sink: Sink
         if facts.kind == "files":
