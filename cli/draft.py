@@ -133,6 +133,32 @@ def chain_command(source: str, spool: str, to: tuple[str, ...], **common: Any) -
     return _draft(make, **common)
 
 
+@draft_command.command(
+    "consolidate", epilog="Example:  tcc draft consolidate night/home --to full=/vault/full -o full.tc"
+)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
+@click.option("--as-of", metavar="TIME", help="As the newest session that began by then saw it (ISO, local time).")
+@_to_option
+@_common
+def consolidate_command(sources: tuple[str, ...], as_of: str | None, to: tuple[str, ...], **common: Any) -> int:
+    """A full made from a chain, a full and its incrementals, without reading the source."""
+
+    def make(sighted: Sighted) -> Drafted:
+        from ..compiler.draft.drafts import consolidate
+        from ..runtime.restore.select import moment
+        from .drafting import encoding_of
+
+        return consolidate(
+            sighted.holdings,
+            _sources(sources, sighted),
+            _outputs(to, sighted),
+            as_of=None if as_of is None else moment(as_of),
+            said=lambda held: encoding_of(held, sighted),
+        )
+
+    return _draft(make, **common)
+
+
 @draft_command.command("migrate", epilog="Example:  tcc draft migrate R1 R2 --to new=/new/store -o migrate.tc")
 @click.argument("drives", metavar="DRIVE...", nargs=-1, required=True)
 @_to_option

@@ -137,6 +137,8 @@ def _held(
         copies=tuple(copies),
         lacking=tuple(c.drive for c in item.copies if c.status in _LACKING),
         away=tuple(away),
+        compress=item.compress,
+        encrypt=item.encrypt,
     )
 
 
@@ -147,6 +149,28 @@ def _drive_of(drive: Drive, base: Path) -> HeldDrive:
     if drive.capacity is not None:
         attributes.append(("capacity", _size(drive.capacity)))
     return HeldDrive(drive.name, os.path.normpath(base / (drive.volumes or "")), tuple(attributes))
+
+
+def encoding_of(held: Held, sighted: Sighted) -> tuple[tuple[str, str], ...]:
+    """How the source of *held* is compressed and encrypted, as attributes: what its plan says, where that is at hand.
+
+    Raises UsageFault where the object is encrypted and nobody says for whom.
+    """
+    plan = sighted.plan
+    source = next((s for s in plan.sources if s.name == held.source), None) if plan and plan.plan == held.plan else None
+    if source is not None:
+        said = [("compress", string_text(source.compress))] if source.compress else []
+        if source.encrypt:
+            said.append(("encrypt", f"[{', '.join(string_text(recipient) for recipient in source.encrypt)}]"))
+        if source.encrypt or not held.encrypt:
+            return tuple(said)
+    elif not held.encrypt:
+        return (("compress", string_text(held.compress)),) if held.compress else ()
+    raise UsageFault(
+        f"{held.name} is encrypted, and no plan at hand says for whom",
+        safe="nothing was written",
+        todo="name the plan that encrypts it with --plan, so that the full is encrypted, too",
+    )
 
 
 def pool_statements(plan: CompiledPlan | None, drives: Iterable[HeldDrive]) -> tuple[str, ...]:

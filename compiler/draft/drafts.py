@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from .holdings import Held, HeldCopy, HeldDrive, Read, reads_of
+from .holdings import Held, HeldCopy, HeldDrive, Merged, Read, reads_of
 from .text import Draft, Output, size_text
 
 
@@ -83,7 +83,11 @@ def demultiplex(
 
 def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted:
     """The newest full object of *source* (``PLAN/SOURCE``) and the incrementals behind it, in restore order."""
-    links = _newest_chain([h for h in holdings.objects if h.name == source])
+    its = [h for h in holdings.objects if h.name == source]
+    lines = [line for line in (_newest_chain(its), _newest_chain(its, parents_only=True)) if line]
+    # One drive that holds all of it is read in one pass.
+    links = next((line for line in lines if any(all(h.on(d) for h in line) for d in holdings.drives)), None)
+    links = links or next(iter(lines), None)
     if not links:
         raise NothingToDraft(f"{source} has no whole full object")
     why = (
@@ -91,6 +95,55 @@ def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted
         "first, in one piece each: a restore reads them in one pass.",
     )
     return _copied("chain", why, holdings, links, outputs, as_listed=True)
+
+
+def consolidate(
+    holdings: Holdings,
+    sources: Sequence[str],
+    outputs: Sequence[Output],
+    *,
+    as_of: str | None = None,
+    said: Callable[[Held], tuple[tuple[str, str], ...]] = lambda _: (),
+) -> Drafted:
+    """A full of each of *sources* (``PLAN/SOURCE``), merged from its chain; no source is read.
+
+    *as_of*: a moment as sessions bear it; only those that started by then count. *said*: what the source says beyond
+    its chain, for the object that the full will stand for.
+    """
+    never = {output.drive.name for output in outputs}
+    merges: list[Merged] = []
+    left: list[tuple[Held, str]] = []
+    why_not: list[str] = []
+    for source in dict.fromkeys(sources):
+        its = [h for h in holdings.objects if h.name == source and h.kind == "files"]
+        then = [h for h in its if as_of is None or h.started <= as_of]
+        if not then:
+            when = f" up to {as_of}" if as_of else ""
+            why_not.append(f"{source} has no whole object of files{when}")
+            continue
+        newest = then[-1]
+        if newest.level == "full":
+            what = "a full is" if newest.parent is None else "a full that was merged from its chain is"
+            drives = ", ".join(copy.drive for copy in newest.copies) or "no drive that is at hand"
+            why_not.append(f"{source} of {newest.started}: {what} there already, on {drives}")
+            continue
+        read = [dataclasses.replace(h, copies=tuple(c for c in h.copies if c.drive not in never)) for h in its]
+        links = line_of(next(h for h in read if h.id == newest.id), read)
+        lacking = next((h for h in links if not h.copies), None)
+        if not links or lacking is not None:
+            what = "its chain is broken" if lacking is None else f"no drive that can be read holds {lacking.id}"
+            left.append((newest, what))
+            continue
+        merges.append(Merged(tuple(links), said(newest)))
+    if not merges:
+        raise NothingToDraft("; ".join([*why_not, *(f"{h.name} of {h.started}: {why}" for h, why in left)][:5]))
+    links_count = sum(len(merge.links) for merge in merges)
+    why = (
+        f"Consolidation: {', '.join(m.newest.name for m in merges[:6])} as full objects, each merged from its chain:"
+        f" {links_count} objects, {size_text(sum(h.bytes for m in merges for h in m.links))}. No source is read.",
+        "A full that is made so stands for the newest object of its chain: it bears that one's session.",
+    )
+    return Drafted(Draft("consolidate", why, (), tuple(outputs), merges=tuple(merges)), tuple(left))
 
 
 def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:
@@ -177,10 +230,15 @@ def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
         if its[-1].level == "full":
             wanted.append(its[-1])
             continue
-        links = tuple(_newest_chain(its))
-        whole = [d for d in holdings.drives if links and links[-1] is its[-1] and all(h.on(d) for h in links)]
+        lines = [tuple(_newest_chain(its)), tuple(_newest_chain(its, parents_only=True))]
+        whole = [
+            (len({v for h in line for c in [h.on(d)] if c for v in c.volumes}), d, line)
+            for line in lines
+            for d in holdings.drives
+            if line and line[-1] is its[-1] and all(h.on(d) for h in line)
+        ]
         if whole:
-            drive = min(whole, key=lambda d: (len({v for h in links for c in [h.on(d)] if c for v in c.volumes}), d))
+            _, drive, links = min(whole, key=lambda found: found[:2])
             chains.setdefault(drive, []).append(links)
         else:
             left.append((its[-1], "no one drive holds its whole chain: `tcc restore` takes it from several"))
@@ -293,15 +351,26 @@ def _only_volumes(objects: Sequence[Held], volumes: set[str]) -> list[Held]:
     return [here(held) for held in objects]
 
 
-def _newest_chain(objects: Sequence[Held]) -> list[Held]:
-    """The newest object and its parents down to the full one, oldest first; empty where a link lacks."""
-    known = {h.id: h for h in objects}
+def _newest_chain(objects: Sequence[Held], *, parents_only: bool = False) -> list[Held]:
+    """The newest object and what is below it down to a full one, oldest first; empty where a link lacks.
+
+    A full that stands for a parent is taken in its place, save where *parents_only*.
+    """
     for newest in reversed(objects):
-        links: list[Held] = []
-        at = newest
-        while at.level != "full" and at.parent in known and len(links) <= len(known):
-            links.append(at)
-            at = known[at.parent or ""]
-        if at.level == "full":
-            return [*links, at][::-1]
+        if line := line_of(newest, objects, parents_only=parents_only):
+            return line
     return []
+
+
+def line_of(newest: Held, objects: Sequence[Held], *, parents_only: bool = False) -> list[Held]:
+    """The objects that bring *newest* back, a full first; empty where one lacks."""
+    known = {h.id: h for h in objects}
+    if not parents_only:
+        known |= {h.parent: h for h in objects if h.level == "full" and h.parent is not None and h.copies}
+    line = [newest]
+    while line[-1].level != "full":
+        below = known.get(line[-1].parent or "")
+        if below is None or len(line) > len(objects):
+            return []
+        line.append(below)
+    return line[::-1]

@@ -29,7 +29,7 @@ class Held:
     """A whole object. ``copies``: those that are stored and at hand; ``lacking``: drives that were to hold it.
 
     ``away``: copies that are stored, too, but of which some volume is not at hand.
-    ``bytes`` of payload; ``session`` its identifier, ``number`` its count.
+    ``bytes`` of payload; ``session`` its identifier, ``number`` its count. A full that has a ``parent`` stands for it.
     """
 
     id: str
@@ -46,6 +46,8 @@ class Held:
     copies: tuple[HeldCopy, ...]
     lacking: tuple[str, ...] = ()
     away: tuple[HeldCopy, ...] = ()
+    compress: str | None = None
+    encrypt: str | None = None
 
     @property
     def kept(self) -> bool:
@@ -69,6 +71,22 @@ class HeldDrive:
     name: str
     folder: Folder
     attributes: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """A chain that becomes a full: its objects, oldest first, and what is said of the source beyond them.
+
+    ``attributes``: attribute → value as written (compression, recipients).
+    """
+
+    links: tuple[Held, ...]
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def newest(self) -> Held:
+        """The object that the full will stand for."""
+        return self.links[-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,7 @@
-"""The text of a drafted plan: a restore group that reads, copy groups or targets behind it, comments that say why."""
+"""The text of a drafted plan: a restore group that reads, copy groups or targets behind it, comments that say why.
+
+Where chains are merged it is a backup group, with mirror groups behind it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from dataclasses import dataclass
 from ...dsl.expected import RESERVED
 from ...dsl.strings import quote
 from ...runtime import kinds
-from .holdings import Held, HeldDrive, Read
+from .holdings import Held, HeldDrive, Merged, Read
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED_WORDS = frozenset(word.lower() for word in RESERVED)
@@ -43,16 +46,21 @@ class Draft:
     folder: str | None = None
     settings: tuple[tuple[str, str], ...] = ()
     pools: tuple[str, ...] = ()
+    merges: tuple[Merged, ...] = ()
 
     @property
     def rings(self) -> int:
-        """How many buffers' worth of memory it needs: one a selector."""
-        return sum(len(read.chains) + (1 if read.everything else len(read.objects)) for read in self.reads)
+        """How many buffers' worth of memory it needs: one a selector, or a chain that is merged."""
+        return len(self.merges) + sum(
+            len(read.chains) + (1 if read.everything else len(read.objects)) for read in self.reads
+        )
 
     @property
     def record_bytes(self) -> int:
         """The largest record that its objects may hold, rounded up (media.md: what a copy plan's ``record`` means)."""
-        return max((record_bytes(held) for read in self.reads for held in read.all), default=kinds.RECORD_BYTES_MIN)
+        read = [held for read in self.reads for held in read.all]
+        merged = [held for merge in self.merges for held in merge.links]
+        return max((record_bytes(held) for held in (*read, *merged)), default=kinds.RECORD_BYTES_MIN)
 
 
 def record_bytes(held: Held) -> int:
@@ -81,6 +89,9 @@ def write(draft: Draft) -> str:
         lines += [f"# read: {_comment(named)}", _drive(read.drive)]
     for output in draft.outputs:
         lines += ["# written", _drive(output.drive)]
+    if draft.merges:
+        _merge_groups(draft, names, lines)
+        return "\n".join(lines) + "\n"
     names.take(*(read.drive.name for read in draft.reads), *(output.drive.name for output in draft.outputs))
     lines.append("")
     fed = _restore_group(draft.reads, names, lines)
@@ -201,6 +212,42 @@ def _copy_groups(outputs: Sequence[Output], fed: Sequence[Fed], names: _Names, l
         lines.append("  }")
         if output.only is None or number == len(outputs):
             lines += ["}", ""]
+
+
+def _merge_groups(draft: Draft, names: _Names, lines: list[str]) -> None:
+    """Sources that are chains, a backup group that stores the fulls, and a mirror group for each further drive."""
+    names.take(*(output.drive.name for output in draft.outputs))
+    sources = []
+    alone = "  # tcc: ignore TC903" if len(draft.outputs) == 1 else ""
+    lines.append("")
+    for merge in draft.merges:
+        newest = merge.newest
+        sources.append(names.fresh(newest.source))
+        said = [("chain", string_text(newest.name)), ("object", string_text(newest.id)), *merge.attributes]
+        lines.append(f"# {len(merge.links)} objects up to {_comment(_about(newest))}")
+        lines.append(f"source {name_text(sources[-1])} {{{alone}")
+        lines += [f"  {name} = {value}" for name, value in said]
+        lines.append("}")
+    first, *others = draft.outputs
+    group, agent = names.fresh("merged"), names.fresh(_after("write", first.drive.name))
+    lines += [
+        "",
+        f"backup group {group} {{",
+        f"  agent {name_text(agent)} -> {name_text(first.drive.name)} {{",
+        *(f"    B{number} <- {name_text(source)}" for number, source in enumerate(sources, 1)),
+        "  }",
+        "}",
+    ]
+    for number, output in enumerate(others, 1):
+        behind, before = names.fresh(_after("write", output.drive.name)), agent
+        mirror = names.fresh(f"mirror{number}")
+        lines += [
+            "",
+            f"mirror group {mirror} of {group} {{",
+            f"  agent {name_text(behind)} -> {name_text(output.drive.name)} {{ * <- {name_text(before)} }}",
+            "}",
+        ]
+        group, agent = mirror, behind
 
 
 def _targets(folder: str, fed: Sequence[Fed], names: _Names, lines: list[str]) -> None:
