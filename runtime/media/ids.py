@@ -11,6 +11,8 @@ import re
 import time
 from typing import Final
 
+from xxhash import xxh3_128_digest
+
 _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 #: The first second that does not fit the eleven octal digits of a ustar mtime (year 2242).
@@ -22,8 +24,14 @@ def new_id() -> str:
     return _made(int(time.time() * 1000))
 
 
-def _made(milliseconds: int) -> str:
-    raw = bytearray(milliseconds.to_bytes(6, "big") + os.urandom(10))
+def id_from(identifier: str, what: str) -> str:
+    """The UUIDv7 of *identifier*'s millisecond that follows from it and *what*: always the same one."""
+    milliseconds = int(identifier[:8] + identifier[9:13], 16)
+    return _made(milliseconds, xxh3_128_digest(f"{identifier} {what}".encode())[:10])
+
+
+def _made(milliseconds: int, rest: bytes | None = None) -> str:
+    raw = bytearray(milliseconds.to_bytes(6, "big") + (rest or os.urandom(10)))
     raw[6] = 0x70 | raw[6] & 0x0F
     raw[8] = 0x80 | raw[8] & 0x3F
     text = raw.hex()

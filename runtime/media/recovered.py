@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import cast
 
 from ..model import ObjectStatus, Session
+from . import ids
 from .index import Index, IndexedObject
 from .label import LABEL_BYTES, VolumeLabel
 from .record import FirstWords, RecordHeader
@@ -62,10 +65,17 @@ class Stretch:
     def __bool__(self) -> bool:
         return bool(self._objects)
 
-    def index(self, previous: int | None, ended: str) -> Index:
-        """The index of this stretch; its session is the first that a record names, else the volume's maker."""
+    def index(self, previous: int | None, ended: str, taken: Collection[str] = ()) -> Index:
+        """The index of this stretch; its session is the first that a record names, else the volume's maker.
+
+        *taken*: sessions that other indexes of the volume bear. What was copied or merged bears the session that read
+        its source, which may have written on this volume itself: two indexes of one session would be taken for one.
+        """
         sessions = [seen.words.session for seen in self._objects.values() if seen.words is not None]
         session = self._known(sessions[0]) if sessions else self.label.session
+        if session.id in taken:
+            own = ids.id_from(session.id, f"{self.label.volume} {self.start}")
+            session = dataclasses.replace(session, id=own, fingerprint="")
         return Index(
             volume=self.label.volume,
             session=session,

@@ -7,6 +7,8 @@ new one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..frozen import frozen
 from . import index as index_format
 from . import ustar
@@ -45,10 +47,10 @@ def prove(reader: VolumeReader, *, now: str) -> Tail:
     proved = [item for item in reader.members(LABEL_BYTES, reader.size, check=False) if isinstance(item, ScannedIndex)]
     start = proved[-1].end if proved else LABEL_BYTES
     previous = proved[-1].position if proved else None
-    return _behind(reader, start, previous, proved[-1].index if proved else None, now)
+    return _behind(reader, start, previous, [item.index for item in proved], now)
 
 
-def _behind(reader: VolumeReader, start: int, previous: int | None, last: Index | None, now: str) -> Tail:
+def _behind(reader: VolumeReader, start: int, previous: int | None, proved: Sequence[Index], now: str) -> Tail:
     """Read every record from *start* to the volume's end."""
     name = reader.label.name
     stretch = Stretch(reader.label, start)
@@ -85,14 +87,14 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, last: Index 
             f"volume {name}, at byte {end}: a torn tail of {reader.size - end} bytes"
             f" ({damage.reason}) is cut back to the last whole record"
         )
-    recovered = stretch.index(previous, now) if stretch else None
+    recovered = stretch.index(previous, now, {index.session.id for index in proved}) if stretch else None
     if recovered is not None:
         notes.append(
             f"volume {name}: session {recovered.session.id} ended without an index;"
             f" {len(recovered.objects)} object(s) recovered from its records:"
             f" {sum(item.state == 'whole' for item in recovered.objects)} whole"
         )
-    unconfirmed = last if recovered is None and end == start else None
+    unconfirmed = proved[-1] if proved and recovered is None and end == start else None
     return Tail(end, previous, recovered, True, tuple(notes), unconfirmed)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -306,13 +306,17 @@ class VolumeReader:
         chain.reverse()
         if high == LABEL_BYTES and newest is not None:
             return VolumeContents(tuple(chain), self.end_of(newest))
-        found = self.walk(LABEL_BYTES, high)
+        found = self.walk(LABEL_BYTES, high, taken={index.session.id for index in chain})
         end = found.end if newest is None else self.end_of(newest)
         return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
 
-    def walk(self, start: int, stop: int) -> VolumeContents:
-        """What lies between two positions, from the members: proved indexes, and stretches that have none."""
+    def walk(self, start: int, stop: int, *, taken: Collection[str] = ()) -> VolumeContents:
+        """What lies between two positions, from the members: proved indexes, and stretches that have none.
+
+        *taken*: sessions that other indexes of the volume bear.
+        """
         proved = [item for item in self.members(start, stop, check=False) if isinstance(item, ScannedIndex)]
+        known = {*taken, *(item.index.session.id for item in proved)}
         sessions: list[Index] = []
         notes: list[str] = []
         damages: list[Damage] = []
@@ -321,19 +325,19 @@ class VolumeReader:
         for item in proved:
             # An index covers what it says; only what lies before it uncovered has to be read.
             if item.index.first > low:
-                _, more = self._stretch(low, item.index.first, previous, sessions, notes)
+                _, more = self._stretch(low, item.index.first, previous, sessions, notes, known)
                 damages += more
             sessions.append(item.index)
             previous = item.position
             end = low = item.end
         if low < stop:
-            tail_end, more = self._stretch(low, stop, previous, sessions, notes)
+            tail_end, more = self._stretch(low, stop, previous, sessions, notes, known)
             damages += more
             end = tail_end
         return VolumeContents(tuple(sessions), end, tuple(notes), tuple(damages))
 
-    def _stretch(
-        self, start: int, stop: int, previous: int | None, sessions: list[Index], notes: list[str]
+    def _stretch(  # noqa: PLR0917 - one step of one function
+        self, start: int, stop: int, previous: int | None, sessions: list[Index], notes: list[str], taken: set[str]
     ) -> tuple[int, list[Damage]]:
         """Read an uncovered stretch; returns the end of its last sound record and its damages."""
         stretch = Stretch(self.label, start)
@@ -348,7 +352,8 @@ class VolumeReader:
                 stretch.add(item.position, item.header)
                 end = item.end
         if stretch:
-            index = stretch.index(previous, self.label.created)
+            index = stretch.index(previous, self.label.created, taken)
+            taken.add(index.session.id)
             sessions.append(index)
             notes.append(
                 f"volume {self.label.name}: session {index.session.id} has no index from byte {start} on;"
