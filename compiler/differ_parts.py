@@ -37,7 +37,7 @@ _CALLED: Mapping[Kind, str] = {
 #: What :func:`_what_it_reads` and its like say better than the attributes one by one.
 _SAID_OTHERWISE: Mapping[Kind, frozenset[str]] = {
     "sources": frozenset(
-        {"name", "kind", "files", "stream", "command", "chain", "object", "exclude", "encrypt", "one_file_system"}
+        {"name", "kind", "files", "stream", "command", "chain", "exclude", "encrypt", "one_file_system"}
     ),
     "drives": frozenset({"name", "kind", "volumes", "tape", "bucket", "site"}),
     "pools": frozenset({"name", "retention", "sessions"}),
@@ -139,12 +139,12 @@ def _apart(old: Sequence[str], new: Sequence[str]) -> tuple[list[str], list[str]
 
 
 def _said(source: Source) -> tuple[object, ...]:
-    return source.kind, source.files, source.stream, source.command, source.chain, source.object
+    return source.kind, source.files, source.stream, source.command, source.chain
 
 
 def _reads(source: Source) -> str:
     if source.chain is not None:
-        return f"the chain {source.chain}" + (f" up to {source.object}" if source.object else "")
+        return f"the chain {source.chain}"
     if source.kind == "command":
         return f"the command `{' '.join(source.command)}`"
     return f"the stream {source.stream}" if source.kind == "stream" else listed(source.files)

@@ -102,14 +102,13 @@ def chain_work(
         )
     if newest.level == "full":
         raise RestoreFault(
-            f"the newest object of {source.chain} that is at hand, of {newest.started}, is a full one:"
-            " there is nothing to merge",
+            f"object {newest.id} of {source.chain}, of {newest.started}, is a full one: there is nothing to merge",
             place=place,
             safe="nothing was written",
             todo="copy it where it lacks: see `tcc draft --help`",
         )
     others = catalog.objects(plan=owner, source=name)
-    for made in () if again else stand_ins(others, shelf).get(newest.id, ()):
+    for made in () if again else stand_ins(others, Shelf(known)).get(newest.id, ()):
         raise RestoreFault(
             f"object {made.id}, on drive {', '.join(c.drive for c in made.copies if c.segments)}, is a full that"
             f" stands for {newest.id} already",
@@ -233,7 +232,7 @@ class ChainSource:
         except (_Stopped, BrokenPipeError):
             pass  # whoever stopped it knows why
         except Fault as fault:
-            self._ending = Ending("failed", error=str(fault))
+            self._ending = Ending("failed", error=f"{fault.message}; {fault.todo}" if fault.todo else fault.message)
         except OSError as error:
             self._ending = Ending("failed", error=f"merging failed: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it

@@ -147,6 +147,9 @@ class Merge:
                     start = at
                 continue
             head = at
+            if self._again:  # what is stored under another name gets new headers, behind what came before them
+                self._write(data[start:head])
+                start = head
             behind = self._member(data, at)
             if not behind:  # the rest of its headers comes with the next bytes
                 self._write(data[start:head])
@@ -154,7 +157,7 @@ class Merge:
                     self._carry += data[head:]
                 return
             at = behind
-            if not self._keep or self._again:  # what is stored under another name has had its headers
+            if not self._keep or self._again:
                 self._write(data[start:head])
                 start = at
         if not self._ended and self._keep:

@@ -325,12 +325,13 @@ host web { address = "web.example" } pool keep { retention = 30d sessions = 2 ca
 source a { files = ["/a", "/b"] exclude = ["*.tmp"] host = web tags = ["x"] one_file_system = true }
 source b { command = ["dump", "-x"] size = 1GiB rate = 30MB/s compress = "zstd" level = "incremental"
   encrypt = ["AGE"] }
-source c { stream = "-" }
+source c { stream = "-" } source d { chain = "night/home" }
 drive R1 { volumes = "m/1" site = "s" media = "disk" capacity = 1GiB rate = 30MB/s..160MB/s pool = keep host = web }
 drive R2 { tape = "/dev/nst0" changer = "/dev/sg1" slot = 3 }
 drive R3 { bucket = "s3://x/y" }
 drive R4 { discard = true }
-backup group g { agent A -> R1 { order = "object" spool = "sp" spool_size = 1GiB host = web B1 <- a B2 <- b B3 <- c } }
+backup group g { agent A -> R1 { order = "object" spool = "sp" spool_size = 1GiB host = web B1 <- a B2 <- b B3 <- c
+  B4 <- d } }
 mirror group m of g { agent B -> R2 { * <- A } agent C -> R3 { * <- A } agent D -> R4 { * <- A } }
 require copies >= 2 of a
 """
@@ -342,7 +343,7 @@ DERIVED = {
 }  # fmt: skip
 #: What would leave a name or a ring behind that nothing declares: no reader of compiled plans lets that through.
 DANGLING = {(cls, field) for cls in ("Source", "Drive") for field in ("name", "(gone)")} | {("Ring", "(gone)")}
-KINDS = {"files", "stream", "command", "volumes", "tape", "bucket"}
+KINDS = {"files", "stream", "command", "chain", "volumes", "tape", "bucket"}
 OTHER = {"kind": {"volumes": "bucket", "files": "stream", "mirror": "copy", "backup": "restore"},
          "role": {"write": "read"}, "order": {"object": "interleave", "interleave": "object"},
          "level": {"full": "incremental", "incremental": "full"},

@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,3 +115,35 @@ def look(root: Path) -> dict[str, tuple[Any, ...]]:
 @pytest.fixture
 def seen():
     return look
+
+
+def change(tree: Path, chance: random.Random, names: str) -> None:
+    """One change at random: make, fill, link, move, remove."""
+    folders = [Path(folder) for folder, _, _ in os.walk(tree)]
+    here = chance.choice(folders) / chance.choice(names)
+    there = chance.choice(folders) / chance.choice(names)
+    kind = chance.choice(["file", "file", "folder", "move", "move", "remove", "link", "hard link", "mode", "fill"])
+    taken = os.path.lexists(here)
+    if kind == "file" and not here.is_dir():
+        if not here.is_symlink():
+            here.write_bytes(chance.randbytes(chance.choice([0, 10, 2000])))
+    elif kind == "folder" and not taken:
+        here.mkdir()
+    elif kind == "link" and not taken:
+        here.symlink_to(chance.choice(["a", "../b", "/etc/hostname"]))
+    elif kind == "hard link" and not taken and there.is_file() and not there.is_symlink():
+        os.link(there, here)
+    elif kind == "remove" and taken:
+        shutil.rmtree(here) if here.is_dir() and not here.is_symlink() else here.unlink()
+    elif kind == "mode" and taken and not here.is_symlink():
+        here.chmod(chance.choice([0o700, 0o755, 0o750]))
+    elif kind == "fill" and here.is_file() and not here.is_symlink():
+        with here.open("ab") as stream:
+            stream.write(b"more")
+    elif kind == "move" and taken and not os.path.lexists(there) and here not in there.parents:
+        here.rename(there)
+
+
+@pytest.fixture
+def mutate():
+    return change

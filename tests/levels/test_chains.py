@@ -67,7 +67,7 @@ def started(bench, n: int) -> str:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_whatever_is_done_to_a_tree_every_session_comes_back(bench, seen, seed) -> None:
+def test_whatever_is_done_to_a_tree_every_session_comes_back(bench, seen, mutate, seed) -> None:
     chance = random.Random(seed)
     names = "abcde"
     states = []
@@ -80,33 +80,6 @@ def test_whatever_is_done_to_a_tree_every_session_comes_back(bench, seen, seed) 
     for n, entry in enumerate(bench.sessions):
         bench.restore(f"back{n}", "--object", entry["object"])
         assert seen(bench.restored(f"back{n}")) == states[n], n
-
-
-def mutate(tree: Path, chance: random.Random, names: str) -> None:
-    """One change at random: make, fill, link, move, remove."""
-    folders = [Path(folder) for folder, _, _ in os.walk(tree)]
-    here = chance.choice(folders) / chance.choice(names)
-    there = chance.choice(folders) / chance.choice(names)
-    kind = chance.choice(["file", "file", "folder", "move", "move", "remove", "link", "hard link", "mode", "fill"])
-    taken = os.path.lexists(here)
-    if kind == "file" and not here.is_dir():
-        if not here.is_symlink():
-            here.write_bytes(chance.randbytes(chance.choice([0, 10, 2000])))
-    elif kind == "folder" and not taken:
-        here.mkdir()
-    elif kind == "link" and not taken:
-        here.symlink_to(chance.choice(["a", "../b", "/etc/hostname"]))
-    elif kind == "hard link" and not taken and there.is_file() and not there.is_symlink():
-        os.link(there, here)
-    elif kind == "remove" and taken:
-        shutil.rmtree(here) if here.is_dir() and not here.is_symlink() else here.unlink()
-    elif kind == "mode" and taken and not here.is_symlink():
-        here.chmod(chance.choice([0o700, 0o755, 0o750]))
-    elif kind == "fill" and here.is_file() and not here.is_symlink():
-        with here.open("ab") as stream:
-            stream.write(b"more")
-    elif kind == "move" and taken and not os.path.lexists(there) and here not in there.parents:
-        here.rename(there)
 
 
 def test_what_did_not_change_is_not_stored_again(bench) -> None:

@@ -2,6 +2,7 @@
 
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
@@ -41,13 +42,18 @@ def sealed(facts: ObjectFacts = FACTS, payload: bytes = b"payload", sequence: in
     return bytes(slot[: record.seal(slot, facts, sequence, len(payload), last=last)])
 
 
-@given(all_facts, st.binary(max_size=3000), st.integers(0, 10**10 - 1), st.booleans(), st.booleans())
+#: A full that was merged from a chain has a parent, too: the object that it stands for.
+LEVELS = st.sampled_from(
+    [{}, {"level": "incremental", "parent": uuid_of(99)}, {"level": "full", "parent": uuid_of(99)}]
+)
+
+
+@given(all_facts, st.binary(max_size=3000), st.integers(0, 10**10 - 1), st.booleans(), LEVELS)
 @settings(max_examples=150, deadline=None)
 def test_what_is_sealed_is_read_back(
-    facts: ObjectFacts, payload: bytes, sequence: int, last: bool, incremental: bool
+    facts: ObjectFacts, payload: bytes, sequence: int, last: bool, level: dict[str, Any]
 ) -> None:
-    if incremental:
-        facts = replace(facts, level="incremental", parent=uuid_of(99))
+    facts = replace(facts, **level)
     data = sealed(facts, payload, sequence, last=last)
     header = record.check(data)
     assert (header.object_id, header.source, header.sequence) == (facts.id, facts.source, sequence)

@@ -253,6 +253,25 @@ def test_a_parent_is_kept_as_long_as_any_child_needs_it() -> None:
     assert story.expired(81, p=MONTH) == ["v-s1-p", "v-s2-p", "v-s3-p"]
 
 
+def test_a_full_is_kept_where_it_stands_for_a_parent_that_is_gone() -> None:
+    """A full that was merged needs none of its parts; where one of them is nowhere, the full is needed in its place."""
+    story = Story()
+    full = story.backup(0)
+    first = story.backup(1, parent=full)
+    merged = KnownObject("merged", "night", "home", "s2", True, None, stands_for=first)
+    story.objects.append(merged)
+    story.on["v-merged", "p", ("night",)] = [merged.id]
+    for day in range(12, 41, 4):
+        story.backup(day)
+    assert story.expired(40, p=MONTH) == ["v-s1-p", "v-s2-p", "v-merged"], "nothing needs any of them"
+    story.backup(40, parent=first)
+    assert story.expired(40, p=MONTH) == ["v-merged"], "the parents are at hand: the full may go, they may not"
+    del story.on["v-s2-p", "p", ("night",)]
+    verdicts = story.judge(40, p=MONTH).volumes
+    assert not verdicts["v-merged"].expired and "needed by the incremental" in verdicts["v-merged"].reasons[0]
+    assert verdicts["v-merged"].expires == BEGIN + 70 * DAY
+
+
 def test_an_incremental_that_is_not_whole_needs_nothing() -> None:
     story = Story()
     full = story.backup(0)
