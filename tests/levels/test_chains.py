@@ -349,7 +349,7 @@ def test_a_single_file_that_was_deleted_does_not_come_back(bench, tmp_path) -> N
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_single_files_are_those_of_the_whole_restore(bench, seen, seed) -> None:
+def test_single_files_are_those_of_the_whole_restore(bench, seen, mutate, seed) -> None:
     """Of every session, whatever was done to the tree: what fits is what a restore of the chain has there."""
     chance = random.Random(100 + seed)
     for _ in range(4):
