@@ -7,7 +7,8 @@
 Ratios to peers are compared, not seconds: a machine's own speed moves from hour to hour, and its peers' with it. A
 figure differs when the two sets of rounds do not overlap: every round of the one is above every round of the other.
 With five rounds each that happens once in 126 times by chance alone, with three once in ten: more rounds, more
-certainty. Rounds of one run are alike in what that hour brought: before a difference is believed, run the first again.
+certainty. Memory is looked at once a run: 5 % apart is a difference. Rounds of one run are alike in what that hour
+brought: before a difference is believed, run the first again.
 """
 
 from __future__ import annotations
@@ -22,15 +23,23 @@ from typing import Any
 #: Fewer values than this say nothing about spread.
 LEAST_ROUNDS = 3
 #: Figures of which more is better; of all others less is.
-_MORE_IS_BETTER = ("records/s", "cores")
-#: Seconds of one day's machine: kept for the reader, not compared.
-_NOT_COMPARED = ("cpu seconds",)
+_MORE_IS_BETTER = ("records/s",)
+#: What one day's machine and its other work make of a run: kept for the reader, not compared.
+_NOT_COMPARED = ("cpu seconds", "cores")
+#: Looked at once a run; values further apart than this differ.
+_ONE_VALUE = ("peak MiB", "memory/")
+_APART = 0.05
 _MACHINE = ("processors", "processor", "memory_bytes", "system", "python")
 
 
-def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str]:
-    """Verdict on one figure: ``better``, ``worse``, ``same`` or ``?``; and a word on how sure that is."""
+def compared(key: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, str]:
+    """How one figure moved: ``less``, ``more``, ``same`` or ``?``; and a word on how sure that is."""
     a, b = before["each"], after["each"]
+    if key.startswith(_ONE_VALUE):
+        apart = after["median"] - before["median"]
+        if abs(apart) <= _APART * before["median"]:
+            return "same", f"within {_APART:.0%}"
+        return "more" if apart > 0 else "less", f"more than {_APART:.0%} apart"
     if min(len(a), len(b)) < LEAST_ROUNDS:
         return "?", f"{min(len(a), len(b))} rounds: too few to tell"
     chance = f"1 in {math.comb(len(a) + len(b), len(a)) // 2} by chance"
@@ -47,7 +56,7 @@ def verdicts(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, t
     for key, figure in before["figures"].items():
         if key not in after["figures"] or key in _NOT_COMPARED:
             continue
-        moved, sure = compared(figure, after["figures"][key])
+        moved, sure = compared(key, figure, after["figures"][key])
         if moved in ("less", "more"):
             better = (moved == "more") == key.startswith(_MORE_IS_BETTER)
             moved = "better" if better else "worse"

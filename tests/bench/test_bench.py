@@ -115,16 +115,19 @@ def _compare(*words: str | Path) -> str:
 
 def test_what_does_not_overlap_differs_and_less_time_is_better(tmp_path: Path) -> None:
     before = _result(
-        tmp_path / "a.json", {"time/tee": [1.0, 1.1, 1.2], "time/cp": [1.0, 1.2, 1.4], "cores": [1, 1.1, 1.2]}
+        tmp_path / "a.json",
+        {"time/tee": [1.0, 1.1, 1.2], "time/cp": [1.0, 1.2, 1.4], "records/s": [1, 1.1, 1.2], "peak MiB": [30.0]},
     )
     after = _result(
-        tmp_path / "b.json", {"time/tee": [0.9, 0.8, 0.7], "time/cp": [1.1, 1.3, 1.5], "cores": [0.8, 0.9, 0.7]}
+        tmp_path / "b.json",
+        {"time/tee": [0.9, 0.8, 0.7], "time/cp": [1.1, 1.3, 1.5], "records/s": [0.8, 0.9, 0.7], "peak MiB": [33.0]},
     )
     said = _compare(before, after)
-    assert "one stream: 1 better, 1 worse" in said
+    assert "one stream: 1 better, 2 worse" in said
     assert "better time/tee" in " ".join(said.split())
-    assert "worse cores" in " ".join(said.split())
+    assert "worse records/s" in " ".join(said.split())
     assert "1 in 10 by chance" in said
+    assert "worse  peak MiB" in said and "more than 5% apart" in said
     assert "time/cp" not in said
     assert "same   time/cp" in _compare(before, after, "--all")
     assert "beware" not in said
