@@ -15,6 +15,8 @@ from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
 from .console import print_fault, say
 from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
+from .surroundings import check_folder, code_of, settle
+from .unblocked import last_words
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -99,6 +101,7 @@ class LazyGroup(click.Group):
 @click.version_option(__version__, prog_name="tcc")
 def tcc() -> None:
     """Compile backup plans, run them, and bring the data back."""
+    check_folder()
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -108,6 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     secure_standard_descriptors()
     if argv is None:
         is_ours()
+        settle()
     code = _main(argv)
     if argv is None:
         _leave(code)
@@ -136,9 +140,9 @@ def _main(argv: list[str] | None) -> int:
     except click.ClickException as error:
         error.show(file=sys.stderr)
         return EXIT_UNUSABLE
-    except (click.Abort, KeyboardInterrupt):
-        say("stopped")
-        return EXIT_SIGINT
+    except (click.Abort, KeyboardInterrupt) as error:
+        last_words("stopped\n")
+        return code_of(error) or EXIT_SIGINT
     except Fault as fault:
         print_fault(fault)
         return fault.exit_code
@@ -147,6 +151,8 @@ def _main(argv: list[str] | None) -> int:
         abandon_stdout()
         return EXIT_FAILED
     except OSError as error:
+        if (code := code_of(error)) is not None:
+            return code  # the words about a signal failed: the terminal is gone
         if not stdout_is_lost():
             return _internal_error(error)
         say(f"error: standard output cannot be written: {error.strerror or error}")

@@ -8,10 +8,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from .console import harmless
+from .surroundings import ENDING, Ended
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _PLAIN_SECONDS = 10.0
 
@@ -26,7 +31,7 @@ class Stopped(Exception):
 
 @contextmanager
 def stoppable() -> Iterator[Callable[[], None]]:
-    """Give a function that raises :class:`Stopped` once SIGINT or SIGTERM has come: to be called between two steps.
+    """Give a function that raises :class:`Stopped` once a signal asked to end: to be called between two steps.
 
     A second signal interrupts at once, as KeyboardInterrupt.
     """
@@ -34,14 +39,15 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
     def handle(number: int, _: FrameType | None) -> None:
         if came:
-            raise KeyboardInterrupt
+            raise Ended(number)
         came.append(number)
 
     def check() -> None:
         if came:
             raise Stopped(came[0])
 
-    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    asked = [n for n in (signal.SIGINT, *ENDING) if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in asked}
     try:
         yield check
     finally:
@@ -93,7 +99,8 @@ def _bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    with _shown(progress):
         task = progress.add_task(what, total=total_bytes)
         due = 0.0
 
@@ -105,6 +112,17 @@ def _bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
                 progress.update(task, completed=done)
 
         yield moved
+
+
+@contextmanager
+def _shown(progress: Progress) -> Iterator[None]:
+    """*progress* on the screen; a terminal that goes away takes nothing with it."""
+    progress.start()
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            progress.stop()
 
 
 def _lines(mode: str, what: str, total_bytes: int) -> Callable[[int], None]:

@@ -21,6 +21,8 @@ from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
 from .state import catalog_place, lists_of, open_the_catalog, state_folder
+from .surroundings import ENDING
+from .unblocked import last_words, unblocked_stderr
 
 if TYPE_CHECKING:
     from ..runtime.copying.work import Work
@@ -39,7 +41,8 @@ Examples:
 
 \b
 Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 failed; 2 could not begin;
-130 or 143 stopped by SIGINT or SIGTERM after an orderly end (a second signal ends at once)."""
+130 or 143 stopped by SIGINT or SIGTERM after an orderly end (a second signal ends at once);
+129, 131 or 152 likewise by SIGHUP, SIGQUIT or SIGXCPU."""
 
 
 @click.command("run", epilog=EPILOG)
@@ -117,6 +120,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     _allow_many_descriptors()
     stop = Stop()
     with (
+        unblocked_stderr(),
         _signals(stop),
         open_the_catalog(catalog, state, plan, base, create=True) as opened,
         closing(Scribe(opened)) as scribe,
@@ -205,20 +209,19 @@ def _without_password(url: str) -> str:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP asks for an orderly end, the second ends the process at once."""
+    """The first signal that asks to end asks for an orderly end, the second ends the process at once."""
 
     def handle(number: int, _: FrameType | None) -> None:
         if stop.request(number):
             return
         stop.end_at_once()
-        if sys.stderr.isatty():
-            os.write(2, b"\x1b[?25h")  # the live table hides the cursor
-        os.write(2, b"\nstopped at once: volumes are readable up to their last whole record\n")
+        cursor = "\x1b[?25h" if sys.stderr.isatty() else ""  # the live table hides it
+        last_words(f"{cursor}\nstopped at once: volumes are readable up to their last whole record\n")
         os._exit(128 + number)
 
     before = {}
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
+    for number in (signal.SIGINT, *ENDING):
+        if number != signal.SIGINT and signal.getsignal(number) == signal.SIG_IGN:
             continue  # nohup means it
         before[number] = signal.signal(number, handle)
     try:

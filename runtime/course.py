@@ -14,7 +14,7 @@ from . import events as ev
 from .account import Account
 from .control import Stop
 from .faults import Fault
-from .hang import hang_fault, hanging_medium
+from .hang import Presence, hang_fault, hanging_medium
 from .model import Ending, RunReport
 from .parts import Parts
 from .plan import CompiledPlan
@@ -22,6 +22,8 @@ from .plan import CompiledPlan
 #: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
 #: one, and only once it is awake.
 _SLEEP_SECONDS = 0.2
+#: Without a look for so long this process was stopped, or as good as.
+_AWAY_SECONDS = 1.0
 
 
 class Course:
@@ -40,6 +42,7 @@ class Course:
         self._ending_early = False
         self._why_early = ""
         self._drives = {drive.name: drive for drive in plan.drives}
+        self._presence = Presence(_AWAY_SECONDS)
 
     def _stores(self, drive: str) -> bool:
         return self._drives[drive].kind != "discard"
@@ -114,12 +117,15 @@ class Course:
                 self._forsake_what_hangs()
                 self._account.sample()
                 continue
+            self._presence.look()
             try:
                 self._hear(self._events.get(timeout=min(left, _SLEEP_SECONDS)))
             except Empty:
                 self._forsake_what_hangs()
 
     def _forsake_what_hangs(self) -> None:
+        if self._presence.look() < self._hang_seconds:
+            return  # nobody had so much time to answer since we were stopped ourselves
         for name, writer in self._parts.writers.items():
             stuck = writer.drive.stuck_seconds()
             if stuck > self._hang_seconds and name not in self._done:

@@ -70,6 +70,28 @@ class Watch:
             return time.monotonic() - since
 
 
+class Presence:
+    """Since when this process has been there without a break: who was stopped himself cannot say that another hung.
+
+    A signal (Ctrl-Z), a machine that was paused or so busy that nothing ran: the time of a break counts for nobody.
+    *gap_seconds*: looks that lie further apart have a break between them.
+    """
+
+    def __init__(self, gap_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._gap_seconds = gap_seconds
+        self._clock = clock
+        self._looked: float | None = None
+        self._back: float | None = None
+
+    def look(self) -> float:
+        """Say that we are there; for how many seconds we have been since the last break, endless without one."""
+        now = self._clock()
+        if self._looked is not None and now - self._looked > self._gap_seconds:
+            self._back = now
+        self._looked = now
+        return float("inf") if self._back is None else now - self._back
+
+
 class WatchedDrive:
     """A drive of which another thread can see for how long its present call has lasted; else the drive itself."""
 

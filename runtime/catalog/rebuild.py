@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -124,7 +125,8 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
         raise CatalogFault(f"the catalog {target} cannot be replaced: {error.strerror}") from None
     finally:
         for left in (aside, *_beside(aside)):
-            left.unlink(missing_ok=True)
+            with suppress(OSError):  # a folder that may not be written says so of what is not there, too
+                left.unlink()
     return Rebuilt(result.volumes, result.indexes, result.faults, result.notes, kept)
 
 

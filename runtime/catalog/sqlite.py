@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import RLock
 from typing import Any
@@ -20,6 +21,8 @@ from .facts import Row
 from .link import REBUILD, busy_or_broken, damaged
 
 BUSY_SECONDS = 30
+#: With less room than this a transaction cannot be trusted to find any.
+_ROOM_BYTES = 64 << 10
 
 #: The driver's own transactions start too late for us; nothing that a catalog's file says of itself is trusted.
 PRAGMAS = ("trusted_schema=OFF", "foreign_keys=ON", "synchronous=FULL", "cell_size_check=ON")
@@ -61,6 +64,7 @@ class SqliteFile:
 
     def __init__(self, path: Path, name: str, *, immutable: bool = False, synced: bool = True) -> None:
         self.name = name
+        self._path = path
         self._pragmas = PRAGMAS if synced else (*PRAGMAS, "synchronous=OFF")
         self._where = f"{path.as_uri()}?immutable=1" if immutable else str(path)
         self._uri = immutable
@@ -68,14 +72,28 @@ class SqliteFile:
     @contextmanager
     def reading(self) -> Iterator[SqliteLink]:
         """A link that sees one state of the catalog."""
-        with _faults(self.name, "read"), self._connected() as connection:
-            connection.execute("BEGIN")
+        with _faults(self.name, "read", self._path), closing(self._reader()) as connection:
             yield SqliteLink(connection)
+
+    def _reader(self) -> sqlite3.Connection:
+        try:
+            connection = self._open(self._where, uri=self._uri)  # its pragmas read already
+            try:
+                connection.execute("BEGIN")
+                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            except BaseException:
+                connection.close()
+                raise
+        except sqlite3.OperationalError as error:
+            if not _as_it_lies(self._path, error):
+                raise
+            return self._open(f"{self._path.as_uri()}?immutable=1", uri=True)
+        return connection
 
     @contextmanager
     def writing(self) -> Iterator[SqliteLink]:
         """A link that holds the write lock; committed at the end, rolled back on any exception."""
-        with _faults(self.name, "written"), self._connected() as connection:
+        with _faults(self.name, "written", self._path), self._connected() as connection:
             # Kept in the file once set; it cannot be set inside a transaction, and a reader must never need to write.
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("BEGIN IMMEDIATE")
@@ -93,7 +111,7 @@ class SqliteFile:
             count += 1
             kept = path.with_name(f"{path.name}.{suffix}-{count}")
         aside = kept.with_name(f"{kept.name}.new-{os.getpid()}")
-        with _faults(self.name, "read"), self._connected() as connection:
+        with _faults(self.name, "read", self._path), self._connected() as connection:
             try:
                 copy = sqlite3.connect(aside)
                 try:
@@ -111,13 +129,18 @@ class SqliteFile:
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._where, uri=self._uri, timeout=BUSY_SECONDS, isolation_level=None)
+        with closing(self._open(self._where, uri=self._uri)) as connection:  # takes back what was not committed
+            yield connection
+
+    def _open(self, where: str, *, uri: bool) -> sqlite3.Connection:
+        connection = sqlite3.connect(where, uri=uri, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             for pragma in self._pragmas:
                 connection.execute(f"PRAGMA {pragma}")
-            yield connection
-        finally:
-            connection.close()  # takes back what was not committed
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
 
 class SqliteMemory:
@@ -158,14 +181,40 @@ class SqliteMemory:
         self._connection.close()
 
 
+def _as_it_lies(path: Path, error: sqlite3.OperationalError) -> bool:
+    """Whether a file that cannot be read the usual way, *error*, may be read as it lies there.
+
+    A reader needs SQLite's own small file beside it, which a full disk has no room for. Where that is so, and no log
+    holds more than the file does, nobody can be changing it. https://www.sqlite.org/rescode.html has the numbers.
+    """
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code not in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN):
+        return False
+    try:
+        return path.is_file() and not _holds_more(path.with_name(f"{path.name}-wal").read_bytes())
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+
+
+def _holds_more(log: bytes) -> bool:
+    """Whether a write-ahead log holds a transaction that was committed (sqlite.org/fileformat.html#walformat).
+
+    Each of its frames is a page behind 24 bytes, of which 4 to 7 are zero but in the last frame of a transaction.
+    """
+    page = int.from_bytes(log[8:12], "big")
+    return any(log[at + 4 : at + 8].strip(b"\0") for at in range(32, len(log), 24 + max(512, page)))
+
+
 @contextmanager
-def _faults(name: str, what: str) -> Iterator[None]:
+def _faults(name: str, what: str, path: Path | None = None) -> Iterator[None]:
     try:
         yield
     except Fault:
         raise
     except sqlite3.OperationalError as error:
-        raise busy_or_broken(name, what, _words(error)) from None
+        raise busy_or_broken(name, what, _words(error) + _no_room(path)) from None
     except (sqlite3.Error, ValueError, TypeError, KeyError, OverflowError, OSError) as error:
         raise damaged(name, _words(error)) from None
 
@@ -179,7 +228,11 @@ def make_room(path: Path, *, create: bool) -> bool:
         if create:
             path.parent.mkdir(parents=True, exist_ok=True)
             # It tells what there is to steal. SQLite gives its other files the mode of this one.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            plain = stat.S_ISREG(os.fstat(made).st_mode)
+            os.close(made)
+            if not plain:
+                raise CatalogFault(f"the catalog {path} is no file", safe="it was not changed", todo="name another")
         elif not path.is_file():
             raise CatalogFault(
                 f"there is no catalog at {path}",
@@ -209,6 +262,15 @@ def _may_write(path: Path) -> bool:
     """
     log = path.with_name(f"{path.name}-wal")
     return os.access(path.parent, os.W_OK) or (log.exists() and log.stat().st_size > 0)
+
+
+def _no_room(path: Path | None) -> str:
+    """What SQLite's own words leave out: a disk without room is an "I/O error" to it."""
+    try:
+        left = os.statvfs(path.parent) if path is not None else None
+    except OSError:
+        return ""
+    return " (its disk is full)" if left is not None and left.f_bavail * left.f_frsize < _ROOM_BYTES else ""
 
 
 def _words(error: BaseException) -> str:

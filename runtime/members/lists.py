@@ -216,7 +216,7 @@ def unpack(packed: bytes, members: int, start: int, *, folders: bool = False) ->
         if folders:
             (size,) = _JSON.unpack_from(data, at)
             at, end = at + _JSON.size, at + _JSON.size + size
-            listed = _listed(data, end)
+            listed = _listed(data, end, members)
         odd: dict[str, Any] = json.loads(data[at:end]) if end > at else {}
         for n in range(members):
             head = data[n * HEAD_BYTES : (n + 1) * HEAD_BYTES]
@@ -230,11 +230,15 @@ def unpack(packed: bytes, members: int, start: int, *, folders: bool = False) ->
         raise BadList(f"a batch cannot be read: {error}") from None
 
 
-def _listed(data: bytes, at: int) -> dict[int, bytes]:
-    """Number in the batch → the folder's list. Raises BadList."""
-    found = {}
+def _listed(data: bytes, at: int, members: int) -> dict[int, bytes]:
+    """Number in the batch → the folder's list, in order. Raises BadList."""
+    found: dict[int, bytes] = {}
+    last = -1
     while at < len(data):
         n, size = _LISTED.unpack_from(data, at)
+        if not last < n < members:
+            raise BadList("a batch lists the same folder twice, or one that it has not")
+        last = n
         at += _LISTED.size
         found[n] = data[at : at + size]
         at += size

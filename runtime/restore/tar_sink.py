@@ -12,6 +12,7 @@ from typing import IO, cast
 
 from ..faults import RestoreFault
 from ..kinds import MIB
+from ..sources.children import signal_name
 from .changes import Changes
 from .folder import TargetFolder
 from .headers import BLOCK, Unsound, normal
@@ -66,6 +67,7 @@ class TarSink:
                 stderr=subprocess.PIPE,
                 env=environment,
                 start_new_session=True,
+                restore_signals=False,  # a file that grows too large for its limit is an error of that file alone
             )
         except OSError as error:
             raise RestoreFault(f"tar cannot be started: {error.strerror}", todo="install GNU tar") from None
@@ -212,7 +214,7 @@ class TarSink:
             messages = [m for m in messages if "Unexpected EOF" not in m]
         notes: list[str] = list(made.notes)
         if status not in (0, None) and (messages or cut is None):
-            problems += messages or [f"tar ended with status {status}"]
+            problems += messages or [_ended(status)]
         else:
             notes += messages
         if walker.device_nodes and os.geteuid() == 0:
@@ -306,3 +308,10 @@ def _supported(root: bool) -> tuple[str, ...]:
         if tried.returncode == 0 and not tried.stderr:
             found += options
     return tuple(found)
+
+
+def _ended(status: int) -> str:
+    """What a tar that said nothing itself ended with."""
+    if status < 0:
+        return f"tar was killed by {signal_name(-status)}: the member that it was at is incomplete, all behind it lack"
+    return f"tar ended with status {status}"

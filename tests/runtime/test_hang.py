@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tapechain.runtime.drives.discard import DiscardDrive
-from tapechain.runtime.hang import Forsaken, WatchedDrive
+from tapechain.runtime.hang import Forsaken, Presence, WatchedDrive
 from tapechain.runtime.plan import Source
 
 DEADLINE_SECONDS = 20
@@ -58,3 +58,11 @@ def test_a_forsaken_drive_tells_nothing_when_it_wakes() -> None:
         drive.write_run(memoryview(b""), "object", 0, 0, 1)
     with pytest.raises(Forsaken):
         drive.close(1.0)
+
+
+def test_time_in_which_we_were_stopped_ourselves_counts_for_nobody() -> None:
+    looks = [0.0, 1.0, 3.0, 4.5, 60.0, 61.5, 63.5, 65.6, 66.0]
+    presence = Presence(2.0, iter(looks).__next__)
+    there = [presence.look() for _ in looks]
+    assert min(there[:4]) > 1e9
+    assert there[4:] == pytest.approx([0.0, 1.5, 3.5, 0.0, 0.4])

@@ -1,0 +1,82 @@
+"""What a process is started into: its signals, umask, encoding, folder. Set right once, before anything else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from io import TextIOWrapper
+from pathlib import Path
+from types import FrameType
+
+from ..runtime.faults import UsageFault
+
+#: Asked to end: by a user, by a terminal that is gone, by an administrator, by a limit of processor time.
+ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
+#: By default these end a process at once; some send them to ask how far it is.
+HARMLESS = (signal.SIGUSR1, signal.SIGUSR2)
+
+
+class Ended(KeyboardInterrupt):
+    """A signal of :data:`ENDING` came to a command that does not handle it itself; ``number`` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+
+
+def settle() -> None:
+    """Make the process's surroundings what the commands expect. Only for a process that was started as ``tcc``."""
+    _speak_utf8()
+    # Without its owner's own rights no volume and no catalog could be opened again.
+    os.umask(os.umask(0o077) & 0o077)
+    for number in ENDING:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup means it
+            signal.signal(number, _end)
+    for harmless in HARMLESS:
+        # A handler, not SIG_IGN: programs that we start get the default back.
+        signal.signal(harmless, _pass_over)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    raise Ended(number)
+
+
+def _pass_over(number: int, _: FrameType | None) -> None:
+    pass
+
+
+def _speak_utf8() -> None:
+    """Plans are UTF-8, names of files any bytes: an older locale would make other names of them.
+
+    Only an interpreter that is started so has another encoding for names of files, so it is started once more.
+    """
+    if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
+        try:
+            os.execv(sys.executable, [sys.executable, "-X", "utf8", *sys.orig_argv[1:]])  # noqa: S606 - ourselves
+        except OSError:
+            pass  # then as far as it goes
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
+            stream.reconfigure(encoding="utf-8")
+
+
+def check_folder() -> None:
+    """Raises UsageFault where the current folder was removed: no relative name means anything there."""
+    try:
+        Path.cwd()
+    except OSError:
+        raise UsageFault(
+            "the current folder is not there any more",
+            safe="nothing was opened, read or written",
+            todo="change to a folder that is there (`cd /`), and say it again",
+        ) from None
+
+
+def code_of(error: BaseException | None) -> int | None:
+    """The exit code of a command that *error* (or what it comes from) ended by a signal of :data:`ENDING`."""
+    while error is not None:
+        if isinstance(error, Ended):
+            return 128 + error.number
+        error = error.__cause__ or error.__context__
+    return None
