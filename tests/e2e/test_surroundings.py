@@ -105,7 +105,7 @@ def test_signals_that_ask_for_nothing_cost_nothing(waiting: Any, name: str) -> N
         run.send_signal(signal.SIGCONT)
     go_on(waiting)
     assert run.wait(DEADLINE) == 0
-    assert set(states(waiting).values()) == {("whole", {"stored"})}
+    assert set(states(waiting).values()) == {("whole", frozenset({"stored"}))}
 
 
 def test_a_run_that_was_stopped_longer_than_drives_may_hang_goes_on(waiting: Any) -> None:
@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_longer_than_drives_may_hang_goes_on(waiting: Any
         assert run.wait(DEADLINE) == 0
     finally:
         shutil.rmtree(memory)
-    assert set(states(waiting).values()) == {("whole", {"stored"})}
+    assert set(states(waiting).values()) == {("whole", frozenset({"stored"}))}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_standard_error_that_nobody_reads_does_not_hold_the_run(waiting: Any, 
     run = start(waiting, "--progress", progress, stderr=full_pipe)
     go_on(waiting)
     assert run.wait(DEADLINE) == 0
-    assert set(states(waiting).values()) == {("whole", {"stored"})}
+    assert set(states(waiting).values()) == {("whole", frozenset({"stored"}))}
 
 
 def test_signals_end_a_run_whose_standard_error_nobody_reads(waiting: Any, full_pipe: int) -> None:
