@@ -16,7 +16,6 @@ from .console import print_fault, say
 from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
 from .surroundings import check_folder, code_of, settle
-from .unblocked import last_words
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -141,6 +140,8 @@ def _main(argv: list[str] | None) -> int:
         error.show(file=sys.stderr)
         return EXIT_UNUSABLE
     except (click.Abort, KeyboardInterrupt) as error:
+        from .unblocked import last_words
+
         last_words("stopped\n")
         return code_of(error) or EXIT_SIGINT
     except Fault as fault:

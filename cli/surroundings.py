@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from types import FrameType
+from typing import TYPE_CHECKING
 
 from ..runtime.faults import UsageFault
+
+if TYPE_CHECKING:
+    import signal
+else:
+    import _signal as signal  # what `signal` is made of: that one makes enums first, which each start would pay for
 
 #: Asked to end: by a user, by a terminal that is gone, by an administrator, by a limit of processor time.
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU)
@@ -38,11 +42,11 @@ def settle() -> None:
         signal.signal(harmless, _pass_over)
 
 
-def _end(number: int, _: FrameType | None) -> None:
+def _end(number: int, _: object) -> None:
     raise Ended(number)
 
 
-def _pass_over(number: int, _: FrameType | None) -> None:
+def _pass_over(number: int, _: object) -> None:
     pass
 
 
