@@ -70,6 +70,10 @@ def run(
     started = time.monotonic()
     parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite, identities=identities)
     try:
+        if any(source.kind == "files" for source in plan.sources):
+            from .sources import files
+
+            parts.looking = files.look_ahead()
         stop.on_end_at_once(parts.children.kill_all)
         highest = highest_number(plan, base, hang_seconds=hang_seconds)
         session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,6 +53,8 @@ class Parts:
     level: dict[str, Level] = field(default_factory=dict)
     #: of chain sources, by their name
     chains: dict[str, ChainWork] = field(default_factory=dict)
+    #: finds out what tar can do, while other things are made ready
+    looking: threading.Thread | None = None
 
     @property
     def feeders(self) -> Iterator[ev.Feeder]:
@@ -71,6 +74,8 @@ class Parts:
             if medium.watch.forsaken:
                 in_use |= {buffer.buffer.ring for buffer in medium.work.buffers}
         self.children.close()
+        if self.looking is not None:
+            self.looking.join()
         for feeder in self.feeders:
             feeder.close()
         for target in self.targets.values():
