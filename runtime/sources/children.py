@@ -6,10 +6,12 @@ bounded by the sink. The thread starts with the first child and ends with :meth:
 
 from __future__ import annotations
 
+import _socket  # `socket` takes longer to load than all the rest here
 import fcntl
 import os
 import select
 import signal
+import struct
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
@@ -21,6 +23,10 @@ if TYPE_CHECKING:  # a run that starts no process does not pay for it
 
 #: Pipes are enlarged to this where the system lets us (tar.md: 0.4 to 0.75 of the default's time).
 PIPE_BYTES = 1 << 20
+#: What a stream socket holds at most on its way: Linux's own default, so that it is the same everywhere.
+_STREAM_BYTES = 212_992
+#: A read from a stream socket waits for all that it has room for, but no longer than this.
+_GATHER_SECONDS = 0.05
 #: How long messages of a child that has ended are waited for (a process of its own making may hold them open).
 _DRAIN_SECONDS = 2.0
 #: ``selectors.EVENT_READ``
@@ -63,6 +69,23 @@ def enlarge(fd: int) -> bool:
         return fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES) >= PIPE_BYTES
     except (OSError, AttributeError):
         return False
+
+
+def make_stream() -> tuple[int, int]:
+    """The two ends of a stream, to read and to write, as a pipe; for a child that writes to what it was given.
+
+    It is a pair of sockets, because a read from one can wait for all that it has room for: a whole record comes with
+    one system call, where a pipe gives some 200 KiB at a time; and each byte costs less than in a pipe that is larger
+    than a processor's cache (docs/performance.md). A read that gets less than it has room for within
+    ``_GATHER_SECONDS`` returns what there is, and raises BlockingIOError where that is nothing: ``poll`` comes first.
+    A child that opens ``/dev/stdout`` cannot do so with a socket: commands of a plan have pipes.
+    """
+    reading, writing = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM, 0)
+    writing.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, _STREAM_BYTES)
+    reading.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVLOWAT, 1 << 30)
+    seconds, rest = divmod(_GATHER_SECONDS, 1)
+    reading.setsockopt(_socket.SOL_SOCKET, _socket.SO_RCVTIMEO, struct.pack("@ll", int(seconds), int(rest * 1e6)))
+    return reading.detach(), writing.detach()
 
 
 class _Collector:

@@ -13,7 +13,7 @@ from ..model import Ending
 from ..plan import Source
 from . import base as sources
 from . import roots
-from .children import Child, Children, make_pipe
+from .children import Child, Children, make_stream
 from .snapshots import BadSnapshot
 from .tar_messages import TarMessages
 
@@ -99,7 +99,6 @@ def command_line(
     names: Sequence[str],
     own: Sequence[roots.OwnPath],
     *,
-    wide_pipe: bool,
     tar: tuple[str, Iterable[str]],
     listing: Listing | None = None,
 ) -> tuple[list[str], bytes | None]:
@@ -114,7 +113,7 @@ def command_line(
         extended = [option for option in extended if option != "--selinux" or "--xattrs" not in extended]
     argv = [program, "--create", "--format=posix", "--sparse", *extended, "--numeric-owner", "--sort=name"]
     argv += ["--no-unquote", "--warning=no-file-ignored", "--pax-option=delete=atime,delete=ctime"]
-    argv += ["-b", "512" if wide_pipe else "20"]
+    argv += ["-b", "256"]
     if source.one_file_system:
         argv.append("--one-file-system")
     if listing is not None:
@@ -172,9 +171,9 @@ class FilesSource:
                 listing.prepare()
             except (OSError, BadSnapshot) as error:
                 raise sources.fault(source, f"the snapshot {listing.path} cannot be made: {error}") from None
-        read_end, write_end, wide = make_pipe()
+        read_end, write_end = make_stream()
         try:
-            argv, names = command_line(source, chosen.names, own, wide_pipe=wide, tar=features(), listing=listing)
+            argv, names = command_line(source, chosen.names, own, tar=features(), listing=listing)
         except TarMissing as error:
             os.close(read_end)
             os.close(write_end)

@@ -27,9 +27,9 @@ def read(source: Source, base: Path, children) -> tuple[bytes, Ending]:
         cancel.close()
         raise
     try:
-        parts = []
-        while part := os.read(opened.fd, 1 << 20):
-            parts.append(part)
+        parts, room = [], memoryview(bytearray(1 << 20))
+        while count := opened.read(room):
+            parts.append(bytes(room[:count]))
         return b"".join(parts), opened.finish()
     finally:
         opened.close()
@@ -139,9 +139,10 @@ def test_file_that_shrinks_while_it_is_read_is_a_warning(tmp_path: Path, childre
     (tmp_path / "a").write_bytes(os.urandom(30_000_000))
     cancel = Cancel()
     opened = open_source(Source("t", "files", files=("a",)), base=tmp_path, children=children, cancel=cancel)
-    os.read(opened.fd, 4096)
+    room = memoryview(bytearray(1 << 20))
+    opened.read(room[:4096])
     os.truncate(tmp_path / "a", 5_000_000)
-    while os.read(opened.fd, 1 << 20):
+    while opened.read(room):
         pass
     ending = opened.finish()
     opened.close()
