@@ -14,6 +14,7 @@ from tapechain.runtime.model import Ending
 from tapechain.runtime.plan import Source
 from tapechain.runtime.sources import files, open_source
 from tapechain.runtime.sources.base import Called, Cancel
+from tapechain.runtime.sources.children import make_stream
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -105,6 +106,60 @@ def test_extended_attributes_and_acls_survive(tmp_path: Path, children) -> None:
     if acls:
         listed = subprocess.run(["getfacl", "-n", back], capture_output=True, text=True).stdout
         assert "user:12345:rw-" in listed
+
+
+def test_a_security_label_is_stored_where_the_kernel_has_no_selinux(tmp_path: Path, children) -> None:
+    """tar is not asked for labels then: what a file of another system bears is one of its extended attributes."""
+    if files._SELINUX.exists():
+        pytest.skip("this kernel has SELinux: tar is asked for labels")
+    file = tmp_path / "file"
+    file.write_text("x")
+    label = b"system_u:object_r:etc_t:s0\0"
+    try:
+        os.setxattr(file, "security.selinux", label)
+    except OSError as error:
+        pytest.skip(f"no security labels here: {error}")
+    archive, ending = read(Source("t", "files", files=("file",)), tmp_path, children)
+    assert ending == Ending("whole")
+    back = unpack(archive, tmp_path / "back") / str(file)[1:]
+    assert os.getxattr(back, "security.selinux") == label
+
+
+def test_a_stream_gives_what_there_is_and_waits_for_all_only_a_moment() -> None:
+    """The writer is slow: what it wrote comes, and nothing is taken for the end."""
+    reading, writing = make_stream()
+    try:
+        room = memoryview(bytearray(1 << 20))
+        os.write(writing, b"first")
+        assert os.readv(reading, [room]) == 5
+        with pytest.raises(BlockingIOError):
+            os.readv(reading, [room])
+        os.write(writing, b"second")
+        os.close(writing)
+        writing = -1
+        assert os.readv(reading, [room]) == 6 and bytes(room[:6]) == b"second"
+        assert os.readv(reading, [room]) == 0
+    finally:
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
+
+
+def test_a_tar_that_hangs_can_be_called_off(tmp_path: Path, monkeypatch, children) -> None:
+    (tmp_path / "tar").write_text("#!/bin/sh\necho begun\nexec sleep 1000\n")
+    (tmp_path / "tar").chmod(0o755)
+    monkeypatch.setattr(files, "_features", (str(tmp_path / "tar"), ()))
+    cancel = Cancel()
+    opened = open_source(Source("t", "files", files=(".",)), base=tmp_path, children=children, cancel=cancel)
+    try:
+        room = memoryview(bytearray(1 << 20))
+        assert opened.read(room) == 6 and bytes(room[:6]) == b"begun\n"
+        threading.Timer(0.1, cancel.set, ["enough"]).start()
+        with pytest.raises(Called):
+            opened.read(room)
+    finally:
+        opened.close()
+        cancel.close()
 
 
 def test_names_that_begin_with_a_dash_and_many_names(tmp_path: Path, children) -> None:
