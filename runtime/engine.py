@@ -29,7 +29,7 @@ from .numbers import highest_number
 from .own import own_paths
 from .parts import build, prepare
 from .plan import CompiledPlan
-from .preflight import refuse_unrunnable
+from .preflight import refuse_unrunnable, refuse_without_threads
 from .sources.roots import OwnPath
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def run(
     selector selects nothing, a target holds something, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
+    refuse_without_threads(plan)
     make_state_folder(state)
     stop = stop or Stop()
     started = time.monotonic()

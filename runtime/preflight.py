@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 
 from .faults import UsageFault
@@ -39,6 +40,43 @@ def refuse_unrunnable(plan: CompiledPlan) -> None:
             safe="nothing was opened, read or written",
             todo='declare their buffers in the same order, give a spool, or leave order = "interleave"',
         )
+
+
+def refuse_without_threads(plan: CompiledPlan) -> None:
+    """Raises :class:`UsageFault` where the system does not let this process have what the plan needs at once.
+
+    The limits lie in many places (``ulimit -u``, a unit's TasksMax, a container's), so that only trying tells: so many
+    threads are started, and ended again. A child process counts like a thread.
+    """
+    read = {ring.feed for ring in plan.rings if ring.buffers}
+    sources = [source for source in plan.sources if source.name in read]
+    needed = (
+        len(sources)
+        + sum(source.kind != "stream" for source in sources)
+        + sum(bool(source.encrypt) for source in sources)
+        + sum(bool(source.encrypt or source.compress) for source in sources)
+        + len({(agent.drive, agent.role) for agent in plan.agents})
+        + sum(agent.spool is not None for agent in plan.agents)
+        + len(plan.targets)
+    )
+    gate = threading.Event()
+    tried = [threading.Thread(target=gate.wait, name="trial", daemon=True) for _ in range(needed)]
+    started = 0
+    try:
+        for thread in tried:
+            thread.start()
+            started += 1
+    except RuntimeError:
+        raise UsageFault(
+            f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives needs {needed} threads and processes"
+            f" at once, and the system lets it have {started}",
+            safe="nothing was opened, read or written",
+            todo="raise the limit (`ulimit -u`, TasksMax of the unit, the container's), or split the plan",
+        ) from None
+    finally:
+        gate.set()
+        for thread in tried[:started]:
+            thread.join()
 
 
 def _standstills(plan: CompiledPlan) -> Iterator[str]:

@@ -17,6 +17,9 @@ from .ring import Doorbell, Ring, RingReader
 #: costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
 PATIENCE_SECONDS: Final = 0.01
 
+#: Turns of the buffers that have records before the others are looked at again.
+TURNS: Final = 8
+
 
 class Consumer(Protocol):
     """Who takes records. All methods are called on one thread; what they raise ends the taking."""
@@ -71,29 +74,42 @@ class Taking:
             self._drain(list(self._feeds))
 
     def _drain(self, feeds: list[Feed]) -> None:
-        """Take records from *feeds*, one from each in turn, until all of them are over."""
+        """Take records from *feeds*, one from each in turn, until all of them are over.
+
+        Those that have nothing are looked at again only after some turns of the others: of many buffers most may be
+        idle, and to look at each of them for each record of another one would cost more than all the rest.
+        """
         while feeds:
-            progress = False
-            for feed in feeds:
-                reader = feed.reader
-                while (ended := reader.ended()) is not None:
-                    self._end(feed, *ended)
-                    progress = True
-                if reader.available:
-                    # Several buffers take turns record by record; a single one hands over what there is at once.
-                    count = reader.run() if len(feeds) == 1 else 1
-                    if count > 1:
-                        self._take_run(feed, count)
-                    else:
-                        self._take(feed)
-                    progress = True
-                elif reader.over:
-                    reader.leave()
-                    feeds = [other for other in feeds if other is not feed]
-                    progress = True
-                    break
-            if not progress:
+            ready = [feed for feed in feeds if feed.reader.worth_waking(patient=False)]
+            if not ready:
                 self._sleep(feeds)
+                continue
+            # Several buffers take turns record by record; a single one hands over what there is at once.
+            alone = len(feeds) == 1
+            turns = 0
+            while ready and (alone or turns < TURNS):
+                ready = [feed for feed in ready if self._turn(feed, alone=alone)]
+                turns += 1
+            feeds = [feed for feed in feeds if not feed.reader.left]
+
+    def _turn(self, feed: Feed, *, alone: bool) -> bool:
+        """One record of a buffer (*alone*: a run of them) and the endings before it; whether it may have more."""
+        reader = feed.reader
+        moved = False
+        while (ended := reader.ended()) is not None:
+            self._end(feed, *ended)
+            moved = True
+        if reader.available:
+            count = reader.run() if alone else 1
+            if count > 1:
+                self._take_run(feed, count)
+            else:
+                self._take(feed)
+            return True
+        if reader.over:
+            reader.leave()
+            return False
+        return moved
 
     def _sleep(self, feeds: list[Feed]) -> None:
         """Block until there is a record or an ending: a moment for half a ring of records, then for any."""

@@ -93,6 +93,11 @@ class MemoryDrive:
         assert sequence == len(self.records[object_id])
         self.records[object_id].append(bytes(record))
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        size = len(records) // count
+        for n in range(count):
+            self.write(records[n * size : (n + 1) * size], object_id, sequence + n, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         assert object_id not in self.endings
         self.endings[object_id] = ending
@@ -234,6 +239,7 @@ def controlled() -> Iterator[None]:
             stack.enter_context(mock.patch.object(module, "time", clock))
         stack.enter_context(mock.patch.object(engine, "highest_number", lambda *_, **__: 0))
         stack.enter_context(mock.patch.object(engine, "now_text", lambda: SESSION.started))
+        stack.enter_context(mock.patch.object(engine, "refuse_without_threads"))
         stack.enter_context(mock.patch.object(engine, "own_paths", lambda *_: ()))
         spool = lambda *_: types.SimpleNamespace(  # noqa: E731
             check=lambda: None, **{n: getattr(s, n) for s in [Store(None)] for n in ("put", "take", "drop", "close")},

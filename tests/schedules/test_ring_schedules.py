@@ -91,6 +91,10 @@ class Consumer:
             assert self.play.look(number % self.play.case.depth, half) == number, f"slot of {number} was overwritten"
         self.seen.append((index_of(object_id), sequence))
 
+    def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
+        for n in range(count):
+            self.write(records, object_id, sequence + n, payload_bytes)
+
     def end(self, object_id: str, ending: Ending) -> None:
         self.ended.append((index_of(object_id), ending.status))
 
@@ -228,6 +232,7 @@ BOUNDED_CASES = [
     (1, Case(depth=2, objects=(3,), leaves=(1, 0))),
     (0, Case(depth=2, objects=(3,), leaves=(None, 1), discards=(0,))),
     (0, Case(depth=2, objects=(3,), leaves=(None, None, 2))),
+    (1, Case(depth=4, objects=(5,))),
 ]
 
 
@@ -256,6 +261,8 @@ def test_no_schedule_of_several_readers_with_few_preemptions_breaks_it(preemptio
         (2, Case(depth=2, objects=(3,), leaves=(None, None))),
         (2, Case(depth=2, objects=(3,), leaves=(None, 1), cancel=True)),
         (1, Case(depth=3, objects=(5,), leaves=(None, None, 2))),
+        (None, Case(depth=4, objects=(5,))),
+        (2, Case(depth=4, objects=(6,), leaves=(None, 3))),
     ],
     ids=str,
 )

@@ -82,6 +82,12 @@ class Spooled:
                 assert record[0] == sequence
                 seen.append((index_of(object_id), sequence))
 
+            def write_run(
+                self, records: memoryview, object_id: str, first: int, payload_bytes: int, count: int
+            ) -> None:
+                for n in range(count):
+                    self.write(records[16 * n : 16 * n + 16], object_id, first + n, payload_bytes)
+
             def end(self, object_id: str, ending: Ending) -> None:
                 seen.append((index_of(object_id), ending.status))
 

@@ -286,7 +286,7 @@ _RING = {
     "endings": (Listed, False),
     "sequences": (Celled, False),
 }
-_CELLS = {"totals": (Celled, False), "payloads": (Celled, False), "items": (Celled, False)}
+_CELLS = {"totals": (Celled, False), "payloads": (Celled, False)}
 _READER = {"taken": (Shared, True), "left": (Shared, False), "_seen": (Local, True)}
 _BELL = {"armed": (Shared, False), "patient": (Shared, True)}
 
