@@ -136,7 +136,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             own=own,
             again=again,
             overwrite=overwrite,
-            lists=lists_of(where, folder) if any(source.kind == "files" for source in plan.sources) else None,
+            lists=lists_of(where, folder) if any(s.kind in {"files", "chain"} for s in plan.sources) else None,
             full=full,
             identities=identities,
             hang_seconds=hang_after,

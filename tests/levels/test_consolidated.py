@@ -97,6 +97,7 @@ def test_a_full_of_a_chain_comes_back_from_its_volumes_alone(bench, seen) -> Non
         "whole", True, {"level": "full", "parent": newest}
     )  # fmt: skip
     assert newest < entry["object"], "it sorts behind the object that it stands for"
+    assert list((bench.folder / "state").rglob(f"{entry['object']}*")), "its members are listed"
     shutil.rmtree(bench.folder / "media")
     bench.restore("catalog")
     bench.restore("alone", "--from", bench.folder / "S")
