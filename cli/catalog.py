@@ -9,6 +9,7 @@ import click
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
 from .console import print_fault, say
 from .options import catalog_option, define_option, plan_option, state_option
+from .summary import plural
 
 
 @click.group(
@@ -61,7 +62,7 @@ def rebuild_command(
     if not result.volumes:
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
-    say(f"rebuilt: {result.volumes} volumes with {result.indexes} indexes")
+    say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK
 
 
@@ -99,5 +100,9 @@ def add_command(
     if not result.volumes:
         say("nothing was added: no volume could be read")
         return EXIT_FAILED
-    say(f"added: {result.volumes} volumes with {result.indexes} indexes")
+    say(f"added: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK
+
+
+def _indexes(count: int) -> str:
+    return "1 index" if count == 1 else f"{count} indexes"

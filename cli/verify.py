@@ -13,6 +13,7 @@ import click
 from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault, UsageFault
 from .console import harmless, print_json, print_result, say
 from .options import catalog_option, define_option, duration, plan_option, progress_option, state_option
+from .summary import plural
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogVolume
@@ -292,5 +293,6 @@ def _print(result: Verified, told: list[str], lacking: Due) -> None:
     records = sum(v.records for v in result.volumes)
     size = sum(v.bytes for v in result.volumes)
     word = "NOT all sound" if told or not result.sound else "all sound" if result.volumes else "nothing was read"
-    word += f", {len(lacking.absent)} things ABSENT" if lacking.absent else ""
-    say(f"{word}: {len(result.volumes)} volumes, {len(result.objects)} objects, {records} records of {size} bytes read")
+    word += f", {plural(len(lacking.absent), 'thing')} ABSENT" if lacking.absent else ""
+    counted = ", ".join((plural(len(result.volumes), "volume"), plural(len(result.objects), "object")))
+    say(f"{word}: {counted}, {plural(records, 'record')} of {size} bytes read")

@@ -205,7 +205,8 @@ def _one_by_one(  # noqa: PLR0917 - two calls
         problems += (_what_is_there(readings, broken, cut=last.cut),)
     notes: tuple[str, ...] = ()
     if removed:
-        notes = (f"{removed} files and folders that were deleted meanwhile were removed again",)
+        what = "one file or folder that was" if removed == 1 else f"{removed} files and folders that were"
+        notes = (f"{what} deleted meanwhile {'was' if removed == 1 else 'were'} removed again",)
     whole = together(done)
     return replace(
         whole,

@@ -173,7 +173,7 @@ def test_a_volume_in_another_folder_is_told_to_the_catalog(tcc: Tcc, tmp_path: P
     (tmp_path / "media/R1/R1-000001.tar").rename(vault / "R1-000001.tar")
     assert volumes(tcc)["R1-000001"]["status"] == "missing"
     tcc("verify", "--plan", "night.tc", code=1)
-    assert "added: 1 volumes" in tcc("catalog", "add", "vault", "--plan", "night.tc").stderr
+    assert "added: 1 volume with" in tcc("catalog", "add", "vault", "--plan", "night.tc").stderr
     assert volumes(tcc)["R1-000001"]["location"] == str(vault / "R1-000001.tar")
     assert len(volumes(tcc)) == 3
     tcc("verify", "--plan", "night.tc")

@@ -129,7 +129,7 @@ def test_a_source_without_a_good_session_in_its_window_is_absent(tcc: Tcc, tmp_p
     (tmp_path / "night.tc").write_text(more.replace('state = "state"', 'state = "state"  schedule = "daily"'))
     found = tcc("verify", "--plan", "night.tc", code=1)
     assert "absent   night/new: no whole object" in found.stdout
-    assert "1 things ABSENT" in found.stderr
+    assert "1 thing ABSENT" in found.stderr
     # A volume that is named alone says nothing of sources.
     tcc("verify", "media/R1/R1-000001.tar", "--plan", "night.tc")
 
