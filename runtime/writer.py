@@ -124,5 +124,10 @@ class DriveWriter:
             return error
         place = Place(drive=self.agent.drive)
         if isinstance(error, OSError):
-            return DriveFault(error.strerror or str(error), place=place)
+            return DriveFault(
+                f"its folder cannot be used: {error.strerror or error}",
+                place=place,
+                safe="all sessions before this one, and what the report calls stored",
+                todo="check the disk and the permissions of the drive's folder, then run the plan again",
+            )
         return DriveFault(f"internal error ({type(error).__name__}: {error})", place=place)

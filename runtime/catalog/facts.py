@@ -24,12 +24,16 @@ class ContradictionFault(CatalogFault):
 
 @frozen
 class IndexFacts:
-    """The rows that one index makes: its volume, the sessions it speaks of, itself, and its objects in their order."""
+    """The rows that one index makes: its volume, the sessions it speaks of, itself, and its objects in their order.
+
+    ``span``: the bytes of the volume that it speaks of, from the first to behind the last.
+    """
 
     volume: Row
     sessions: tuple[Row, ...]
     index: Row
     entries: tuple[Row, ...]
+    span: tuple[int, int]
 
 
 def facts_of(indexed: IndexedVolume) -> IndexFacts:
@@ -47,7 +51,9 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
         raise ContradictionFault("an index names one object twice", place=place, safe="nothing was recorded from it")
     keys = {"volume_id": label.volume, "session_id": index.session.id}
     sessions = {s.id: s for s in (index.session, *(index.session_of(o) for o in index.objects))}
+    last = max((o.last for o in index.objects if o.last is not None), default=index.first)
     return IndexFacts(
+        span=(index.first, last + 1 if index.position is None else index.position),
         volume={
             "id": label.volume,
             "name": label.name,

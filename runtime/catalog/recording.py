@@ -30,23 +30,40 @@ def begin(link: Link, plan: str, fingerprint: str, started: str, at_least: int) 
 
 
 def record(link: Link, facts: IndexFacts) -> None:
-    """Replace what was known of one session on one volume. Raises ContradictionFault."""
+    """Replace what was known of one session on one volume. Raises ContradictionFault.
+
+    Of the same stretch of the volume, that is: a run that was killed while it copied leaves records of which the index
+    that is made for them can only say who had read their source, and that session may have an index there, too.
+    """
     here = {"volume_id": facts.index["volume_id"], "session_id": facts.index["session_id"]}
     at = "volume_id = :volume_id AND session_id = :session_id"
     for session in facts.sessions:
         _record_session(link, session, facts)
     _refuse_other_objects(link, facts)
     _record_volume(link, facts.volume)
-    gone = {row["object_id"] for row in link.rows(f"SELECT object_id FROM entries WHERE {at}", here)}
+    before = link.rows(f"SELECT * FROM entries WHERE {at}", here)
+    low, high = facts.span
+    elsewhere = {e["object_id"]: e for e in before if e["first"] is None or not low <= e["first"] < high}
+    entries = {e["object_id"]: e for e in facts.entries}
+    entries |= {key: e for key, e in elsewhere.items() if key not in entries or _holds(e) > _holds(entries[key])}
+    index = facts.index
+    if any(e["first"] is not None for e in elsewhere.values()):
+        known = first(link, f"SELECT * FROM indexes WHERE {at}", here)
+        index = max(known or index, index, key=lambda one: (one["state"] == "ended", one["ended"]))
     link.run(f"DELETE FROM entries WHERE {at}", here)
     link.run(f"DELETE FROM indexes WHERE {at}", here)
-    insert(link, "indexes", facts.index)
-    insert(link, "entries", facts.entries)
+    insert(link, "indexes", index)
+    insert(link, "entries", list(entries.values()))
     link.run(
         "UPDATE sessions SET seconds = (SELECT max(seconds) FROM indexes WHERE session_id = :id) WHERE id = :id",
         {"id": here["session_id"]},
     )
-    settle(link, sorted(gone | {e["object_id"] for e in facts.entries}))
+    settle(link, sorted({e["object_id"] for e in before} | entries.keys()))
+
+
+def _holds(entry: Row) -> tuple[bool, bool, int]:
+    """Which of two entries of one object under one session says more of it."""
+    return (entry["records"] > 0, entry["state"] == "whole", entry["records"])
 
 
 def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> tuple[int, int]:
@@ -58,11 +75,18 @@ def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> tuple[int, int
     volume = {"volume_id": found[0].label.volume}
     before = {r["session_id"] for r in link.rows("SELECT session_id FROM indexes WHERE volume_id = :volume_id", volume)}
     new = [i.index.session.id for i in found if i.index.session.id not in before]
+    whole = found[0].index.first == LABEL_BYTES
+    left: list[str] = []
+    if whole:
+        had = link.rows("SELECT object_id FROM entries WHERE volume_id = :volume_id", volume)
+        left = sorted({row["object_id"] for row in had})
+        link.run("DELETE FROM entries WHERE volume_id = :volume_id", volume)
     for indexed in found:
         record(link, facts_of(indexed))
+    settle(link, left)
     for condition, values in among("id", new):
         link.run(f"UPDATE sessions SET state = 'ended' WHERE state = 'begun' AND {condition}", values)
-    gone = before - {i.index.session.id for i in found} if found[0].index.first == LABEL_BYTES else set()
+    gone = before - {i.index.session.id for i in found} if whole else set()
     for session_id in sorted(gone):
         _forget_index(link, {**volume, "session_id": session_id})
     return len(new), len(gone)

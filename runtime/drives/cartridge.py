@@ -90,11 +90,14 @@ class Cartridge:
 
     def _see_it_there(self) -> None:
         """What was removed while it was open still takes bytes, and fsync confirms them to nobody."""
-        own = os.fstat(self._fd)
         try:
+            own = os.fstat(self._fd)
             found = self.path.lstat()
-        except OSError:
+        except FileNotFoundError:
             found = None
+        except OSError as error:
+            self.unsure = True
+            raise fault_of(error, f"its file {self.path} cannot be looked up", self._place(), safe=_SAFE) from None
         if found is None or (found.st_dev, found.st_ino) != (own.st_dev, own.st_ino):
             self.unsure = True
             raise DriveFault(

@@ -77,7 +77,10 @@ class Magazine:
     @property
     def removed(self) -> bool:
         """Whether the open folder has been removed: what is made in it is nowhere."""
-        return self.fd >= 0 and os.fstat(self.fd).st_nlink == 0
+        try:
+            return self.fd >= 0 and os.fstat(self.fd).st_nlink == 0
+        except OSError:
+            return False  # a device that fails: its own error says more
 
     def _make(self) -> None:
         missing = []

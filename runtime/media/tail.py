@@ -63,7 +63,8 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, proved: Sequ
         if damage is not None:
             return Tail(
                 end, previous, None, False,
-                (f"{damage}; sound records lie behind it: the volume is kept as it is and not appended to",),
+                (f"{damage}; sound records lie behind it: the volume is kept as it is and not appended to;"
+                 " `tcc catalog rebuild` records what they hold",),
             )  # fmt: skip
         if isinstance(item, ScannedRecord):
             stretch.add(item.position, item.header)

@@ -20,6 +20,7 @@ from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
+from .reading import ObjectReader, RecordLost
 from .shelf import Shelf
 
 Verdict = Literal["sound", "healed", "damaged", "missing", "lost", "known", "unread"]
@@ -30,13 +31,20 @@ NAMED_MAX = 100
 
 @dataclass(slots=True)
 class Seen:
-    """What was found sound of one object on one volume: stretches [first, behind the last) of sequences."""
+    """What was found sound of one object on one volume: stretches [first, behind the last) of sequences.
+
+    ``newest``: the sequence found last; ``disorder``: one came behind a newer one. ``met``: places that are known of
+    its records, and hold them.
+    """
 
     source: str
     stretches: list[list[int]] = field(default_factory=list)
     records: int = 0
     bytes: int = 0
     ended: bool = False
+    newest: int = -1
+    disorder: bool = False
+    met: set[int] = field(default_factory=set)
 
     def add(self, header: RecordHeader) -> None:
         """One sound record."""
@@ -47,6 +55,7 @@ class Seen:
         self.records += 1
         self.bytes += header.payload_bytes
         self.ended |= header.last
+        self.newest = header.sequence
 
 
 @dataclass(slots=True)
@@ -154,7 +163,7 @@ def verify(
         done += volume.bytes
     read = {v.id for v in volumes}
     absent = {v.id for v in verdicts if v.status == "missing"}
-    objects = [_object(o, found, read, absent) for o in known if any(s.volume_id in read for s in _segments(o))]
+    objects = [_object(o, found, read, absent, shelf) for o in known if any(s.volume_id in read for s in _segments(o))]
     _heal(verdicts, expected, {o.object: {c.drive: c.status for c in o.copies} for o in objects})
     return Verified(tuple(verdicts), tuple(objects))
 
@@ -193,7 +202,7 @@ def _volume(
                 verdict.wrong(reader.doubt)
                 verdict.strange = True
             if wanted is None:
-                _read_all(reader, verdict, seen, progress)
+                _read_all(reader, expected, verdict, seen, progress)
             else:
                 _read_some(reader, expected, verdict, seen, progress)
     except MediaFault as fault:
@@ -207,13 +216,18 @@ def _volume(
 
 
 def _read_all(
-    reader: VolumeReader, verdict: VolumeVerdict, seen: dict[str, Seen], progress: Callable[[int], None]
+    reader: VolumeReader,
+    expected: Sequence[tuple[CatalogObject, str, Segment]],
+    verdict: VolumeVerdict,
+    seen: dict[str, Seen],
+    progress: Callable[[int], None],
 ) -> None:
+    places = _places(expected)
     for member in reader.members(LABEL_BYTES, reader.size, check=True):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
-            _count(member.header, verdict, seen)
+            _count(member.header, member.position, places, verdict, seen)
         progress(member.position)
     if reader.last_index() is None:
         verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
@@ -228,6 +242,7 @@ def _read_some(
 ) -> None:
     into = memoryview(bytearray(RECORD_BYTES_MAX))
     wanted = {item.id for item, _, _ in expected}
+    places = _places(expected)
     segments = [segment for _, _, segment in expected]
     low = min((s.first for s in segments), default=reader.size)
     high = max((s.last for s in segments), default=0)
@@ -238,16 +253,44 @@ def _read_some(
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord) and member.header.object_id in wanted:
             try:
-                _count(reader.read(member.position, into), verdict, seen)
+                _count(reader.read(member.position, into), member.position, places, verdict, seen)
             except MediaFault as fault:
                 verdict.wrong(str(fault))
         progress(member.position)
 
 
-def _count(header: RecordHeader, verdict: VolumeVerdict, seen: dict[str, Seen]) -> None:
+def _places(expected: Iterable[tuple[CatalogObject, str, Segment]]) -> dict[int, tuple[str, int]]:
+    """Where the first and the last record of each part lie, as its index says: position → (object, sequence)."""
+    found = {}
+    for item, _, segment in expected:
+        if segment.records:
+            found[segment.last] = (item.id, segment.first_sequence + segment.records - 1)
+            found[segment.first] = (item.id, segment.first_sequence)
+    return found
+
+
+def _count(
+    header: RecordHeader,
+    position: int,
+    places: dict[int, tuple[str, int]],
+    verdict: VolumeVerdict,
+    seen: dict[str, Seen],
+) -> None:
+    """A sound record. Behind a newer one of its object only a part of its own begins: any tar goes by the order."""
     verdict.records += 1
     verdict.bytes += header.payload_bytes
-    seen.setdefault(header.object_id, Seen(header.source)).add(header)
+    there = seen.setdefault(header.object_id, Seen(header.source))
+    stray = header.sequence <= there.newest
+    if places.get(position) == (header.object_id, header.sequence):
+        stray &= not there.met
+        there.met.add(position)
+    if stray:
+        there.disorder = True
+        verdict.wrong(
+            f"object {header.object_id} of source {header.source}: record {header.sequence}, at byte {position}, lies"
+            f" behind record {there.newest}: it is out of its order"
+        )
+    there.add(header)
 
 
 def _compare(
@@ -270,6 +313,11 @@ def _compare(
         elif there and (there.source != item.source or there.bytes < segment.payload_bytes):
             verdict.strange = True
             verdict.wrong(f"object {item.id} of {item.plan}/{item.source} is not what the catalog says of it")
+        elif there and not {segment.first, segment.last} <= there.met:
+            verdict.wrong(
+                f"object {item.id} of {item.plan}/{item.source}: its first or last record is not at byte"
+                f" {segment.first} or {segment.last}, where its index has it"
+            )
     if all_of_it:
         for object_id, there in seen.items():
             if object_id not in claimed:
@@ -287,7 +335,9 @@ def _segments(item: CatalogObject) -> list[Segment]:
     return [s for c in item.copies for s in c.segments]
 
 
-def _object(item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[str], absent: set[str]) -> ObjectVerdict:
+def _object(
+    item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[str], absent: set[str], shelf: Shelf
+) -> ObjectVerdict:
     copies = []
     stretches: list[tuple[int, int]] = []
     for copy in item.copies:
@@ -302,7 +352,7 @@ def _object(item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[st
             copies.append(CopyVerdict(copy.drive, "known"))
         elif not ids & (read | absent):
             copies.append(CopyVerdict(copy.drive, "unread"))
-        elif _covers(here, item.records):
+        elif _covers(here, item.records) and not any(_disorder(found, v, item.id) for v in ids):
             copies.append(CopyVerdict(copy.drive, "sound"))
         else:
             copies.append(CopyVerdict(copy.drive, "missing" if ids & absent else "damaged"))
@@ -311,8 +361,30 @@ def _object(item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[st
         if all(c.status in {"sound", "known", "unread"} for c in copies):
             status = "sound"
         else:
-            status = "damaged" if _covers(stretches, item.records) else "lost"
+            status = "damaged" if _covers(stretches, item.records) or _all_found(item, stretches, shelf) else "lost"
     return ObjectVerdict(item.source, item.plan, item.id, status, tuple(copies))
+
+
+def _all_found(item: CatalogObject, stretches: Iterable[tuple[int, int]], shelf: Shelf) -> bool:
+    """Whether a restore finds the other records: who knows the object believes places that a walk does not (R6)."""
+    into = memoryview(bytearray(RECORD_BYTES_MAX))
+    reader = ObjectReader(item, [copy for copy in item.copies if copy.segments], shelf)
+    covered = 0
+    try:
+        for first, behind in (*sorted(stretches), (item.records, item.records)):
+            for sequence in range(covered, first):
+                reader.fetch(sequence, into)
+            covered = max(covered, behind)
+    except RecordLost:
+        return False
+    finally:
+        reader.close()
+    return True
+
+
+def _disorder(found: dict[str, dict[str, Seen]], volume_id: str, object_id: str) -> bool:
+    seen = found.get(volume_id, {}).get(object_id)
+    return seen is not None and seen.disorder
 
 
 def _sound(seen: Seen | None) -> list[tuple[int, int]]:

@@ -6,7 +6,11 @@ import shutil
 from typing import Any
 
 import pytest
+from tapechain.runtime.catalog.rebuild import catalog_of_volumes
+from tapechain.runtime.drives.base import IndexedVolume
+from tapechain.runtime.drives.volumes import VolumesDrive
 from tapechain.runtime.media.volume import open_volume
+from tapechain.runtime.model import ObjectFacts, Session
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -145,3 +149,45 @@ def test_what_lies_before_a_gap_of_the_indexes_stays_known(world: Any, support: 
         known = catalog.objects()
         catalog.catch_up("R1", world.magazine("R1"))
         assert catalog.objects() == known
+
+
+def test_a_copy_run_that_was_killed_on_the_volume_of_its_source_s_session_takes_nothing_from_that(
+    world: Any, support: Any
+) -> None:
+    """Records name the session that read their source: what is recovered of them bears its name beside its own."""
+    a, b = bytes(200_000), bytes(range(256)) * 900
+    ids = world.run({"A": a, "B": support.Item(b, only={"R2": 2})}, ("R1", "R2"))
+    (first,) = world.volumes("R1")
+    records = []
+    with open_volume(first) as reader:
+        for found in reader.scan():
+            if found.header.object_id == ids["B"]:
+                into = memoryview(bytearray(found.end - found.position))
+                records.append((reader.read(found.position, into), into))
+    # The copy run: B once more onto R2, killed before it could write its index.
+    with world.catalog() as catalog:
+        session = catalog.begin_session("copy", "fp", world.started())
+        (read_it,) = [s for s in catalog.sessions() if s.plan == "night"]
+    origin = Session(read_it.id, read_it.number, "night", "fp-night", read_it.started)
+    facts = ObjectFacts(ids["B"], "B", "stream", origin, drives=("R1", "R2"))
+    drive = VolumesDrive("R2", world.magazine("R2"), on_index=lambda _: None)
+    drive.mount(session, agent="A-R2", plan_record=64 * 1024)
+    drive.begin(facts)
+    for header, record in records:
+        drive.write(record, ids["B"], header.sequence, header.payload_bytes)
+    drive._release()
+    # The next run recovers it: both objects are whole on both drives now, in whatever order the catalog hears of it.
+    world.run({"C": b"next"}, ("R2",))
+    expected = [("C", "whole", ["stored"]), ("B", "whole", ["stored"] * 2), ("A", "whole", ["stored"] * 2)]
+    assert sorted(statuses(world)) == sorted(expected)
+    made, faults = catalog_of_volumes([world.folder / "media"])
+    with made:
+        assert faults == ()
+        assert sorted((o.source, o.status, [c.status for c in o.copies]) for o in made.objects()) == sorted(expected)
+    with world.catalog() as catalog:
+        with open_volume(world.volumes("R2")[0]) as reader:
+            found = [IndexedVolume(reader.label, i, reader.path, reader.size) for i in reader.indexes().sessions]
+        for indexed in reversed(found):
+            catalog.record_volume(indexed)
+    assert sorted(statuses(world)) == sorted(expected)
+    assert (world.back("A", world.folder / "to").bytes, world.back("B", world.folder / "to-b").mended) == (len(a), 0)
