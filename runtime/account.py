@@ -13,6 +13,7 @@ from typing import Any
 
 from . import events as ev
 from .faults import CatalogFault
+from .hang import HANG_SECONDS
 from .kinds import SourceKind
 from .model import CopyResult, ObjectReport, RunReport, Session
 from .parts import Parts
@@ -36,8 +37,13 @@ class Account:
         observer: ev.Observer,
         base: Path,
         started: float,
+        hang_seconds: float = HANG_SECONDS,
     ) -> None:
-        """*base*: the plan's folder. *started*: when the run began, by the monotonic clock."""
+        """*base*: the plan's folder. *started*: when the run began, by the monotonic clock.
+
+        *hang_seconds*: how long a drive's folder may take to answer.
+        """
+        self._hang_seconds = hang_seconds
         self._plan = plan
         self._parts = parts
         self._session = session
@@ -100,7 +106,7 @@ class Account:
         if self._catalog is None or folder is None:
             return ()
         try:
-            return self._catalog.catch_up(name, self._base / folder)
+            return self._catalog.catch_up(name, self._base / folder, self._hang_seconds)
         except Exception as error:  # noqa: BLE001 - as in record
             self._catalog_failed(error)
             return ()

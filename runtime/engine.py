@@ -26,7 +26,7 @@ from .hang import HANG_SECONDS
 from .media.times import now_text
 from .model import RunReport
 from .numbers import highest_number
-from .own import own_paths
+from .own import own_paths, settled
 from .parts import build, prepare
 from .plan import CompiledPlan
 from .preflight import refuse_unrunnable, refuse_without_threads
@@ -78,7 +78,7 @@ def run(
         stop.on_end_at_once(parts.children.kill_all)
         highest = highest_number(plan, base, hang_seconds=hang_seconds)
         session = catalog.begin_session(plan.plan, plan.fingerprint, now_text(), highest)
-        writes = (*own_paths(plan, base, state), *own)
+        writes = settled((*own_paths(plan, base, state), *own), hang_seconds=hang_seconds)
         try:
             build(
                 parts,
@@ -99,7 +99,10 @@ def run(
                 todo="let the process open more files (`ulimit -n`), or split the plan",
             ) from None
         display = observer or ev.NoObserver()
-        account = Account(plan, parts, session, catalog=catalog, observer=display, base=base, started=started)
+        account = Account(
+            plan, parts, session,
+            catalog=catalog, observer=display, base=base, started=started, hang_seconds=hang_seconds,
+        )  # fmt: skip
         return Course(plan, parts, account, stop=stop, hang_seconds=hang_seconds).run()
     finally:
         parts.release()

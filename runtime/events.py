@@ -321,7 +321,7 @@ class CatalogPort(Protocol):
     def record_volume(self, volume: Any) -> None:
         """What lies on a volume, as its index says."""
 
-    def catch_up(self, drive: str, folder: Path) -> Sequence[str]:
+    def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
 
     # The next seven are asked only where drives are read.

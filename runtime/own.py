@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from .hang import HANG_SECONDS, answers
 from .kinds import LISTS_FOLDER, encode_name
 from .plan import CompiledPlan
 from .sources.base import place_of
@@ -17,6 +20,22 @@ _BESIDE = ("", "-journal", "-wal", "-shm")
 def own_paths(plan: CompiledPlan, base: Path, state: Path) -> tuple[OwnPath, ...]:
     """Volumes, state, spool and targets of *plan*."""
     return tuple(_own(plan, base, state))
+
+
+def settled(own: Sequence[OwnPath], *, hang_seconds: float = HANG_SECONDS) -> tuple[OwnPath, ...]:
+    """*own* with symbolic links resolved, so that no source has to wait for the drive of another.
+
+    What does not answer for *hang_seconds* stays as it is written.
+    """
+
+    def look(number: int, path: OwnPath) -> Callable[[], tuple[int, str]]:
+        return lambda: (number, os.path.realpath(path.folder))
+
+    found = dict(answers([look(number, path) for number, path in enumerate(own)], hang_seconds))
+    return tuple(
+        dataclasses.replace(path, folder=found.get(number, path.folder), settled=True)
+        for number, path in enumerate(own)
+    )
 
 
 def _own(plan: CompiledPlan, base: Path, state: Path) -> Iterator[OwnPath]:

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
 
+from ..hang import HANG_SECONDS
 from .store import Catalog
 
 if TYPE_CHECKING:
@@ -49,9 +50,9 @@ class Scribe(Catalog):
         self._tell_failure()
         self._put(lambda: self._catalog.record_volume(indexed))
 
-    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+    def catch_up(self, drive: str, folder: Path, hang_seconds: float = HANG_SECONDS) -> tuple[str, ...]:
         """As :meth:`Catalog.catch_up`."""
-        return self._answer(lambda: self._catalog.catch_up(drive, folder))
+        return self._answer(lambda: self._catalog.catch_up(drive, folder, hang_seconds))
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..hang import HANG_SECONDS, answers
 from ..kinds import SourceKind
 from ..model import RunReport, Session
 from . import recording
@@ -78,10 +79,11 @@ class Catalog:
             for indexed in many:
                 recording.record(link, facts_of(indexed))
 
-    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+    def catch_up(self, drive: str, folder: Path, hang_seconds: float = HANG_SECONDS) -> tuple[str, ...]:
         """Record what *drive*'s volumes in *folder* prove and the catalog does not know; what is worth saying of it.
 
-        For a drive that the caller has locked: a session found there that never reported its end has ended. Raises
+        A folder that does not answer for *hang_seconds* is left: whoever writes to it says what is wrong with it. For a
+        drive that the caller has locked: a session found there that never reported its end has ended. Raises
         CatalogFault where the catalog cannot be written; a volume that contradicts it is passed over and told.
         """
         with self._links.reading() as link:
@@ -89,14 +91,19 @@ class Catalog:
         placed = [row for row in rows if row["location"] is not None]
         known = {str(row["location"]): int(row["bytes"]) for row in placed}
         notes = []
-        names = all_gone(folder, {str(row["location"]): (row["id"], row["name"]) for row in placed})
+        placed_in = {str(row["location"]): (row["id"], row["name"]) for row in placed}
+
+        def look() -> tuple[list[str], list[list[IndexedVolume]]]:
+            return all_gone(folder, placed_in), list(volumes_that_differ(drive, folder, known))
+
+        names, differing = next(iter(answers([look], hang_seconds)), ([], []))
         if names:
             shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
             notes.append(
                 f"of the volumes that the catalog knows in {folder} none is there ({shown}): is the right medium "
                 "mounted? This run writes to what is there now"
             )
-        for found in volumes_that_differ(drive, folder, known):
+        for found in differing:
             name = found[0].label.name
             try:
                 with self._links.writing() as link:

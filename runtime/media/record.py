@@ -262,6 +262,20 @@ def parse(header: Buffer) -> RecordHeader:
     )  # fmt: skip
 
 
+def likely_totals(head: bytes) -> tuple[int, ...]:
+    """How long a record is, as far as its damaged bytes 0–1535 still say: its member's header, then its label."""
+    found: dict[int, None] = {}
+    member = head[1024:HEADER_BYTES]
+    if member[257:265] == b"ustar\x0000" and ustar.looks_like_header(member):
+        size = member[124:135]
+        if size.isdigit() and not size.strip(b"01234567"):
+            found[total_bytes(int(size, 8))] = None
+    label = re.search(rb" size=(0|[1-9][0-9]{0,8}) ", head[512:1024])
+    if label is not None:
+        found[total_bytes(int(label[1]))] = None
+    return tuple(total for total in found if total <= kinds.RECORD_BYTES_MAX)
+
+
 @lru_cache(maxsize=4096)
 def _name(encoded: bytes) -> str:
     try:

@@ -22,7 +22,7 @@ from ..faults import MediaFault, Place
 from ..frozen import frozen
 from . import index, ustar
 from .index import Index
-from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
+from .record import HEADER_BYTES, BadRecord, RecordHeader, likely_totals, parse, verify
 
 _CHUNK: Final = kinds.MIB
 
@@ -76,10 +76,10 @@ class Damage:
 
 @frozen
 class _Lost:
-    """No member can be read here; ``guess`` is where the next one is if this one had the usual size."""
+    """No member can be read here; ``guesses``: where the next one may be, by what is left of this one, or is usual."""
 
     reason: str
-    guess: int
+    guesses: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class Scanner:
             if item is None:
                 return
             if isinstance(item, _Lost):
-                after = self._resume(item.guess, position, stop)
+                after = self._resume(item.guesses, position, stop)
                 item = Damage(self.volume, position, after, item.reason, torn=after == stop)
             yield item
             position = item.end
@@ -132,7 +132,7 @@ class Scanner:
         except BadRecord as bad:
             if len(head) < HEADER_BYTES:
                 return Damage(self.volume, position, stop, "the volume ends within a record's header", torn=True)
-            return _Lost(str(bad), position + self.record_bytes)
+            return _Lost(str(bad), tuple(position + total for total in (*likely_totals(head), self.record_bytes)))
         return self._record(position, stop, header, head, check)
 
     def _record(
@@ -164,7 +164,7 @@ class Scanner:
         try:
             found = self.index_at(position, size)
         except MediaFault as fault:
-            return _Lost(fault.message, end)
+            return _Lost(fault.message, (end,))
         return ScannedIndex(position, found, end)
 
     def index_at(self, position: int, size: int) -> Index:
@@ -195,18 +195,26 @@ class Scanner:
 
     # ------------------------------------------------------------ after damage
 
-    def _resume(self, guess: int, bad: int, stop: int) -> int:
-        """The next position behind *bad* that is a member of this volume again; *stop* where there is none.
-
-        *guess* is where it is if the damaged member had the usual size.
-        """
+    def _resume(self, guesses: tuple[int, ...], bad: int, stop: int) -> int:
+        """The next position behind *bad* that is a member of this volume again; *stop* where there is none."""
         tried: set[int] = set()
-        if guess < stop and self._believable(guess, stop, tried, fresh=True):
-            return guess
+        for guess in guesses:
+            if guess < stop and self._believable(guess, stop, tried, fresh=True):
+                # The damaged member may have been shorter, and what lay behind it end where the guess hit by chance.
+                between = (p for p in self._candidates(bad + ustar.BLOCK, guess) if self._leads_to(p, guess))
+                return next(between, guess)
         for position in self._candidates(bad + ustar.BLOCK, stop):
             if self._believable(position, stop, tried, fresh=False):
                 return position
         return stop
+
+    def headers(self, start: int, stop: int) -> Iterator[tuple[int, RecordHeader]]:
+        """Every block between two positions that holds a record's headers, whoever's: for who checks what it reads."""
+        for position in self._candidates(start, stop):
+            try:
+                yield position, parse(self._fill(position, HEADER_BYTES))
+            except BadRecord:
+                continue
 
     def _candidates(self, start: int, stop: int) -> Iterator[int]:
         """Positions of blocks that have the look of a header of ours."""
@@ -261,6 +269,31 @@ class Scanner:
             return True
         known = self.seen.get(first.object_id)
         return first.sequence > known if known is not None else fresh and first.sequence == 0
+
+    def _leads_to(self, position: int, goal: int) -> bool:
+        """Whether members from *position* on reach exactly *goal*, the first of an object seen before or wanted."""
+        at = position
+        while at < goal:
+            head = bytes(self._head(at, goal))
+            size = index.index_size(head[: ustar.BLOCK]) if len(head) >= ustar.BLOCK else None
+            if size is not None:
+                try:
+                    self.index_at(at, size)
+                except MediaFault:
+                    return False
+                return True
+            try:
+                header = parse(head)
+            except BadRecord:
+                return False
+            if at == position:
+                if header.object_id == self.wanted and self._sound(header, at):
+                    return True
+                known = self.seen.get(header.object_id)
+                if known is None or header.sequence <= known:
+                    return False
+            at += header.total_bytes
+        return at == goal
 
     def _sound(self, header: RecordHeader, position: int) -> bool:
         try:

@@ -44,7 +44,10 @@ def open_anyhow(path: Path) -> VolumeReader:
     try:
         return open_volume(path)
     except UnreadableLabel as fault:
-        reader = _unlabelled(path, fault)
+        try:
+            reader = _unlabelled(path, fault)
+        except OSError as error:
+            raise _unreadable(path, error) from None
         reader.doubt = f"{fault.message}; it is read by its records alone, and never written again"
         return reader
 
@@ -60,12 +63,20 @@ def open_known(path: Path, *, volume_id: str, name: str, drive: str) -> VolumeRe
     except UnreadableLabel as fault:
         if path.name != f"{name}.tar":
             raise
-        fd = _opened(path, fault)
-        size = os.fstat(fd).st_size
+        try:
+            fd = _opened(path, fault)
+            size = os.fstat(fd).st_size
+        except OSError as error:
+            raise _unreadable(path, error) from None
         label = _label(volume_id, name, drive, "", times.now_text(), Session("", 0, "", "", ""))
         reader = VolumeReader(fd, path, size, label)
         reader.doubt = f"{fault.message}; nothing else in it says what it is: it is read as the catalog knows it"
         return reader
+
+
+def _unreadable(path: Path, error: OSError) -> MediaFault:
+    place = Place(volume=path.name.removesuffix(".tar"))
+    return MediaFault(f"{path} cannot be read: {error.strerror}", place=place)
 
 
 def _opened(path: Path, fault: UnreadableLabel) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -57,7 +58,8 @@ def open_volume(path: Path) -> VolumeReader:
     try:
         reader = from_descriptor(fd, path)
     except BaseException:
-        os.close(fd)
+        with contextlib.suppress(OSError):  # the first failure says more
+            os.close(fd)
         raise
     try:
         check_name(reader.label, name)
@@ -81,11 +83,11 @@ def check_name(label: VolumeLabel, name: str) -> None:
 def from_descriptor(fd: int, path: Path) -> VolumeReader:
     """A reader over the open file *fd*, which it owns from now on. The label's name is not compared with *path*."""
     name = path.name.removesuffix(".tar")
-    status = os.fstat(fd)
-    if not stat.S_ISREG(status.st_mode):
-        raise MediaFault("it is not a regular file", place=Place(volume=name))
     data = bytearray(LABEL_BYTES)
     try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise MediaFault("it is not a regular file", place=Place(volume=name))
         got = reader_of(fd)(memoryview(data), 0)
     except OSError as error:
         raise MediaFault(f"its label cannot be read: {error.strerror}", place=Place(volume=name, position=0)) from None
@@ -118,9 +120,10 @@ class VolumeReader:
 
     def close(self) -> None:
         """Close the file; once is enough, twice does no harm."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # nothing was written
+                os.close(fd)
 
     def is_file(self, status: os.stat_result) -> bool:
         """Whether *status* is that of the open file, and not of another under its name."""
@@ -213,6 +216,10 @@ class VolumeReader:
     def sound_within(self, start: int, stop: int) -> int | None:
         """As :meth:`~.scan.Scanner.sound_within`."""
         return self._scanner().sound_within(start, stop)
+
+    def headers(self, start: int, stop: int) -> Iterator[tuple[int, RecordHeader]]:
+        """Every block between two positions that holds a record's headers; nothing says that it is of this volume."""
+        return self._scanner().headers(start, stop)
 
     def head(self, position: int) -> bytes:
         """The 1,536 bytes at *position*, where a record's headers may lie; fewer at the volume's end."""

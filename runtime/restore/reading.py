@@ -16,6 +16,7 @@ from ..kinds import RECORD_BYTES_MAX
 from ..media.label import LABEL_BYTES
 from ..media.record import HEADER_BYTES, RecordHeader
 from ..media.scan import Damage, ScannedRecord
+from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
 from .seeking import NEAR, Found, find
@@ -97,15 +98,21 @@ class _Part:
     def search(self, sequence: int, into: memoryview) -> RecordHeader:
         """Read record *sequence* wherever on the volume it lies: for one that nobody has where it should be.
 
-        All headers of the volume are looked at once. Raises MediaFault when it is not sound here.
+        All headers of the volume are looked at once, and every block where none could be read: the digest covers
+        object, sequence and payload, so that what is sound is the record. Raises MediaFault when it is not sound here.
         """
         name = self.segment.volume_name
         with self._shelf.open(self.segment.volume_id) as reader:
             if self._places is None:
                 self._places = {}
                 for member in reader.members(LABEL_BYTES, reader.size, check=False, wanted=self._item.id):
-                    if isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
+                    if isinstance(member, Damage):
+                        self._note(reader, member.position, member.end)
+                    elif isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
                         self._places.setdefault(member.header.sequence, []).append(member.position)
+                        # Where blocks are there twice a header may lie before the record that it belongs to.
+                        if reader.header(member.end) is None:
+                            self._note(reader, member.position + BLOCK, member.end + BLOCK)
             try:
                 for position in self._places.get(sequence, ()):
                     try:
@@ -118,6 +125,13 @@ class _Part:
             finally:
                 self._closed_bytes += reader.bytes_read
         raise MediaFault(f"volume {name}: it lacks record {sequence}")
+
+    def _note(self, reader: VolumeReader, start: int, stop: int) -> None:
+        """Where headers of the object's records lie between the two."""
+        assert self._places is not None
+        for position, header in reader.headers(start, min(stop, reader.size)):
+            if header.object_id == self._item.id:
+                self._places.setdefault(header.sequence, []).append(position)
 
     def _skip(self, sequence: int) -> None:
         """Where record *sequence* is far ahead, and its place can be found, go on there."""

@@ -5,6 +5,7 @@ The other one, GNU tar behind a walker of its members, is in ``tar_sink``.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -173,7 +174,8 @@ class WholeFile(EndsAtLoss):
         """Keep what came, and say what it is."""
         if not self._written or (self._holes and self._holes[0] == (0, self._written)):
             self.close()
-            os.unlink(self._partial.name, dir_fd=self._folder)
+            with contextlib.suppress(OSError):  # an empty file more
+                os.unlink(self._partial.name, dir_fd=self._folder)
             return Outcome(False, (*why, "nothing of it came back, and no file was made"))
         if not self._holes:
             self.close()
@@ -198,9 +200,10 @@ class WholeFile(EndsAtLoss):
 
     def close(self) -> None:
         """Close the file; once more does nothing."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):  # what is complete was confirmed by fsync before
+                os.close(fd)
 
     def _name(self, path: Path) -> None:
         os.rename(self._partial.name, path.name, src_dir_fd=self._folder, dst_dir_fd=self._folder)

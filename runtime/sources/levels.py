@@ -64,9 +64,12 @@ class Level:
 
     def drop(self) -> None:
         """Remove the work file; once more does nothing."""
-        if self.listing is not None and self.listing.path.exists():
-            self.listing.path.unlink(missing_ok=True)
-            os.close(self.lock)
+        try:
+            if self.listing is not None and self.listing.path.exists():
+                self.listing.path.unlink(missing_ok=True)
+                os.close(self.lock)
+        except OSError:
+            pass  # the next run sweeps it away
 
 
 class Levels:

@@ -22,6 +22,8 @@ class OwnPath:
 
     folder: str
     names: tuple[str, ...] = ()
+    #: its symbolic links were resolved, or do not answer: it is not looked up again
+    settled: bool = False
 
 
 @frozen
@@ -144,7 +146,7 @@ def own_excludes(own: Iterable[OwnPath], names: Sequence[str]) -> list[str]:
     for name in names:
         root = os.path.realpath("/" + name)
         for path in own:
-            folder = os.path.realpath(path.folder)
+            folder = path.folder if path.settled else os.path.realpath(path.folder)
             if folder != root and is_below(folder, root):
                 plain[f"--exclude={_member(name, os.path.relpath(folder, root))}"] = None
             elif is_below(root, folder):

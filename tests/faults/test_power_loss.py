@@ -17,7 +17,7 @@ from history import Feed, History, Zygote, stored, tcc
 from tapechain.runtime.catalog.store import open_catalog
 from tapechain.runtime.faults import CatalogFault
 
-STATES = int(os.environ.get("TCC_POWER", "8"))
+STATES = int(os.environ.get("TCC_POWER", "5"))
 SEED = int(os.environ.get("TCC_SEED", "1"))
 DEADLINE_SECONDS = 100 if STATES < 50 else 4 * 3600
 

@@ -119,7 +119,7 @@ class MemoryCatalog:
         self._call("record_volume")
         self.volumes.append(volume)
 
-    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+    def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> tuple[str, ...]:
         self._call("catch_up")
         return ()
 

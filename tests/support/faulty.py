@@ -27,9 +27,12 @@ class Faulty:
     """A mounted one: what lies in ``backing`` is seen at ``place``."""
 
     def __init__(self, backing: Path, place: Path, log: Path | None) -> None:
-        self.backing, self.place = backing, place
+        self.backing, self.place, self._log = backing, place, log
+        self._start()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, faulty_fs.__file__, backing, place, *([log] if log else [])],
+            [sys.executable, faulty_fs.__file__, self.backing, self.place, *([self._log] if self._log else [])],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         said = self._answer()
@@ -61,6 +64,11 @@ class Faulty:
     def mark(self, text: str) -> None:
         """A mark in the log."""
         self._tell({"mark": text})
+
+    def again(self) -> None:
+        """Mount it once more, without faults, after it went away."""
+        self.close()
+        self._start()
 
     def close(self) -> None:
         """Unmount it, and end its process."""

@@ -147,6 +147,10 @@ class Folder:
         self._nodes: dict[int, int] = {}
         self._paths: dict[int, str] = {}
         self._of_inode: dict[int, int] = {}
+        self._count = 0
+        #: how often the kernel was told of a node; one that it forgets is closed (not with a log: numbers stay)
+        self._told: dict[int, int] = {}
+        self._lock = threading.Lock()
         self._node(os.open(root, os.O_PATH), "")
 
     def note(self, *entry: object) -> None:
@@ -157,13 +161,25 @@ class Folder:
     def _node(self, fd: int, path: str) -> int:
         """The number of an open (O_PATH) file, which is kept or closed."""
         inode = os.fstat(fd).st_ino
-        if inode in self._of_inode:
-            os.close(fd)
-        else:
-            number = self._of_inode[inode] = len(self._of_inode) + 1
-            self._nodes[number] = fd
-        self._paths[self._of_inode[inode]] = path
-        return self._of_inode[inode]
+        with self._lock:
+            if inode in self._of_inode:
+                os.close(fd)
+            else:
+                self._count += 1
+                self._of_inode[inode] = self._count
+                self._nodes[self._count] = fd
+            number = self._of_inode[inode]
+            self._paths[number] = path
+            self._told[number] = self._told.get(number, 0) + 1
+        return number
+
+    def forget(self, node: int, times: int) -> None:
+        with self._lock:
+            self._told[node] = self._told.get(node, 0) - times
+            if self._told[node] <= 0 and node != 1 and node in self._nodes and self._log is None:
+                fd = self._nodes.pop(node)
+                del self._of_inode[os.fstat(fd).st_ino], self._paths[node], self._told[node]
+                os.close(fd)
 
     def _own(self, node: int) -> str:
         return f"/proc/self/fd/{self._nodes[node]}"
@@ -235,7 +251,7 @@ class Folder:
         old, new = (os.fsdecode(part) for part in body[head:].split(b"\0")[:2])
         self.faults.meet("rename", self._at(folder, new))
         os.rename(old, new, src_dir_fd=self._nodes[node], dst_dir_fd=self._nodes[folder])
-        self._found(folder, new)
+        self.forget(self._found(folder, new), 1)
         self.note("rename", node, old, folder, new)
         return b""
 
@@ -400,6 +416,11 @@ def serve(fuse: int, folder: Folder) -> None:
             return
         _, opcode, unique, node, *_ = _IN.unpack_from(call)
         if opcode in _NO_ANSWER:
+            if opcode == 2:
+                folder.forget(node, struct.unpack_from("<Q", call, _IN.size)[0])
+            elif opcode == 42:
+                for at in range(_IN.size + 8, _IN.size + 8 + 16 * struct.unpack_from("<I", call, _IN.size)[0], 16):
+                    folder.forget(*struct.unpack_from("<QQ", call, at))
             continue
         failure, answer = 0, b""
         try:
