@@ -54,7 +54,7 @@ class _Volume:
             if op[0] == "cut":
                 del data[number(op[2], len(data) + 1) :]
             elif op[0] == "poke" and data:
-                what = bytes.fromhex(op[3]) if re.fullmatch("([0-9a-f]{2}){1,4096}", str(op[3])) else b"\xff"
+                what = bytes.fromhex(str(op[3])) if re.fullmatch("([0-9a-f]{2}){1,4096}", str(op[3])) else b"\xff"
                 at = number(op[2], len(data))
                 data[at : at + len(what)] = what
             elif op[0] == "end":
