@@ -270,7 +270,7 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_no_schedule_of_the_engine_stands_still_or_lies(case: Run) -> None:
     with controlled():
-        found = explore(case, preemptions=0, most=400)
+        found = explore(case, preemptions=0, most=120)
     told(case, 0, found)
     assert found.executions > 3 and found.ends
 

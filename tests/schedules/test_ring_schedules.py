@@ -208,10 +208,8 @@ def told(case: Case, found: Found, preemptions: int | None) -> None:
 
 WHOLE_CASES = [
     Case(depth=2, objects=(2,)),
-    Case(depth=3, objects=(2,)),
     Case(depth=2, objects=(1, 0)),
     Case(depth=3, objects=(2,), waits=True),
-    Case(depth=2, objects=(1,), cancel=True),
     Case(depth=2, objects=(2,), fails=1),
 ]
 
@@ -222,17 +220,16 @@ def test_every_schedule_of_a_writer_and_a_reader_keeps_what_a_ring_promises(case
         found = explore(case)
     told(case, found, None)
     assert found.complete and found.states > 1000
-    assert len(found.ends) > 1 or not case.cancel  # called off before, between and after the records
 
 
 BOUNDED_CASES = [
     (1, Case(depth=2, objects=(3,), cancel=True)),
     (1, Case(depth=2, objects=(4,), cancel=True, stands=True)),
-    (1, Case(depth=2, objects=(2,), leaves=(None, None))),
-    (1, Case(depth=2, objects=(3,), leaves=(1, 0))),
+    (0, Case(depth=2, objects=(3,), leaves=(None, None))),
+    (0, Case(depth=2, objects=(3,), leaves=(1, 0))),
     (0, Case(depth=2, objects=(3,), leaves=(None, 1), discards=(0,))),
     (0, Case(depth=2, objects=(3,), leaves=(None, None, 2))),
-    (1, Case(depth=4, objects=(5,))),
+    (1, Case(depth=4, objects=(3,))),
 ]
 
 
@@ -241,7 +238,9 @@ def test_no_schedule_of_several_readers_with_few_preemptions_breaks_it(preemptio
     with instrumented():
         found = explore(case, preemptions=preemptions)
     told(case, found, preemptions)
-    assert found.complete and found.executions > 10
+    assert found.complete and found.executions > 3
+    # called off before, between and after the records
+    assert len(found.ends) > 1 or not case.cancel or case.stands
 
 
 @LONG
@@ -253,11 +252,13 @@ def test_no_schedule_of_several_readers_with_few_preemptions_breaks_it(preemptio
         (None, Case(depth=3, objects=(5,))),
         (None, Case(depth=2, objects=(1, 0, 1))),
         (None, Case(depth=2, objects=(2, 0, 2), waits=True)),
+        (None, Case(depth=2, objects=(1,), cancel=True)),
         (None, Case(depth=2, objects=(2,), cancel=True)),
         (None, Case(depth=2, objects=(4,), cancel=True, stands=True)),
         (None, Case(depth=2, objects=(2, 0, 2), cancel=True)),
         (None, Case(depth=3, objects=(4,), cancel=True)),
-        (None, Case(depth=2, objects=(1,), leaves=(None, None))),
+        (1, Case(depth=4, objects=(5,))),
+        (1, Case(depth=2, objects=(3,), leaves=(1, 0))),
         (2, Case(depth=2, objects=(3,), leaves=(None, None))),
         (2, Case(depth=2, objects=(3,), leaves=(None, 1), cancel=True)),
         (1, Case(depth=3, objects=(5,), leaves=(None, None, 2))),

@@ -135,11 +135,11 @@ class Spooled:
 
 
 CASES = [
-    (1, Spooled(objects=(2,))),
+    (1, Spooled(objects=(1,))),
     (0, Spooled(objects=(2, 2), by_object=True)),
     (0, Spooled(objects=(7,), stands=7)),
     (0, Spooled(objects=(8,), stands=7, most=1)),
-    (0, Spooled(objects=(5,), stands=5, cut=True)),
+    (0, Spooled(objects=(4,), stands=4, cut=True)),
 ]
 
 
@@ -156,7 +156,7 @@ def test_no_schedule_with_few_preemptions_breaks_a_spool(preemptions: int, case:
 @pytest.mark.parametrize(
     ("preemptions", "case"),
     [
-        (2, Spooled(objects=(2,))),
+        (1, Spooled(objects=(2,))),
         (1, Spooled(objects=(7,), stands=7)),
         (1, Spooled(objects=(2, 2), by_object=True)),
         (1, Spooled(objects=(6,), cut=True)),
