@@ -128,7 +128,7 @@ def restore_chain(
     newest whose state comes back whole.
     """
     for reading in readings:
-        check_identities(reading, shelf, identities)
+        check_identities(reading, shelf, identities, words=True)
     return into(
         to,
         overwrite=overwrite,

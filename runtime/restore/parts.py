@@ -101,7 +101,7 @@ def restore_parts(
     the others from being restored. Raises as ``restore`` does.
     """
     for reading, _, _ in parts:
-        check_identities(reading, shelf, identities)
+        check_identities(reading, shelf, identities, words=True)
 
     def work(folder: TargetFolder) -> Restored:
         done: list[Restored] = []

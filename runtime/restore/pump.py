@@ -10,13 +10,27 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..catalog.queries import CatalogObject
-from ..faults import RestoreFault
+from ..faults import Place, RestoreFault
 from ..kinds import RECORD_BYTES_MAX
-from ..media.record import HEADER_BYTES
+from ..media.record import HEADER_BYTES, FirstWords
 from ..members.lists import Member
 from .gaps import Thread
 from .reading import ObjectReader, RecordLost
 from .sinks import GapSink
+
+
+def agree(item: CatalogObject, words: FirstWords) -> None:
+    """The object's first record must say what is known of it: it is restored by that. Raises RestoreFault."""
+    for name in ("kind", "level", "parent", "compress", "encrypt"):
+        said, true = getattr(item, name), getattr(words, name)
+        if said != true:
+            raise RestoreFault(
+                f"its {name} is {said} as far as is known, and {true} as its first record says",
+                place=Place(source=item.source, object_id=item.id),
+                safe="nothing of it was restored; the volumes are unchanged",
+                todo="remake the catalog from the volumes (`tcc catalog rebuild FOLDER…`), which asks the records, too",
+            )
+
 
 #: Losses, and members lost with them, that are named one by one.
 NAMED_MAX = 100
@@ -82,6 +96,8 @@ class Pump:
                 if sequence + 1 >= self._item.records:
                     break
                 continue
+            if header.first is not None:
+                agree(self._item, header.first)
             if self._payload is None:
                 self._payload = self._full(sequence, header.payload_bytes, header.last)
             if self._pending and not self._mind_the_gaps():

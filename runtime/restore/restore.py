@@ -22,7 +22,7 @@ from .decoded import DecodedSink
 from .folder import TargetFolder, open_target
 from .gaps import ListedThread, SearchedThread, Thread
 from .headers import BLOCK
-from .pump import Pump, Pumped
+from .pump import Pump, Pumped, agree
 from .reading import Fetcher, ObjectReader, RecordLost, preferred
 from .selection import Selection
 from .shelf import FoundVolume, Shelf
@@ -122,16 +122,20 @@ def restore(
             reader.close()
 
 
-def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any]) -> None:
-    """Whether the identities open an encrypted object, by its first record. Raises RestoreFault; writes nothing."""
+def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any], *, words: bool = False) -> None:
+    """Whether the identities open an encrypted object, by its first record; with *words* also whether that record says
+    what is known of the object, whatever it is. Raises RestoreFault; writes nothing.
+    """
     item = reading.object
-    if not item.encrypt:
+    if not item.encrypt and not words:
         return
     reader = ObjectReader(item, reading.copies, shelf)
     into = memoryview(bytearray(RECORD_BYTES_MAX))
     try:
         header = next(reader.records(into))
     except RecordLost as loss:
+        if not item.encrypt:
+            return
         raise RestoreFault(
             f"its first record, which holds the keys, is lost: {loss}",
             place=Place(source=item.source, object_id=item.id),
@@ -139,6 +143,10 @@ def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any]) 
         ) from None
     finally:
         reader.close()
+    if words and header.first is not None:
+        agree(item, header.first)
+    if not item.encrypt:
+        return
     beginning = bytes(into[HEADER_BYTES : HEADER_BYTES + header.payload_bytes])
     check_opens(beginning, identities, source=item.source, object_id=item.id)
 
