@@ -32,8 +32,10 @@ def copy_status(parts: Sequence[Row]) -> CopyStatus:
         if part["records"] > 0 and part["first_sequence"] <= covered:
             end = part["first_sequence"] + part["records"]
             if end >= covered:
+                # A second part that ends there takes nothing back: it may be a record that strayed onto another volume.
+                here = part["state"] == "whole" and not part["continues"]
+                ended = here or (ended and end == covered)
                 covered = end
-                ended = part["state"] == "whole" and not part["continues"]
     if ended:
         return "stored"
     return "failed" if any(p["state"] == "failed" for p in parts) else "cut-off"

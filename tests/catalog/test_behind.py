@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
+from tapechain.runtime.catalog.settle import copy_status, in_order
 from tapechain.runtime.drives.base import IndexedVolume
 from tapechain.runtime.drives.volumes import VolumesDrive
 from tapechain.runtime.media.volume import open_volume
@@ -191,3 +192,20 @@ def test_a_copy_run_that_was_killed_on_the_volume_of_its_source_s_session_takes_
             catalog.record_volume(indexed)
     assert sorted(statuses(world)) == sorted(expected)
     assert (world.back("A", world.folder / "to").bytes, world.back("B", world.folder / "to-b").mended) == (len(a), 0)
+
+
+def test_a_record_that_strayed_onto_another_volume_makes_no_whole_copy_doubtful() -> None:
+    part = {
+        "records": 3,
+        "first_sequence": 0,
+        "state": "whole",
+        "continues": False,
+        "session_id": "a",
+        "volume_id": "v",
+    }
+    stray = part | {"records": 1, "first_sequence": 2, "state": "cut-off", "volume_id": "w"}
+    assert copy_status(in_order([part])) == "stored"
+    assert copy_status(in_order([part, stray])) == copy_status(in_order([stray, part])) == "stored"
+    assert copy_status(in_order([stray])) == "cut-off"
+    longer = stray | {"records": 2}  # it goes on behind what was thought to be the end
+    assert copy_status(in_order([part, longer])) == "cut-off"

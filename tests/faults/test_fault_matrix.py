@@ -82,13 +82,11 @@ def cases() -> Iterator[Case]:
         new = place == "the label"
         yield Case(f"{name} at {place}", when, {"ops": ["write"], "do": ["error", number]}, True, fresh=new)
         once = {"ops": ["write"], "do": ["error", number], "times": 1}
-        # The index is tried once more: only fsync's failures are for ever.
-        yield Case(f"{name} once at {place}", when, once, None if place == "the index" else True, fresh=new)
+        # Records and the index are tried once more: only fsync's failures are for ever.
+        yield Case(f"{name} once at {place}", when, once, True if new else None, fresh=new)
         for size in (700, 20_000):
             torn = {"ops": ["write"], "do": ["torn", size, number], "times": 1}
-            yield Case(
-                f"{name} after {size} bytes of {place}", when, torn, None if place == "the index" else True, fresh=new
-            )
+            yield Case(f"{name} after {size} bytes of {place}", when, torn, True if new else None, fresh=new)
     for place, when in places.items():
         new = place == "the label"
         yield Case(f"read-only from {place}", when, {"ops": CHANGES, "do": ["error", errno.EROFS]}, True, fresh=new)

@@ -366,7 +366,7 @@ def test_a_file_system_that_goes_away_mid_run_holds_nothing_that_is_called_store
         if op != "readdir":
             assert place.run()[0].code == 0
         rule: Rule = {"ops": [op], "path": "^/R", "nth": nth} | ({"head": head} if head else {})
-        if head == "tapechain.json" and drive == "R1":
+        if drive == "R1" and (op == "link" or head == "tapechain.json"):
             (mounted.backing / drive / "R1-000001.tar").chmod(0o400)  # a new volume is begun
         mounted.faults([{"when": rule, "then": {**rule, "do": [how], "times": 1}}])
         done, report = place.run()

@@ -27,7 +27,7 @@ from tapechain.runtime.restore.reading import RecordLost
 from tapechain.runtime.restore.shelf import Shelf
 from tapechain.runtime.restore.verify import Verified, verify
 
-DAMAGES = int(os.environ.get("TCC_DAMAGES", "160"))
+DAMAGES = int(os.environ.get("TCC_DAMAGES", "120"))
 SEED = int(os.environ.get("TCC_SEED", "1"))
 ONLY = os.environ.get("TCC_ONLY")
 DEADLINE_SECONDS = 110 if DAMAGES < 1000 else 6 * 3600
