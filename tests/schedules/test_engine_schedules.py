@@ -122,7 +122,7 @@ class Catalog:
 
     def record_volume(self, volume: object) -> None: ...
 
-    def catch_up(self, drive: str, folder: Path) -> tuple[str, ...]:
+    def catch_up(self, drive: str, folder: Path, hang_seconds: float = 0.0) -> tuple[str, ...]:
         return ()
 
     def finish_session(self, report: RunReport, session: Session, kinds: object = None) -> None: ...
