@@ -6,6 +6,7 @@ import json
 import os
 import re
 import sys
+from io import TextIOWrapper
 from typing import IO, Any
 
 from ..runtime.faults import Fault
@@ -66,7 +67,19 @@ def print_result(text: str) -> None:
 
 def print_json(value: Any) -> None:
     """A JSON result on stdout; what is no text (names of files that are not UTF-8) or steers terminals is escaped."""
+    speak_json()
     sys.stdout.write(json_text(value) + "\n")
+
+
+def speak_json() -> None:
+    """What follows on stdout is JSON, which is UTF-8 by its definition, whatever the locale."""
+    if isinstance(sys.stdout, TextIOWrapper) and not is_utf8(sys.stdout):
+        sys.stdout.reconfigure(encoding="utf-8", errors="strict")
+
+
+def is_utf8(stream: TextIOWrapper) -> bool:
+    """Whether any text can be written to *stream* as it is."""
+    return stream.encoding.lower().replace("-", "") == "utf8"
 
 
 def json_text(value: Any, *, indent: int | None = 1) -> str:

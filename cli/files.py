@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
-from .console import harmless, json_text, print_result, say
+from .console import harmless, json_text, print_result, say, speak_json
 from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
 
 if TYPE_CHECKING:
@@ -144,6 +144,7 @@ def member_json(item: CatalogObject, member: Member) -> dict[str, Any]:
 def _print_json(members: Iterator[tuple[CatalogObject, Member]]) -> int:
     """A list, a batch at a time: there may be millions."""
     count = 0
+    speak_json()
     sys.stdout.write("[")
     for item, member in members:
         sys.stdout.write((",\n " if count else "\n ") + json_text(member_json(item, member), indent=None))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..runtime.faults import UsageFault
+from .console import is_utf8
 
 if TYPE_CHECKING:
     import signal
@@ -53,7 +54,8 @@ def _pass_over(number: int, _: object) -> None:
 def _speak_utf8() -> None:
     """Plans are UTF-8, names of files any bytes: an older locale would make other names of them.
 
-    Only an interpreter that is started so has another encoding for names of files, so it is started once more.
+    Only an interpreter that is started so has another encoding for names of files, so it is started once more. What
+    PYTHONIOENCODING says of the standard streams alone stays: what it cannot show is escaped.
     """
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode:
         try:
@@ -61,8 +63,8 @@ def _speak_utf8() -> None:
         except OSError:
             pass  # then as far as it goes
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper) and stream.encoding.lower().replace("-", "") != "utf8":
-            stream.reconfigure(encoding="utf-8")
+        if isinstance(stream, TextIOWrapper) and not is_utf8(stream):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def check_folder() -> None:

@@ -11,17 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ...dsl.diagnostics import Diagnostic
-from ..attributes import attributes_of
+from ...dsl.diagnostics import Diagnostic, Related
+from ..attributes import WHAT_IT_IS, attributes_of
 from ..model import Model, Statement
-from ..names import by_nearness, listed, nearest
+from ..names import as_written, by_nearness, listed, nearest
 from ..rule import Rule
 
 RULE = Rule("TC204", "an attribute that the statement does not have")
 
 
 def check(model: Model) -> Iterator[Diagnostic]:
-    """Every attribute that is not in the statement's table."""
+    """Every attribute that is not in the statement's table, or means nothing for this kind of source."""
     selecting = {id(c.statement) for c in model.couplings if c.statement is not None and c.selector is not None}
     for statement in model.statements:
         known = attributes_of(statement.kind, restore=id(statement) in selecting)
@@ -31,6 +31,31 @@ def check(model: Model) -> Iterator[Diagnostic]:
                 yield RULE.at(
                     attribute.name.span, f"{_whose(statement)} has no attribute `{name}`", help=_help(name, [*known])
                 )
+        if statement.kind == "source":
+            yield from _of_another_kind(statement)
+
+
+def _of_another_kind(source: Statement) -> Iterator[Diagnostic]:
+    """What another kind of source has: the engine refuses it, so that nothing that is written is without effect."""
+    given = {attribute.name.text: attribute.name.span for attribute in source.attributes}
+    what = [name for name in WHAT_IT_IS["source"] if name in given]
+    if len(what) != 1:
+        return  # TC205
+    kind = what[0]
+    misplaced = [] if kind == "chain" else ["object"]
+    if kind == "chain":
+        misplaced += ["exclude", "one_file_system"]
+    if kind != "files" and source.text("level") == "incremental":
+        misplaced.append("level")
+    for name in misplaced:
+        if name in given:
+            owner = "chain" if name == "object" else "files"
+            yield RULE.at(
+                given[name],
+                f"a `{kind}` source has no attribute `{name}`",
+                help=f"take it out: `{name}` is for a source that says `{owner} = …`",
+                related=[Related(f"{as_written(source.name)} is a `{kind}` source", given[kind])],
+            )
 
 
 def _whose(statement: Statement) -> str:

@@ -248,7 +248,8 @@ def test_no_locale_and_no_variable_changes_what_is_stored(bench: Any, words: str
 
     assert tcc("run", "plan.tc", "--report", "report.json").returncode == 0
     assert '"tüte"'.encode() in tcc("objects", "--json", "--plan", "plan.tc").stdout
-    assert "tüte" in tcc("objects", "--plan", "plan.tc").stdout.decode()
+    shown = "t\\xfcte" if "ascii" in words else "tüte"  # a user's word about the standard streams stands
+    assert shown in tcc("objects", "--plan", "plan.tc").stdout.decode()
     assert tcc("restore", "tüte", "--plan", "plan.tc", "--to", "zurück").returncode == 0
     assert (bench.folder / "zurück" / str(tree).lstrip("/") / "größe").read_text() == "ß"
 
