@@ -31,7 +31,7 @@ class Rebuilt:
 
 
 def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]:
-    """All sessions of the volume at *path*, what was not as it should be, and why its label is not believed, or None.
+    """All sessions of the volume at *path*, what was not as it should be, and what it says that is not so, or None.
 
     Raises MediaFault.
     """
@@ -44,7 +44,8 @@ def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]
             )
         contents = reader.indexes()
         notes = [*contents.notes, *(str(d) for d in contents.damages if not d.torn)]
-        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes, reader.doubt
+        doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts]) or None
+        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes, doubt
 
 
 def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:

@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -17,6 +17,7 @@ from ..frozen import frozen
 from . import index as index_format
 from . import label as label_format
 from . import ustar
+from .contradiction import contradiction
 from .index import Index
 from .label import LABEL_BYTES, VolumeLabel
 from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
@@ -30,13 +31,15 @@ _END_BYTES: Final = len(ustar.END)
 class VolumeContents:
     """All sessions of a volume, oldest first; stretches without a proved index as ``recovered`` ones (position None).
 
-    ``end`` is where sound members end. ``notes`` and ``damages`` say what was not as it should be.
+    ``end`` is where sound members end. ``notes`` and ``damages`` say what was not as it should be, ``doubts`` which
+    indexes were proved and are not believed, since records say otherwise.
     """
 
     sessions: tuple[Index, ...]
     end: int
     notes: tuple[str, ...] = ()
     damages: tuple[Damage, ...] = ()
+    doubts: tuple[str, ...] = ()
 
 
 def open_volume(path: Path) -> VolumeReader:
@@ -310,19 +313,48 @@ class VolumeReader:
             if earlier is not None and self.end_of(earlier) != high:
                 earlier = None
             index = earlier
+        doubts = {i.position: why for i in chain if (why := contradiction(self, i)) is not None}
+        if doubts:
+            return self._but_for(doubts)
         chain.reverse()
         if high == LABEL_BYTES and newest is not None:
             return VolumeContents(tuple(chain), self.end_of(newest))
         found = self.walk(LABEL_BYTES, high, taken={index.session.id for index in chain})
+        doubts = {i.position: why for i in found.sessions if (why := contradiction(self, i)) is not None}
+        if doubts:
+            return self._but_for(doubts)
         end = found.end if newest is None else self.end_of(newest)
         return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
 
-    def walk(self, start: int, stop: int, *, taken: Collection[str] = ()) -> VolumeContents:
+    def _but_for(self, doubts: Mapping[int | None, str]) -> VolumeContents:
+        """All sessions, without the indexes at these positions: what those cover is read record by record."""
+        known: dict[int | None, str] = dict(doubts)
+        while True:
+            found = self.walk(LABEL_BYTES, self.size, without=known)
+            more: dict[int | None, str] = {
+                i.position: why for i in found.sessions if i.position and (why := contradiction(self, i))
+            }
+            if not more:
+                break
+            known.update(more)
+        told = tuple(
+            f"volume {self.label.name}: the index at byte {position} is not believed: {why}"
+            for position, why in sorted((p, w) for p, w in known.items() if p is not None)
+        )
+        return VolumeContents(found.sessions, found.end, found.notes, found.damages, told)
+
+    def walk(
+        self, start: int, stop: int, *, taken: Collection[str] = (), without: Collection[int | None] = ()
+    ) -> VolumeContents:
         """What lies between two positions, from the members: proved indexes, and stretches that have none.
 
-        *taken*: sessions that other indexes of the volume bear.
+        *taken*: sessions that other indexes of the volume bear; *without*: positions of indexes that are not believed.
         """
-        proved = [item for item in self.members(start, stop, check=False) if isinstance(item, ScannedIndex)]
+        proved = [
+            item
+            for item in self.members(start, stop, check=False)
+            if isinstance(item, ScannedIndex) and item.position not in without
+        ]
         known = {*taken, *(item.index.session.id for item in proved)}
         sessions: list[Index] = []
         notes: list[str] = []

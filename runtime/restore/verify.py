@@ -15,9 +15,10 @@ from ..catalog.store import Catalog
 from ..faults import EXIT_FAILED, EXIT_OK, MediaFault
 from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
+from ..media.contradiction import contradiction
 from ..media.label import LABEL_BYTES
 from ..media.record import RecordHeader
-from ..media.scan import Damage, ScannedRecord
+from ..media.scan import Damage, ScannedIndex, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
 from .reading import ObjectReader, RecordLost
@@ -228,6 +229,9 @@ def _read_all(
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
             _count(member.header, member.position, places, verdict, seen)
+        elif isinstance(member, ScannedIndex) and (why := contradiction(reader, member.index)) is not None:
+            verdict.wrong(f"the index at byte {member.position} is not believed: {why}")
+            verdict.strange = True
         progress(member.position)
     if reader.last_index() is None:
         verdict.notes.append("no index at its end: it was cut off, or its last session crashed")

@@ -14,6 +14,7 @@ from media_world import RECORD, ROOM, Job, World, records_of
 from tapechain.runtime.faults import MediaFault
 from tapechain.runtime.media import tail
 from tapechain.runtime.media.label import LABEL_BYTES
+from tapechain.runtime.media.record import parse
 from tapechain.runtime.media.scan import ScannedRecord
 from tapechain.runtime.media.volume import VolumeReader, open_volume
 from tapechain.runtime.model import ObjectFacts, Session
@@ -51,7 +52,7 @@ def write_small(world: World, session: Session, data: dict[ObjectFacts, bytes]) 
         for facts, queue in queues.items():
             if queue:
                 sequence, record = queue.pop(0)
-                drive.write(memoryview(record), facts.id, sequence, 0)
+                drive.write(memoryview(record), facts.id, sequence, parse(memoryview(record)[:1536]).payload_bytes)
     drive.close(0.5)
 
 

@@ -1,0 +1,76 @@
+"""Whether an index says what its records say: asked of each object's first and last record, whose places it names.
+
+A pointer proves that an index is the one that was written, not that it is right. What it says of an object's source,
+kind, level, parent and encoding is what the label of record 0 says; its counts follow from the two records and from
+the room between them. Where a sound header says otherwise the index is not believed, and its stretch is read record by
+record. A header that cannot be read is damage, and proves nothing against the index.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from .index import Index, IndexedObject
+from .record import RecordHeader
+
+
+class Headers(Protocol):
+    """A volume, as this asks it."""
+
+    def header(self, position: int) -> RecordHeader | None:
+        """The record header at *position*, or None where none can be read."""
+
+
+def contradiction(volume: Headers, index: Index) -> str | None:
+    """What a record says otherwise than *index*, which lies on *volume*; None where nothing does.
+
+    Raises MediaFault where the medium cannot be read.
+    """
+    covered: int | None = 0
+    for item in index.objects:
+        if not item.records:
+            continue
+        assert item.first is not None and item.last is not None
+        first, last = volume.header(item.first), volume.header(item.last)
+        why = _first(index, item, first) or (None if index.state == "recovered" else _last(item, first, last))
+        if why is not None:
+            return f"it says of object {item.object_id} of source {item.source} that {why}"
+        if first is None or last is None or covered is None:
+            covered = None
+        else:
+            covered += (item.records - 1) * first.total_bytes + last.total_bytes
+    if index.state == "ended" and covered is not None and index.position is not None:
+        room = index.position - index.first
+        if covered != room:
+            return f"its objects take {covered} bytes, and its session has {room}"
+    return None
+
+
+def _first(index: Index, item: IndexedObject, header: RecordHeader | None) -> str | None:
+    if header is None:
+        return None
+    if (header.object_id, header.source, header.sequence) != (item.object_id, item.source, item.first_sequence):
+        return f"its record {item.first_sequence} is at byte {item.first}, where another one lies"
+    words = header.first
+    if words is None:
+        return None
+    for name in ("kind", "level", "parent", "compress", "encrypt"):
+        said, true = getattr(item, name), getattr(words, name)
+        if said != true:
+            return f"its {name} is {said}, and its first record says {true}"
+    if index.session_of(item).id != words.session.id:
+        return f"session {index.session_of(item).id} read it, and its first record names {words.session.id}"
+    return None
+
+
+def _last(item: IndexedObject, first: RecordHeader | None, last: RecordHeader | None) -> str | None:
+    if last is None:
+        return None
+    sequence = item.first_sequence + item.records - 1
+    if (last.object_id, last.source, last.sequence) != (item.object_id, item.source, sequence):
+        return f"its record {sequence} is at byte {item.last}, where another one lies"
+    if last.last != (item.state == "whole" and not item.continues):
+        return f"it is {item.state}, and its last record here says otherwise"
+    if first is not None and item.bytes != (item.records - 1) * first.payload_bytes + last.payload_bytes:
+        return f"it has {item.bytes} bytes, which its records have not"
+    return None
