@@ -10,8 +10,20 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..frozen import frozen
 from .index import Index, IndexedObject
 from .record import RecordHeader
+
+
+@frozen
+class Contradiction:
+    """What a record says otherwise than an index; *misplaced*: only where a record lies, as after an exchange."""
+
+    text: str
+    misplaced: bool = False
+
+    def __str__(self) -> str:
+        return self.text
 
 
 class Headers(Protocol):
@@ -21,7 +33,7 @@ class Headers(Protocol):
         """The record header at *position*, or None where none can be read."""
 
 
-def contradiction(volume: Headers, index: Index) -> str | None:
+def contradiction(volume: Headers, index: Index) -> Contradiction | None:
     """What a record says otherwise than *index*, which lies on *volume*; None where nothing does.
 
     Raises MediaFault where the medium cannot be read.
@@ -34,7 +46,9 @@ def contradiction(volume: Headers, index: Index) -> str | None:
         first, last = volume.header(item.first), volume.header(item.last)
         why = _first(index, item, first) or (None if index.state == "recovered" else _last(item, first, last))
         if why is not None:
-            return f"it says of object {item.object_id} of source {item.source} that {why}"
+            return Contradiction(
+                f"it says of object {item.object_id} of source {item.source} that {why}", why.misplaced
+            )
         if first is None or last is None or covered is None:
             covered = None
         else:
@@ -42,35 +56,37 @@ def contradiction(volume: Headers, index: Index) -> str | None:
     if index.state == "ended" and covered is not None and index.position is not None:
         room = index.position - index.first
         if covered != room:
-            return f"its objects take {covered} bytes, and its session has {room}"
+            return Contradiction(f"its objects take {covered} bytes, and its session has {room}")
     return None
 
 
-def _first(index: Index, item: IndexedObject, header: RecordHeader | None) -> str | None:
+def _first(index: Index, item: IndexedObject, header: RecordHeader | None) -> Contradiction | None:
     if header is None:
         return None
     if (header.object_id, header.source, header.sequence) != (item.object_id, item.source, item.first_sequence):
-        return f"its record {item.first_sequence} is at byte {item.first}, where another one lies"
+        return Contradiction(f"its record {item.first_sequence} is at byte {item.first}, where another one lies", True)
     words = header.first
     if words is None:
         return None
     for name in ("kind", "level", "parent", "compress", "encrypt"):
         said, true = getattr(item, name), getattr(words, name)
         if said != true:
-            return f"its {name} is {said}, and its first record says {true}"
+            return Contradiction(f"its {name} is {said}, and its first record says {true}")
     if index.session_of(item).id != words.session.id:
-        return f"session {index.session_of(item).id} read it, and its first record names {words.session.id}"
+        return Contradiction(
+            f"session {index.session_of(item).id} read it, and its first record names {words.session.id}"
+        )
     return None
 
 
-def _last(item: IndexedObject, first: RecordHeader | None, last: RecordHeader | None) -> str | None:
+def _last(item: IndexedObject, first: RecordHeader | None, last: RecordHeader | None) -> Contradiction | None:
     if last is None:
         return None
     sequence = item.first_sequence + item.records - 1
     if (last.object_id, last.source, last.sequence) != (item.object_id, item.source, sequence):
-        return f"its record {sequence} is at byte {item.last}, where another one lies"
+        return Contradiction(f"its record {sequence} is at byte {item.last}, where another one lies", True)
     if last.last != (item.state == "whole" and not item.continues):
-        return f"it is {item.state}, and its last record here says otherwise"
+        return Contradiction(f"it is {item.state}, and its last record here says otherwise")
     if first is not None and item.bytes != (item.records - 1) * first.payload_bytes + last.payload_bytes:
-        return f"it has {item.bytes} bytes, which its records have not"
+        return Contradiction(f"it has {item.bytes} bytes, which its records have not")
     return None

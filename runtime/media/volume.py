@@ -313,14 +313,14 @@ class VolumeReader:
             if earlier is not None and self.end_of(earlier) != high:
                 earlier = None
             index = earlier
-        doubts = {i.position: why for i in chain if (why := contradiction(self, i)) is not None}
+        doubts = {i.position: str(why) for i in chain if (why := contradiction(self, i)) is not None}
         if doubts:
             return self._but_for(doubts)
         chain.reverse()
         if high == LABEL_BYTES and newest is not None:
             return VolumeContents(tuple(chain), self.end_of(newest))
         found = self.walk(LABEL_BYTES, high, taken={index.session.id for index in chain})
-        doubts = {i.position: why for i in found.sessions if (why := contradiction(self, i)) is not None}
+        doubts = {i.position: str(why) for i in found.sessions if (why := contradiction(self, i)) is not None}
         if doubts:
             return self._but_for(doubts)
         end = found.end if newest is None else self.end_of(newest)
@@ -332,7 +332,9 @@ class VolumeReader:
         while True:
             found = self.walk(LABEL_BYTES, self.size, without=known)
             more: dict[int | None, str] = {
-                i.position: why for i in found.sessions if i.position and (why := contradiction(self, i))
+                i.position: str(why)
+                for i in found.sessions
+                if i.position and (why := contradiction(self, i)) is not None
             }
             if not more:
                 break

@@ -231,7 +231,8 @@ def _read_all(
             _count(member.header, member.position, places, verdict, seen)
         elif isinstance(member, ScannedIndex) and (why := contradiction(reader, member.index)) is not None:
             verdict.wrong(f"the index at byte {member.position} is not believed: {why}")
-            verdict.strange = True
+            # Records that changed places are all there, each of which its object's reading finds and judges.
+            verdict.strange = verdict.strange or not why.misplaced
         progress(member.position)
     if reader.last_index() is None:
         verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
