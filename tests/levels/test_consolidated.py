@@ -274,8 +274,8 @@ def test_what_there_is_no_sense_in_is_refused(bench, seen) -> None:
         code, _, said = bench.tcc("run", "c.tc")
         return code, said
 
-    assert "level of a chain" in runs('level = "incremental"')[1]
-    assert "exclude of a chain" in runs('exclude = ["x"]')[1]
+    assert "no attribute `level`" in runs('level = "incremental"')[1]
+    assert "no attribute `exclude`" in runs('exclude = ["x"]')[1]
     assert "the catalog" in runs('object = "01a20690-0141-76af-ab11-7f378d5bf3a8"')[1]
     code, said = runs(where="media/R1")
     assert (

@@ -46,7 +46,7 @@ def swapped(index: Index) -> Index:
 
 LIES: dict[str, Callable[[Index], Index]] = {
     "first": one("S", lambda o: {"first": o.first + STEP}),
-    "last": one("S", lambda o: {"last": o.last - STEP}),
+    "last": one("S", lambda o: {"last": o.first}),
     "more records": one("S", lambda o: {"records": o.records + 1}),
     "fewer records": one("S", lambda o: {"records": 1}),
     "very many records": one("S", lambda _: {"records": 10**9, "bytes": 10**14}),
@@ -144,7 +144,9 @@ def test_a_catalog_rebuilt_from_an_index_that_lies_restores_all(
     tcc: Callable[..., str], tmp_path: Path, name: str
 ) -> None:
     forge(tmp_path / "media" / "R1" / "R1-000001.tar", LIES[name])
-    assert "is not believed" in tcc("verify", "--plan", "p.tc", code=1)
+    said = tcc("verify", "--plan", "p.tc", code=0 if name == "swapped" else 1)
+    # Where only the places are wrong, each object's records are found, in their order: nothing has to be copied anew.
+    assert "is not sound" in said if name == "swapped" else "is not believed" in said
     shutil.rmtree(tmp_path / "state")
     said = tcc("catalog", "rebuild", "media", "--plan", "p.tc", code=3)
     assert "is not believed" in said and "R1-000001" in said
