@@ -36,17 +36,17 @@ def check(model: Model) -> Iterator[Diagnostic]:
 
 
 def _of_another_kind(source: Statement) -> Iterator[Diagnostic]:
-    """What another kind of source has: the engine refuses it, so that nothing that is written is without effect."""
+    """What a chain has and other sources have not, and the other way round: the engine would refuse it."""
     given = {attribute.name.text: attribute.name.span for attribute in source.attributes}
     what = [name for name in WHAT_IT_IS["source"] if name in given]
     if len(what) != 1:
         return  # TC205
     kind = what[0]
-    misplaced = [] if kind == "chain" else ["object"]
+    misplaced = ["object"]
     if kind == "chain":
-        misplaced += ["exclude", "one_file_system"]
-    if kind != "files" and source.text("level") == "incremental":
-        misplaced.append("level")
+        misplaced = ["exclude", "one_file_system"]
+        if source.text("level") == "incremental":
+            misplaced.append("level")
     for name in misplaced:
         if name in given:
             owner = "chain" if name == "object" else "files"

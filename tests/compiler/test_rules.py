@@ -48,7 +48,6 @@ WRONG = [
     ("TC204", B + 'source D3 { chain = "p/D1" «exclude» = ["a"] } # tcc: ignore TC901'),
     ("TC204", B + 'source D3 { chain = "p/D1" «level» = "incremental" } # tcc: ignore TC901'),
     ("TC204", B + 'source D3 { files = "/x" «object» = "0197a2c4" } # tcc: ignore TC901'),
-    ("TC204", B + 'source D3 { command = ["x"] «level» = "incremental" } # tcc: ignore TC901'),
     ("TC205", B + 'source «D3» { tags = ["a"] } # tcc: ignore TC901'),
     ("TC205", B + 'source D3 { files = "/x" «stream» = "-" } # tcc: ignore TC901'),
     ("TC205", B + 'drive R4 { discard = true «tape» = "/dev/nst0" } # tcc: ignore TC902'),

@@ -200,4 +200,4 @@ def test_only_files_have_levels(bench) -> None:
         "backup group g { agent A -> R { B <- S } }\n"
     )
     code, _, said = bench.tcc("run", "plan.tc")
-    assert code == 1 and "TC204" in said and not (bench.folder / "m").exists()
+    assert code == 2 and "S: level" in said and not (bench.folder / "m").exists()
