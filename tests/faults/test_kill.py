@@ -1,8 +1,8 @@
 """kill -9 of the whole process: everything acknowledged stays, and the next run just works.
 
 At random moments of real runs, and at the n-th call of each kind that changes a file, which strace lets us choose.
-``TCC_KILLS=500 python -m pytest --timeout 0 tests/faults/test_kill.py`` is the long run of docs/reliability.md; without it a few
-moments and calls.
+``TCC_KILLS=500 python -m pytest --timeout 0 tests/faults/test_kill.py`` is the long run of docs/reliability.md;
+without it a few moments and calls are tried.
 """
 
 import hashlib
