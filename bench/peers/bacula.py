@@ -123,7 +123,8 @@ class Bacula:
                 raise SystemExit(f"Bacula: {device} holds {held} bytes, not {least_bytes}")
 
     def _log(self) -> str:
-        return (self.folder / "work" / "messages").read_text()[-4000:]
+        logs = [self.folder / "work" / "messages", *sorted(self.folder.glob("*.log"))]
+        return "\n".join(log.read_text(errors="replace")[-4000:] for log in logs if log.exists())
 
 
 def _answers(port: int) -> bool:

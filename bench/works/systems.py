@@ -74,7 +74,7 @@ def _backup(make: Trees) -> Callable[[Place, Scale, int], Result]:
             found.notes.append(f"Bacula takes {idle.seconds:.1f} s of its time for {len(trees)} empty files, too")
             theirs = statistics.median(s.seconds for s in samples["Bacula"])
             ours = statistics.median(s.seconds for s in samples["tcc"])
-            if theirs > idle.seconds:
+            if theirs > 1.1 * idle.seconds:  # else the difference is chance
                 ratio = ours / (theirs - idle.seconds)
                 found.notes.append(f"without that, tcc takes {ratio:.2f} of its time (tcc's own start included)")
         return found
