@@ -31,6 +31,15 @@ F_SETPIPE_SZ = 1031
 pytestmark = pytest.mark.timeout(2 * DEADLINE)
 
 
+@pytest.fixture(autouse=True)
+def _no_signal_is_ignored() -> Iterator[None]:
+    """A shell without job control starts what goes on in the background with SIGQUIT ignored; that is inherited."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in (signal.SIGHUP, signal.SIGQUIT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def waiting(bench: Any) -> Iterator[Any]:
     """A plan whose source says that it is being read, through the FIFO ``began``, and waits for the FIFO ``gate``."""
