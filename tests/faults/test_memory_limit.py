@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(110)]
 
 #: What a command may take beyond the plan's ``memory``, and what it may where zstd (at level 3, with two threads) and
 #: age are at work, too: docs/encryption.md.
-PROCESS_BYTES = 40 << 20
+PROCESS_BYTES = 48 << 20
 CODEC_BYTES = PROCESS_BYTES + (12 << 20) + (60 << 20) + (24 << 20)
 DATA_BYTES = 96 << 20
 
@@ -181,6 +181,7 @@ backup group g { agent A -> R1 { B1 <- tree } }
 """
     limit = memory_of(folder, plan) + PROCESS_BYTES
     ok(limited(limit, *RUN, cwd=folder))
-    ok(limited(limit, "tcc", "restore", "tree", "--plan", "plan.plan.json", "--state", "state", "--to", "back",
-               cwd=folder))  # fmt: skip
+    # What the kernel keeps of 10,000 new names (entries, inodes) is charged to who makes them, until it is needed.
+    ok(limited(limit + PROCESS_BYTES, "tcc", "restore", "tree", "--plan", "plan.plan.json", "--state", "state",
+               "--to", "back", cwd=folder))  # fmt: skip
     assert sum(1 for p in (folder / "back").rglob("*") if p.is_file()) == 10_000
