@@ -16,13 +16,16 @@ from typing import Any, Literal, Protocol
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
 from ..media.ids import new_id
+from ..members.lists import MemberList
 from .changes import Changes
 from .folder import TargetFolder, open_target
 from .merge import merge
 from .reading import ObjectReader
 from .restore import Progress, Reading, Restored, check_identities, pump_object, sink_for
 from .select import lack_of, missing_of
+from .selection import Selection
 from .shelf import Shelf
+from .sinks import GapSink
 
 
 class Known(Protocol):
@@ -161,6 +164,32 @@ def into(to: Path, *, overwrite: bool, work: Callable[[TargetFolder], Restored])
     return replace(result, status=status, place=to, problems=(*result.problems, *problems))
 
 
+def pump_link(  # noqa: PLR0917 - two callers, which name all of it
+    reading: Reading,
+    sink: GapSink,
+    place: TargetFolder,
+    shelf: Shelf,
+    progress: Progress | None,
+    before: int,
+    only: Selection | None = None,
+    members: MemberList | None = None,
+) -> Restored:
+    """Pump one object of a chain into *sink*, abandoned if that fails. *before*: bytes read of earlier ones."""
+
+    def step(count: int) -> None:
+        if progress is not None:
+            progress(before + count)
+
+    reader = ObjectReader(reading.object, reading.copies, shelf)
+    try:
+        return pump_object(reading, reader, sink, place, shelf, only, members, step)
+    except BaseException:
+        sink.abandon()
+        raise
+    finally:
+        reader.close()
+
+
 def _one_by_one(  # noqa: PLR0917 - two calls
     readings: Sequence[Reading],
     shelf: Shelf,
@@ -174,23 +203,10 @@ def _one_by_one(  # noqa: PLR0917 - two calls
     for reading in readings:
         changes = Changes(folder) if done else None
         place = TargetFolder(folder.path, folder.fd, fresh=not done)
-        reader = ObjectReader(reading.object, reading.copies, shelf)
         sink = sink_for(
             reading.object, place, identities, keep_damaged=keep_damaged, changes=changes, folders=bool(done)
         )
-        before = read
-
-        def step(count: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + count)
-
-        try:
-            done.append(pump_object(reading, reader, sink, place, shelf, None, None, step))
-        except BaseException:
-            sink.abandon()
-            raise
-        finally:
-            reader.close()
+        done.append(pump_link(reading, sink, place, shelf, progress, read))
         removed += changes.removed if changes is not None else 0
         read += reading.bytes
         if done[-1].cut:

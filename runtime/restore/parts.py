@@ -10,11 +10,10 @@ from typing import Any
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
 from ..members.lists import Member, MemberList
-from .chain import into, together
+from .chain import into, pump_link, together
 from .folder import TargetFolder
 from .headers import Unsound
-from .reading import ObjectReader
-from .restore import Progress, Reading, Restored, check_identities, pump_object, sink_for
+from .restore import Progress, Reading, Restored, check_identities, sink_for
 from .selection import Renamed, Selection, select_chain, state
 from .shelf import Shelf
 
@@ -108,7 +107,6 @@ def restore_parts(
         read = 0
         for reading, only, members in parts:
             place = TargetFolder(folder.path, folder.fd, fresh=not done)
-            reader = ObjectReader(reading.object, reading.copies, shelf)
             acls = members.acls or bool(done) or folder.gives_acls
             sink = sink_for(
                 reading.object,
@@ -120,17 +118,7 @@ def restore_parts(
                 acls=acls,
             )
 
-            def step(count: int, before: int = read) -> None:
-                if progress is not None:
-                    progress(before + count)
-
-            try:
-                done.append(pump_object(reading, reader, sink, place, shelf, only, members, step))
-            except BaseException:
-                sink.abandon()
-                raise
-            finally:
-                reader.close()
+            done.append(pump_link(reading, sink, place, shelf, progress, read, only, members))
             read += done[-1].bytes
         return together(done)
 

@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tapechain.runtime.catalog.queries import CatalogCopy, CatalogObject
+from copies import digest_of, stored_copies
+from tapechain.runtime.catalog.queries import CatalogObject
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 from tapechain.runtime.catalog.store import open_catalog
 from tapechain.runtime.faults import CatalogFault
-from tapechain.runtime.restore.reading import ObjectReader
 from tapechain.runtime.restore.shelf import Shelf
 
 KILLS = int(os.environ.get("TCC_KILLS", "24"))
@@ -101,22 +101,6 @@ class World:
             found = stored_copies(made.objects())
         assert faults == ()
         assert found == stored_copies(self.look())
-
-
-def digest_of(item: CatalogObject, copy: CatalogCopy, shelf: Shelf) -> str:
-    """The SHA-256 of an object, read from this one copy."""
-    reader = ObjectReader(item, [copy], shelf)
-    digest, slot = hashlib.sha256(), memoryview(bytearray(64 * 1024))
-    try:
-        for header in reader.records(slot):
-            digest.update(slot[1536 : 1536 + header.payload_bytes])
-    finally:
-        reader.close()
-    return digest.hexdigest()
-
-
-def stored_copies(objects: list[CatalogObject]) -> set[tuple[str, str]]:
-    return {(o.id, c.drive) for o in objects for c in o.copies if c.status == "stored"}
 
 
 @pytest.fixture

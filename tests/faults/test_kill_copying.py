@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from tapechain.runtime.catalog.queries import CatalogCopy, CatalogObject
+from copies import digest_of, stored_copies
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 from tapechain.runtime.catalog.store import open_catalog
-from tapechain.runtime.restore.reading import ObjectReader
 from tapechain.runtime.restore.shelf import Shelf
 
 KILLS = int(os.environ.get("TCC_KILLS", "10"))
@@ -89,21 +88,6 @@ class World:
             assert digest_of(item, copy, shelf) == self.digests[object_id], (item.source, drive)
         self.acknowledged = stored
         return stored
-
-
-def digest_of(item: CatalogObject, copy: CatalogCopy, shelf: Shelf) -> str:
-    reader = ObjectReader(item, [copy], shelf)
-    digest, slot = hashlib.sha256(), memoryview(bytearray(64 * 1024))
-    try:
-        for header in reader.records(slot):
-            digest.update(slot[1536 : 1536 + header.payload_bytes])
-    finally:
-        reader.close()
-    return digest.hexdigest()
-
-
-def stored_copies(objects: list[CatalogObject]) -> set[tuple[str, str]]:
-    return {(o.id, c.drive) for o in objects for c in o.copies if c.status == "stored"}
 
 
 @pytest.fixture
