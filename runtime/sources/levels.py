@@ -118,7 +118,7 @@ class Levels:
             return "a full, as asked for"
         try:
             head, data = _read(self._place(source))
-            taken = snapshots.seconds_of(data)
+            taken = snapshots.time_of(data)
         except FileNotFoundError:
             return "a full: there is no snapshot of an earlier one"
         except (OSError, ValueError, snapshots.BadSnapshot) as error:
@@ -127,7 +127,7 @@ class Levels:
             return f"a full: the snapshot {self._place(source)} belongs to another source"
         if head.get("settings") != settings:
             return "a full: its paths, its exclude, one_file_system, or the drives that store it changed"
-        if taken > time.time():
+        if taken > time.time_ns():
             return "a full: the clock stands before the time of the last one"
         parent = head.get("object")
         if not isinstance(parent, str) or not ids.is_id(parent):

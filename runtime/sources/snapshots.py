@@ -24,9 +24,10 @@ class BadSnapshot(Exception):
     """The bytes are no snapshot of format 2."""
 
 
-def seconds_of(data: bytes) -> int:
-    """The time of the run, in whole seconds since 1970. Raises :class:`BadSnapshot`."""
-    return int(_head(data)[1])
+def time_of(data: bytes) -> int:
+    """The time of the run, in nanoseconds since 1970. Raises :class:`BadSnapshot`."""
+    match = _head(data)
+    return int(match[1]) * 10**9 + int(match[2])
 
 
 def _head(data: bytes) -> re.Match[bytes]:

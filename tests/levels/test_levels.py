@@ -121,9 +121,9 @@ def test_other_settings_make_a_full(bench) -> None:
 
 def test_a_clock_behind_the_snapshot_makes_a_full(bench, monkeypatch) -> None:
     bench.run()
-    now = time.time()
+    now = time.time_ns()
     with monkeypatch.context() as patched:
-        patched.setattr(levels.time, "time", lambda: now - 3600)
+        patched.setattr(levels.time, "time_ns", lambda: now - 3600 * 10**9)
         assert "the clock stands before" in bench.run()["notes"]
 
 
@@ -177,7 +177,7 @@ def test_snapshots_are_read_or_refused(bench) -> None:
         except snapshots.BadSnapshot:
             continue
     assert whole == 0
-    assert snapshots.seconds_of(snapshots.checked(data)) == snapshots.seconds_of(data) - snapshots.SET_BACK_SECONDS
+    assert snapshots.time_of(snapshots.checked(data)) == snapshots.time_of(data) - snapshots.SET_BACK_SECONDS * 10**9
 
 
 def test_dry_run_says_which_level_it_would_be(bench) -> None:
