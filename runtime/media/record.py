@@ -288,18 +288,41 @@ def _text(word: bytes | None) -> str | None:
     return None if word is None else word.decode()
 
 
+class PayloadCheck:
+    """Whether a payload, and the padding behind it, are those of a record, of which :meth:`add` gets all in order."""
+
+    __slots__ = ("_digest", "_header", "_left", "_padded")
+
+    def __init__(self, header: RecordHeader) -> None:
+        self._header = header
+        self._digest = xxh3_128(header.covered)
+        self._left = header.payload_bytes
+        self._padded = True
+
+    def add(self, piece: memoryview) -> None:
+        """The next bytes of the record behind its headers."""
+        payload = min(len(piece), self._left)
+        self._digest.update(piece[:payload])
+        self._left -= payload
+        if payload < len(piece):
+            padding = bytes(piece[payload:])
+            self._padded &= padding.count(0) == len(padding)
+
+    def finish(self) -> None:
+        """Nothing comes any more. Raises BadRecord where it is not the record's."""
+        if self._left:
+            raise BadRecord("it ends within its payload")
+        if self._digest.hexdigest() != self._header.digest:
+            raise BadRecord("its digest is wrong")
+        if not self._padded:
+            raise BadRecord("its padding is not zeros")
+
+
 def verify(header: RecordHeader, payload: Buffer) -> None:
     """Check the payload's digest, and that its padding (where *payload* holds it) is zeros. Raises BadRecord."""
-    if len(payload) < header.payload_bytes:
-        raise BadRecord("it ends within its payload")
-    view = memoryview(payload)
-    digest = xxh3_128(header.covered)
-    digest.update(view[: header.payload_bytes])
-    if digest.hexdigest() != header.digest:
-        raise BadRecord("its digest is wrong")
-    padding = bytes(view[header.payload_bytes : header.total_bytes - HEADER_BYTES])
-    if padding.count(0) != len(padding):
-        raise BadRecord("its padding is not zeros")
+    check = PayloadCheck(header)
+    check.add(memoryview(payload)[: header.total_bytes - HEADER_BYTES])
+    check.finish()
 
 
 def check(record: Buffer) -> RecordHeader:

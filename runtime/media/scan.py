@@ -21,23 +21,25 @@ from .. import kinds
 from ..faults import MediaFault, Place
 from ..frozen import frozen
 from . import index, ustar
+from .checks import AHEAD, Checks
 from .index import Index
 from .record import HEADER_BYTES, BadRecord, RecordHeader, likely_totals, parse, verify
 
 _CHUNK: Final = kinds.MIB
+_EMPTY: Final = memoryview(b"")
 
 
 @frozen
 class ScannedRecord:
-    """A sound record. ``payload`` is a view of a buffer that the next step writes anew (empty when unread).
+    """A record whose headers are sound, and its payload where that was checked. ``head``: its bytes 0–1535.
 
-    ``head``: its bytes 0–1535.
+    ``payload`` is empty but in what :meth:`~.volume.VolumeReader.scan` gives.
     """
 
     position: int
     header: RecordHeader
-    payload: memoryview
-    head: bytes = b""
+    head: bytes
+    payload: memoryview = _EMPTY
 
     @property
     def end(self) -> int:
@@ -101,14 +103,31 @@ class Scanner:
     seen: dict[str, int] = field(default_factory=dict)
     _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(HEADER_BYTES)))
 
-    def members(self, start: int, stop: int, *, check: bool = True) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
-        """All that lies between two positions, in order. With *check* each payload is read and its digest checked.
+    def members(
+        self, start: int, stop: int, *, checks: Checks | None = None
+    ) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
+        """All that lies between two positions, in order. With *checks* each payload is read and its digest checked.
 
-        Ends at the zero blocks of the archive's end when only zeros follow up to *stop*.
+        Ends at the zero blocks of the archive's end when only zeros follow up to *stop*. Raises MediaFault where the
+        medium cannot be read, when all that lies before was told.
         """
         position = start
         while position < stop:
-            item = self._member(position, stop, check)
+            try:
+                item = self._member(position, stop)
+            except MediaFault:
+                yield from self._checked(checks, 0)
+                raise
+            if isinstance(item, ScannedRecord):
+                position = item.end
+                if checks is None:
+                    self._saw(item.header)
+                    yield item
+                else:
+                    checks.put(item.position, item.header, item.head)
+                    yield from self._checked(checks, AHEAD)
+                continue
+            yield from self._checked(checks, 0)
             if item is None:
                 return
             if isinstance(item, _Lost):
@@ -116,8 +135,24 @@ class Scanner:
                 item = Damage(self.volume, position, after, item.reason, torn=after == stop)
             yield item
             position = item.end
+        yield from self._checked(checks, 0)
 
-    def _member(self, position: int, stop: int, check: bool) -> ScannedRecord | ScannedIndex | Damage | _Lost | None:
+    def _checked(self, checks: Checks | None, leave: int) -> Iterator[ScannedRecord | Damage]:
+        """The records that are being checked, in their order, until *leave* are left."""
+        while checks is not None and len(checks) > leave:
+            check = checks.take()
+            header = check.header
+            if check.wrong is None:
+                self._saw(header)
+                yield ScannedRecord(check.position, header, check.head)
+            else:
+                after = check.position + header.total_bytes
+                yield Damage(self.volume, check.position, after, check.wrong, header.object_id, header.sequence)
+
+    def _saw(self, header: RecordHeader) -> None:
+        self.seen[header.object_id] = max(header.sequence, self.seen.get(header.object_id, -1))
+
+    def _member(self, position: int, stop: int) -> ScannedRecord | ScannedIndex | Damage | _Lost | None:
         head = bytes(self._head(position, stop))
         if len(head) < ustar.BLOCK:
             return Damage(self.volume, position, stop, "the volume ends within a header", torn=True)
@@ -133,28 +168,13 @@ class Scanner:
             if len(head) < HEADER_BYTES:
                 return Damage(self.volume, position, stop, "the volume ends within a record's header", torn=True)
             return _Lost(str(bad), tuple(position + total for total in (*likely_totals(head), self.record_bytes)))
-        return self._record(position, stop, header, head, check)
-
-    def _record(
-        self, position: int, stop: int, header: RecordHeader, head: bytes, check: bool
-    ) -> ScannedRecord | Damage:
-        after = position + header.total_bytes
-        where = (header.object_id, header.sequence)
-        if after > stop:
+        if position + header.total_bytes > stop:
+            where = (header.object_id, header.sequence)
             return Damage(self.volume, position, stop, "the volume ends within a record", *where, torn=True)
         if not header.last:
             self.record_bytes = header.total_bytes
             self.largest_bytes = max(self.largest_bytes, header.total_bytes)
-        payload = self._buffer[:0]
-        if check:
-            payload = self._fill(position + HEADER_BYTES, header.total_bytes - HEADER_BYTES)
-            try:
-                verify(header, payload)
-            except BadRecord as bad:
-                return Damage(self.volume, position, after, str(bad), *where)
-            payload = payload[: header.payload_bytes]
-        self.seen[header.object_id] = max(header.sequence, self.seen.get(header.object_id, -1))
-        return ScannedRecord(position, header, payload, head)
+        return ScannedRecord(position, header, head)
 
     def _index(self, position: int, stop: int, size: int) -> ScannedIndex | Damage | _Lost:
         after = position + ustar.BLOCK + ustar.padded(size)

@@ -17,6 +17,7 @@ from ..frozen import frozen
 from . import index as index_format
 from . import label as label_format
 from . import ustar
+from .checks import Check, Checks
 from .contradiction import contradiction
 from .index import Index
 from .label import LABEL_BYTES, VolumeLabel
@@ -200,21 +201,34 @@ class VolumeReader:
     def scan(self, start: int = LABEL_BYTES, stop: int | None = None) -> Iterator[ScannedRecord | Damage]:
         """The records from *start* to *stop* (the volume's end), each checked; indexes are passed over.
 
-        One buffer is used for all: a record's payload is only good until the next step. Raises :class:`MediaFault`
-        where the medium cannot be read at all.
+        For those who want payloads, which are read again. Raises :class:`MediaFault` where the medium cannot be read.
         """
-        self._advise(start)
         for item in self.members(start, self.size if stop is None else min(stop, self.size), check=True):
-            if not isinstance(item, ScannedIndex):
+            if isinstance(item, ScannedRecord):
+                data = memoryview(bytearray(item.header.total_bytes))
+                self.fetch(item, data)
+                payload = data[HEADER_BYTES : HEADER_BYTES + item.header.payload_bytes]
+                yield ScannedRecord(item.position, item.header, item.head, payload)
+            elif isinstance(item, Damage):
                 yield item
 
     def members(
-        self, start: int, stop: int, *, check: bool, wanted: str | None = None
+        self, start: int, stop: int, *, check: bool, wanted: str | None = None, hands: int = 1
     ) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
-        """All members between two positions (see :class:`~.scan.Scanner`); *wanted* is an object's identifier."""
+        """All members between two positions (see :class:`~.scan.Scanner`); *wanted* is an object's identifier.
+
+        With *check* payloads are read and digests compared, by *hands* threads (see :mod:`.checks`).
+        """
         scanner = self._scanner()
         scanner.wanted = wanted
-        return scanner.members(start, stop, check=check)
+        if not check:
+            yield from scanner.members(start, stop)
+            return
+        checks = Checks(self._fd, reader_of, hands=hands, told=self._told)
+        try:
+            yield from scanner.members(start, stop, checks=checks)
+        finally:
+            checks.close()
 
     def sound_within(self, start: int, stop: int) -> int | None:
         """As :meth:`~.scan.Scanner.sound_within`."""
@@ -242,17 +256,23 @@ class VolumeReader:
         try:
             got = self._read(view, position)
         except OSError as error:
-            raise self._fault(f"it cannot be read: {error.strerror}", position) from None
+            raise self._unreadable(error, position) from None
         self.bytes_read += got
         if self.answered is not None:
             self.answered()
         return got
 
-    def _advise(self, start: int) -> None:
-        try:
-            os.posix_fadvise(self._fd, start, 0, os.POSIX_FADV_SEQUENTIAL)
-        except OSError:
-            pass  # advice only
+    def _told(self, check: Check) -> None:
+        self.bytes_read += check.got
+        if self.answered is not None:
+            self.answered()
+        if isinstance(check.failure, OSError):
+            raise self._unreadable(check.failure, check.position + HEADER_BYTES)
+        if check.failure is not None:
+            raise check.failure
+
+    def _unreadable(self, error: OSError, position: int) -> MediaFault:
+        return self._fault(f"it cannot be read: {error.strerror}", position)
 
     def _fault(self, message: str, position: int, header: RecordHeader | None = None) -> MediaFault:
         place = Place(
@@ -384,8 +404,7 @@ class VolumeReader:
         stretch = Stretch(self.label, start)
         damages: list[Damage] = []
         end = start
-        self._advise(start)
-        for item in self.members(start, stop, check=True):
+        for item in self.members(start, stop, check=True, hands=2):
             if isinstance(item, Damage):
                 damages.append(item)
                 stretch.lost()

@@ -224,7 +224,7 @@ def _read_all(
     progress: Callable[[int], None],
 ) -> None:
     places = _places(expected)
-    for member in reader.members(LABEL_BYTES, reader.size, check=True):
+    for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=2):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
