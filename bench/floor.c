@@ -1,5 +1,5 @@
 /* The least that the kernel lets any program do for one stream to several files: one thread reads into a ring of
-   eight slots of 1 MiB, one thread a file writes each slot. No digest, no label, no catalog.
+   sixteen slots of 1 MiB, one thread a file writes each slot. No digest, no label, no catalog.
    cc -O2 -pthread floor.c -o floor; floor INPUT OUTPUT... */
 #include <fcntl.h>
 #include <pthread.h>
@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { DEPTH = 8, SLOT = 1 << 20, OUTPUTS = 16 };
+enum { DEPTH = 16, SLOT = 1 << 20, OUTPUTS = 16 };
 
 static char *memory;
 static ssize_t sizes[DEPTH];

@@ -17,9 +17,9 @@ Sleeping
     A thread that has nothing to do sleeps on a :class:`Doorbell`: its own, whatever number of rings it waits for. It
     *arms* the bell before it looks for the last time; whoever changes a counter looks at ``armed`` afterwards.
     Either the sleeper sees the change or the other sees the armed bell, so that no wake-up is lost. A writer that
-    found the ring full is woken only when half of it is free, which saves seven of eight context switches at a
-    depth of eight. A reader that sleeps *patiently* is woken only when half a ring of records waits for it, or by the
-    object's end; it must not sleep so for long, since a slow source may take hours to fill half a ring.
+    found the ring full is woken only when a good part of it is free (:attr:`Ring.enough`), which saves most context
+    switches. A reader that sleeps *patiently* is woken only when as many records wait for it, or by the object's end;
+    it must not sleep so for long, since a slow source may take hours to fill that much.
 
 Lock order
     ``Ring._lock`` (attach, leave, end) before ``Doorbell._guard``; nothing is called while a guard is held.
@@ -44,6 +44,10 @@ from .model import Ending, ObjectFacts, Session
 
 #: A run of records is at most this large: longer ones gain nothing, and a drive that is slow must be heard of.
 RUN_BYTES: Final = 4 * 1024 * 1024
+
+#: So much is worth a context switch; of a ring that holds less than twice as much, half of it. In a deeper ring a
+#: quarter is: whoever sleeps for more of it leaves a core idle while the others catch up (docs/performance.md).
+WAKE_BYTES: Final = 2 * 1024 * 1024
 
 
 class Doorbell:
@@ -110,7 +114,7 @@ class RingReader:
         return self._ring.published - self.taken
 
     def worth_waking(self, *, patient: bool) -> bool:
-        """Whether there is enough to do: half a ring of records for a *patient* reader, else one; or an ending."""
+        """Whether there is enough to do: :attr:`Ring.enough` for a *patient* reader, else one; or an ending."""
         ring = self._ring
         return (
             ring.published - self.taken >= (ring.enough if patient else 1)
@@ -142,7 +146,7 @@ class RingReader:
         return ring.slots[slot][: ring.totals[slot]], ring.items[slot], ring.sequences[slot], ring.payloads[slot]
 
     def run(self) -> int:
-        """How many records from the oldest on are one run, half the ring and 4 MiB at most; needs ``available``.
+        """How many records from the oldest on are one run, ``longest_run`` at most; needs ``available``.
 
         A run is full records of one object with as much payload each, in sequence, behind one another in memory, and no
         object ends within it. What ends sooner is a run of one.
@@ -172,7 +176,7 @@ class RingReader:
         return ring.whole[start : start + count * ring.record_bytes]
 
     def release(self, count: int = 1) -> None:
-        """Done with the *count* oldest records: wake the writer if it sleeps and half the ring is free."""
+        """Done with the *count* oldest records: wake the writer if it sleeps and enough of the ring is free."""
         self.taken += count
         ring = self._ring
         if ring.space.armed and ring.free >= ring.enough:
@@ -195,8 +199,9 @@ class Ring:
             raise ValueError("a ring needs two slots: the writer holds the last record back while it fills the next")
         self.depth = depth
         self.record_bytes = record_bytes
-        #: free slots at which a sleeping writer is woken; at most depth - 1, since one may be held back
-        self.enough = depth // 2
+        #: free slots at which a sleeping writer is woken, and waiting records at which a patient reader is: a quarter
+        #: of the ring or WAKE_BYTES, never more than half; at most depth - 1, since one may be held back
+        self.enough = max(1, depth // 4, min(depth // 2, WAKE_BYTES // record_bytes))
         self.longest_run = max(1, min(self.enough, RUN_BYTES // record_bytes))
         self._memory = mmap.mmap(-1, depth * record_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.whole = memoryview(self._memory)

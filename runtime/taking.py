@@ -13,8 +13,8 @@ from .kinds import Order
 from .model import Ending, ObjectFacts
 from .ring import Doorbell, Ring, RingReader
 
-#: How long a drive's thread waits for half a ring of records before one record is enough to wake it. To wake a thread
-#: costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
+#: How long a drive's thread waits for a good part of a ring (``Ring.enough``) before one record is enough to wake it.
+#: To wake a thread costs its waker tens of microseconds, as much as all of a record's Python (docs/performance.md).
 PATIENCE_SECONDS: Final = 0.01
 
 #: Turns of the buffers that have records before the others are looked at again.
@@ -112,7 +112,7 @@ class Taking:
         return moved
 
     def _sleep(self, feeds: list[Feed]) -> None:
-        """Block until there is a record or an ending: a moment for half a ring of records, then for any."""
+        """Block until there is a record or an ending: a moment for a good part of a ring, then for any record."""
         bell = self._bell
         for patient, seconds in ((True, PATIENCE_SECONDS), (False, None)):
             bell.arm(patient=patient)

@@ -12,14 +12,15 @@ from result import Goal
 
 from .base import Work, beside
 
-TO_THREE = "-q -s 1M -m 8M -o out0 -o out1 -o out2"
+TO_THREE = "-q -s 1M -m 16M -o out0 -o out1 -o out2"
 
 
 def one_stream(place: Place, scale: Scale) -> Iterator[Contender]:
-    """One file to three drives."""
+    """One file to three drives, through as much buffer memory as mbuffer and the floor have: 16 records of 1 MiB."""
     size = scale.stream
     data.fill(place.folder / "input", size)
-    place.plan("stream", mirrored('source input { stream = "input" }  # tcc: ignore TC903', ["input"]))
+    source = 'source input { stream = "input" }  # tcc: ignore TC903'
+    place.plan("stream", mirrored(source, ["input"], head="depth = 16"))
     yield place.ours("stream")
     if place.floor is not None:
         yield place.shell("floor", "./floor input out0 out1 out2", least=size, files=3)
@@ -45,6 +46,12 @@ def six_sources(place: Place, scale: Scale) -> Iterator[Contender]:
     )
     wait = 'for pid in "${pids[@]}"; do wait "$pid" || exit; done'
     yield place.shell("six tar | tee", f"pids=(); {pipes} {wait}", least=scale.each, files=18)
+    if place.floor is not None:
+        floors = " ".join(
+            f"./floor six/{name}/data out{3 * n} out{3 * n + 1} out{3 * n + 2} & pids+=($!);"
+            for n, name in enumerate(names)
+        )
+        yield place.shell("six floors", f"pids=(); {floors} {wait}", least=scale.each, files=18)
     if shutil.which("mbuffer"):
         buffers = " ".join(
             f"tar -cf - --format=pax six/{name} | mbuffer -q -s 1M -m 8M -o out{3 * n} -o out{3 * n + 1} "

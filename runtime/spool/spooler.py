@@ -6,9 +6,9 @@ order: for ``interleave`` the order in which it came; for ``object`` one whole o
 in the order of their declaration. So nobody waits for this drive. A spool that is full, or that fails, is a fault of
 the drive: its rings are left at once.
 
-A ring is emptied into the spool when half of it waits, or an object ends; before that a drive that is nearly fast
-enough may still take it without the disk. The thread sleeps on one bell, which the rings ring for news and the
-agent's own ring for room.
+A ring is emptied into the spool when a good part of it (``Ring.enough``) waits, or an object ends; before that a drive
+that is nearly fast enough may still take it without the disk. The thread sleeps on one bell, which the rings ring for
+news and the agent's own ring for room.
 """
 
 from __future__ import annotations

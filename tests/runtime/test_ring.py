@@ -410,7 +410,7 @@ def test_misuse_is_told() -> None:
 
 
 @pytest.mark.parametrize("depth", [2, 3, 4, 8, 9])
-def test_patient_reader_is_woken_by_half_a_ring_and_not_before(depth: int) -> None:
+def test_patient_reader_is_woken_by_enough_of_a_ring_and_not_before(depth: int) -> None:
     ring = Ring(depth, RECORD)
     bell = Doorbell()
     view = ring.attach(bell)
@@ -485,9 +485,19 @@ def test_a_run_ends_at_the_end_of_the_memory() -> None:
     assert reader.run() == 4
 
 
-def test_a_run_is_four_mebibytes_at_most() -> None:
-    assert [Ring(depth, record).longest_run for depth, record in ((8, 1 << 20), (16, 1 << 20), (4, 1 << 23))] == [
-        4,
-        4,
-        1,
-    ]
+@pytest.mark.parametrize(
+    ("depth", "record", "enough", "run"),
+    [
+        (2, 1 << 20, 1, 1),
+        (8, 1 << 16, 4, 4),  # two MiB would be more than half
+        (8, 1 << 20, 2, 2),
+        (16, 1 << 20, 4, 4),
+        (64, 1 << 20, 16, 4),  # a run is four MiB at most
+        (64, 1 << 16, 32, 32),
+        (4, 1 << 23, 1, 1),
+    ],
+)
+def test_how_much_of_a_ring_is_worth_a_switch(depth: int, record: int, enough: int, run: int) -> None:
+    ring = Ring(depth, record)
+    assert (ring.enough, ring.longest_run) == (enough, run)
+    ring.close()
