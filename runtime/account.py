@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import events as ev
-from .faults import CatalogFault
+from .faults import CatalogFault, Fault
 from .hang import HANG_SECONDS
 from .kinds import SourceKind
 from .model import CopyResult, ObjectReport, RunReport, Session
@@ -135,7 +135,7 @@ class Account:
             seconds=time.monotonic() - self._started,
             signal=signal,
             notes=tuple(self._notes),
-            faults=tuple(drive_report(name, w.fault) for name, w in self._parts.writers.items() if w.fault is not None),
+            faults=tuple(drive_report(name, fault) for name, fault in self._faults()),
         )
         if self._catalog is not None:
             try:
@@ -147,6 +147,15 @@ class Account:
                 report = dataclasses.replace(report, status=status, notes=tuple(self._notes))
         self._observe("finished", report)
         return report
+
+    def _faults(self) -> Iterator[tuple[str, Fault]]:
+        """Of drives that were written, and of those that hung while they were read."""
+        for name, writer in self._parts.writers.items():
+            if writer.fault is not None:
+                yield name, writer.fault
+        for medium in self._parts.mediums:
+            for fault in medium.hanging.values():
+                yield fault.place.drive or medium.work.drive, fault
 
     def _for_the_catalog(self, objects: Sequence[ObjectReport]) -> tuple[ObjectReport, ...]:
         """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""

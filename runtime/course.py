@@ -14,7 +14,7 @@ from . import events as ev
 from .account import Account
 from .control import Stop
 from .faults import Fault
-from .hang import Presence, hang_fault, hanging_medium
+from .hang import Presence, hang_fault
 from .model import Ending, RunReport
 from .parts import Parts
 from .plan import CompiledPlan
@@ -135,11 +135,13 @@ class Course:
                 self._drive_failed(name, fault)
         for medium in self._parts.mediums:
             if (lasted := medium.watch.give_up(self._hang_seconds)) is not None:
-                gone = hanging_medium(medium.work.drive, lasted)
-                medium.forsake(gone)
-                self._account.note(f"drive {medium.work.drive} failed: {gone.message}; {gone.todo}")
-                assert medium.ending is not None
-                self._medium_done(medium.work.drive, medium.ending)
+                gone = medium.leave(lasted)
+                if medium.ending is not None:
+                    on = ""
+                    self._medium_done(medium.work.drive, medium.ending)
+                else:
+                    on = f"; its records are taken from other copies, where these have them; {gone.todo}"
+                self._account.note(f"drive {gone.place.drive} failed: {gone.message}{on}")
 
     def _drain_events(self) -> None:
         while True:

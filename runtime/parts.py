@@ -71,7 +71,7 @@ class Parts:
         """Give memory and descriptors back; all threads have ended, were never started, or hang."""
         in_use = {buffer.ring for writer in self.forsaken for buffer in writer.agent.buffers}
         for medium in self.mediums:
-            if medium.watch.forsaken:
+            if medium.hung:
                 in_use |= {buffer.buffer.ring for buffer in medium.work.buffers}
         self.children.close()
         if self.looking is not None:

@@ -205,7 +205,7 @@ class Ring:
         self.longest_run = max(1, min(self.enough, RUN_BYTES // record_bytes))
         self._memory = mmap.mmap(-1, depth * record_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self.whole = memoryview(self._memory)
-        self.slots = tuple(self.whole[i * record_bytes : (i + 1) * record_bytes] for i in range(depth))
+        self.slots = [self.whole[i * record_bytes : (i + 1) * record_bytes] for i in range(depth)]
         self.totals = [0] * depth
         self.payloads = [0] * depth
         self.sequences = [0] * depth
@@ -281,6 +281,19 @@ class Ring:
             else:
                 self.space.wait()
         return None
+
+    def renew(self) -> memoryview:
+        """Other memory for the oldest claimed slot: what it had a call that hangs may still write to, for ever.
+
+        From then on no record is part of a run: slots do not all lie behind one another. Raises OSError.
+        """
+        if self.published >= self._claimed:
+            raise RuntimeError("only a claimed slot can be renewed")
+        slot = memoryview(mmap.mmap(-1, self.record_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+        # Before the slot is published: who counts it into a run reads this afterwards (see RingReader.run).
+        self.longest_run = 1
+        self.slots[self.published % self.depth] = slot
+        return slot
 
     def publish(self, item: ObjectFacts, sequence: int, total_bytes: int, payload_bytes: int) -> None:
         """Give the oldest claimed slot, which holds record *sequence* of *item*, to the readers."""

@@ -3,6 +3,10 @@
 The volumes are read in the order of the medium; of records that nobody wants only the headers are read. A record is
 checked and handed on as it is, byte for byte. Where one is damaged or lacks it is taken from any other copy of its
 object; where no copy has it sound the object is cut off there, and the others go on.
+
+A call that never returns keeps its thread, and nobody can end that. So the control puts another thread in its place,
+which goes on where the records stand and asks nothing of the folder that does not answer any more: for it each record
+there is one that lacks.
 """
 
 from __future__ import annotations
@@ -13,12 +17,13 @@ import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from queue import SimpleQueue
 
 from ..catalog.queries import CatalogCopy
 from ..events import Event, MediumDone, Noted, SourceSample, SourceState
 from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place
-from ..hang import Forsaken, Watch
+from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
@@ -88,17 +93,17 @@ class MediumReader:
         rings: Mapping[int, Ring],
         events: SimpleQueue[Event],
     ) -> None:
-        # A thread that hangs in the kernel must not hold the end of the process, too.
-        self.thread = threading.Thread(target=self._run, name=f"medium {work.drive}", daemon=True)
-        self.watch = Watch()
         self.name = f"drive {work.drive}"
         self.work = work
         self.ending: Ending | None = None
+        #: folders that do not answer, and what is said of each
+        self.hanging: dict[Path, DriveFault] = {}
         self._events = events
         self._reason: str | None = None
         self._lock = -1
         self._notes = 0
-        self._shelf = Shelf(work.known, answered=self.watch.beat)
+        self._healing = False
+        self._renew()
         self._feeds: dict[int, _Feed] = {}
         wanted = {(want.ring, want.held.item.id): want.held for leg in _legs(work.passes) for want in leg.wants}
         for buffer in work.buffers:
@@ -110,6 +115,18 @@ class MediumReader:
                 sum(held.item.bytes for held in mine),
                 {held.item.id: Progress(number, held, facts[held.item.id]) for held in mine},
             )
+
+    def _renew(self) -> None:
+        """A thread, what watches it, and where it finds volumes: all but those in a folder that hangs."""
+        # A thread that hangs in the kernel must not hold the end of the process, too.
+        self.thread = threading.Thread(target=self._run, name=f"medium {self.work.drive}", daemon=True)
+        self.watch = Watch()
+        closed = {
+            v.id: self.hanging[folder].message
+            for v in self.work.known
+            if v.location is not None and (folder := Path(v.location).parent) in self.hanging
+        }
+        self._shelf = Shelf(self.work.known, answered=self.watch.beat, closed=closed)
 
     # ---------------------------------------------------------------- the control's side
 
@@ -152,12 +169,50 @@ class MediumReader:
         for feed in self._feeds.values():
             feed.ring.cancel()
 
-    def forsake(self, fault: Fault) -> None:
-        """From the control's thread, when :attr:`watch` was given up: end every ring in place of the reader's thread.
+    @property
+    def hung(self) -> bool:
+        """Whether a thread of this reader is still in a call that it was left in: the rings' memory must stay."""
+        return self.watch.forsaken or bool(self.hanging)
 
-        That thread touches no ring any more; it may still write into the slot that it had claimed last, which was
-        never published: the rings' memory must stay.
+    def leave(self, lasted_seconds: float) -> DriveFault:
+        """From the control's thread, when :attr:`watch` was given up: go on without the folder that does not answer.
+
+        The thread that hangs touches no ring any more; it may still write into the slots that it had claimed last,
+        which are none of the rings' from now on. Where nothing can go on every ring is ended. Returns what to tell.
         """
+        drive, folder = self._asked()
+        fault = hanging_medium(drive, lasted_seconds)
+        known = folder in self.hanging
+        self.hanging[folder] = fault
+        for feed in self._feeds.values():
+            for one in feed.progress.values():
+                one.healer = None  # perhaps in use, for ever
+        try:
+            if known:
+                raise OSError  # what was asked is not there at all
+            for feed in self._feeds.values():
+                if feed.spare is not None:
+                    feed.spare = feed.ring.renew()
+            self._healing = False
+            self._renew()
+            self.thread.start()
+        except (OSError, RuntimeError):  # no memory, no thread
+            self._forsake(fault)
+        return fault
+
+    def _asked(self) -> tuple[str, Path]:
+        """Whose volume the present call asks for, and in which folder."""
+        asked = self._shelf.asked if self._healing else None
+        for volume in self.work.known:
+            if volume.id == asked and volume.location is not None:
+                return volume.drive, Path(volume.location).parent
+        return self.work.drive, self._own_folder()
+
+    def _own_folder(self) -> Path:
+        return next((leg.volume.path.parent for leg in _legs(self.work.passes)), self.work.folder)
+
+    def _forsake(self, fault: Fault) -> None:
+        """End every ring in place of the reader's thread."""
         ending = Ending("cut-off", error=str(fault))
         for feed in self._feeds.values():
             for one in feed.progress.values():
@@ -179,8 +234,8 @@ class MediumReader:
         self.ending = ending
 
     def close(self) -> None:
-        """Give the drive back; the thread has ended or was never started. One that hangs is not touched."""
-        if self.watch.forsaken:
+        """Give the drive back; the thread has ended or was never started. A folder that hangs is not touched."""
+        if self.watch.forsaken or self._own_folder() in self.hanging:
             return
         fd, self._lock = self._lock, -1
         if fd >= 0:
@@ -230,6 +285,12 @@ class MediumReader:
     def _read_leg(self, leg: Leg) -> None:
         """Read one volume from its first wanted record to its last."""
         left = _Leg(leg.volume.name, list(leg.wants))
+        if leg.volume.path.parent not in self.hanging:
+            self._read_volume(leg, left)
+        for want in list(left.wants):
+            self._settle(left, want)
+
+    def _read_volume(self, leg: Leg, left: _Leg) -> None:
         try:
             with self.watch:
                 opened = open_as(leg.volume.path, leg.volume.id)
@@ -241,8 +302,6 @@ class MediumReader:
                     self._walk(reader, left, low, high)
         except MediaFault as fault:
             self._note(f"volume {leg.volume.name}: {fault.message}")
-        for want in list(left.wants):
-            self._settle(left, want)
 
     def _walk(self, reader: VolumeReader, leg: _Leg, low: int, high: int) -> None:
         by_object: dict[str, list[Want]] = {}
@@ -327,23 +386,32 @@ class MediumReader:
             slot = self._claim(feed)
             if slot is None:
                 return False
+            self._healing = True  # only here other volumes than the drive's own are asked
             if one.healer is None:
                 with self.watch:
-                    one.healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
+                    healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
+                one.healer = healer
             count = len(one.healer.mended.notes)
             try:
                 with self.watch:
                     header = one.healer.fetch(one.next_sequence, slot)
             except RecordLost as loss:
-                self._finish(feed, one, Ending("cut-off", error=str(loss)))
+                hanging = "".join(f"; {fault}" for fault in self.hanging.values())
+                self._healing = False
+                self._finish(feed, one, Ending("cut-off", error=f"{loss}{hanging}"))
                 return False
+            self._healing = False  # not where this thread was left: another one may be healing then
             for note in one.healer.mended.notes[count:]:
                 self._note(f"object {one.facts.id} of {one.facts.source}: {note}")
             self._publish(feed, one, header)
         return one.ending is None
 
     def _copies(self, held: Held) -> list[CatalogCopy]:
-        return preferred(dataclasses.replace(held.item, copies=held.copies), self._shelf)
+        copies = preferred(dataclasses.replace(held.item, copies=held.copies), self._shelf)
+        if not self.hanging:
+            return copies
+        # What hangs is told once, not with each record that comes from elsewhere.
+        return [c for c in copies if not all(self._shelf.find(s.volume_id).closed for s in c.segments)]
 
     def _claim(self, feed: _Feed) -> memoryview | None:
         """An empty slot of the ring; None when nobody takes anything from it any more. Blocks while it is full."""

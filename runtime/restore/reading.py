@@ -71,6 +71,7 @@ class _Part:
         segment = self.segment
         if self._closed is not None:
             raise MediaFault(self._closed)
+        self._shelf.asked = segment.volume_id
         try:
             if self._members is None:
                 self._reader = self._shelf.open(segment.volume_id)

@@ -27,6 +27,8 @@ class FoundVolume:
     why: str = ""
     #: its label cannot be read; its records can
     doubt: str = ""
+    #: it is not to be read
+    closed: bool = False
 
 
 class Shelf:
@@ -46,16 +48,20 @@ class Shelf:
         self._answered = answered
         self._closed = closed or {}
         self._found: dict[str, FoundVolume] = {}
+        #: the volume that was asked for last
+        self.asked: str | None = None
 
     def find(self, volume_id: str) -> FoundVolume:
         """Where the volume is now. Opens its label; never fails, but says why it was not found."""
         if volume_id not in self._found:
+            self.asked = volume_id
             self._found[volume_id] = self._look(volume_id)
         return self._found[volume_id]
 
     def open(self, volume_id: str) -> VolumeReader:
         """The volume, opened and its identifier checked. Raises MediaFault."""
         found = self.find(volume_id)
+        self.asked = volume_id
         if found.path is None:
             raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
         reader = open_as(found.path, volume_id, known=found)
@@ -71,7 +77,7 @@ class Shelf:
         if volume is None:
             return FoundVolume(volume_id, volume_id, "", None, "the catalog does not know the volume")
         if volume_id in self._closed:
-            return FoundVolume(volume.id, volume.name, volume.drive, None, self._closed[volume_id])
+            return FoundVolume(volume.id, volume.name, volume.drive, None, self._closed[volume_id], closed=True)
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:

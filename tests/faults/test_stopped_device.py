@@ -96,6 +96,7 @@ def test_drive_that_hangs_while_it_is_read_is_named_and_the_run_ends(
     for name in ("plan", "copy"):
         subprocess.run(["tcc", "compile", f"{name}.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
     subprocess.run(["tcc", "run", "plan.plan.json"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    shutil.rmtree(tmp_path / "fast" / "R1")  # there is no other copy
     run = subprocess.run(
         ["tcc", "run", "copy.plan.json", "--hang-after", "1s", "--report", "report.json"],
         cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS, stdin=subprocess.DEVNULL,
@@ -110,3 +111,35 @@ def test_drive_that_hangs_while_it_is_read_is_named_and_the_run_ends(
     back = ["tcc", "restore", "s", "--from", "fast/N", "--to", "there", "--state", "elsewhere"]
     subprocess.run(back, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
     assert (tmp_path / "there" / "s").read_bytes() == bytes(60_000_000)
+
+
+def test_what_a_drive_that_hangs_while_it_is_read_does_not_give_comes_from_the_other_copy(
+    tmp_path: Path, daemon: subprocess.Popen[bytes]
+) -> None:
+    """As above, with a second copy: the run names the drive, brings everything, and says that all is well."""
+    plan = PLAN.replace("seq 1 100000; {between}seq 1 100000", "head -c 60000000 /dev/urandom").replace(
+        "slow/", "real/"
+    )
+    (tmp_path / "plan.tc").write_text(plan.format())
+    (tmp_path / "copy.tc").write_text(COPY.format(daemon=daemon.pid))
+    for name in ("plan", "copy"):
+        subprocess.run(["tcc", "compile", f"{name}.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run(["tcc", "run", "plan.plan.json"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    run = subprocess.run(
+        ["tcc", "run", "copy.plan.json", "--hang-after", "1s", "--report", "report.json"],
+        cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE_SECONDS, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert "drive R2 failed" in run.stderr and "while it was read: it hangs" in run.stderr, run.stderr
+    assert "taken from other copies" in run.stderr
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["status"] == "ok" and [fault["drive"] for fault in report["faults"]] == ["R2"]
+    (entry,) = report["objects"]
+    assert {copy["drive"]: copy["status"] for copy in entry["copies"]}["N"] == "stored"
+    there = ["tcc", "restore", "s", "--from", "fast/R1", "--to", "there", "--state", "elsewhere"]
+    subprocess.run(there, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
+    wanted = (tmp_path / "there" / "s").read_bytes()
+    assert len(wanted) == 60_000_000 and (tmp_path / "back").read_bytes() == wanted
+    here = ["tcc", "restore", "s", "--from", "fast/N", "--to", "here", "--state", "elsewhere"]
+    subprocess.run(here, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
+    assert (tmp_path / "here" / "s").read_bytes() == wanted

@@ -501,3 +501,26 @@ def test_how_much_of_a_ring_is_worth_a_switch(depth: int, record: int, enough: i
     ring = Ring(depth, record)
     assert (ring.enough, ring.longest_run) == (enough, run)
     ring.close()
+
+
+def test_a_slot_that_is_renewed_has_nothing_to_do_with_its_old_memory() -> None:
+    """A call that hangs may write to the old one for ever; records in new memory are no part of a run."""
+    ring = Ring(4, 512)
+    reader = ring.attach(Doorbell())
+    for number in range(8):
+        slot = ring.claim()
+        assert slot is not None
+        if number == 2:
+            old, slot = slot, ring.renew()
+        slot[:] = bytes([number]) * 512
+        if number >= 2:
+            old[:] = b"\xff" * 512
+        ring.publish(ITEM, number, 512, 100)
+        if number % 2:
+            while reader.available:
+                assert reader.run() == (2 if number == 1 and reader.taken == 0 else 1)
+                view, _, sequence, _ = reader.peek()
+                assert bytes(view) == bytes([sequence]) * 512
+                reader.release()
+    ring.end()
+    ring.close()
