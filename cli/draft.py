@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,7 +15,7 @@ from .console import say
 from .options import catalog_option, define_option, plan_option, state_option
 
 if TYPE_CHECKING:
-    from ..compiler.draft.drafts import Drafted
+    from ..compiler.draft.outcome import Drafted
     from ..compiler.draft.text import Output
     from .drafting import Sighted
 
@@ -28,7 +29,8 @@ Examples:
   tcc draft compact --to R1b=/media/R1b --plan night.tc | tcc check -
 
 \b
-Exit codes: 0 drafted; 1 there is nothing to draft; 2 bad usage; 3 drafted, but something had to be left out."""
+Exit codes: 0 drafted; 1 there is nothing to draft, or nothing of it can be read now; 2 bad usage; 3 drafted, but
+something had to be left out."""
 
 
 @click.group(epilog=EPILOG)
@@ -74,6 +76,8 @@ def compact_command(drives: tuple[str, ...], volumes: tuple[str, ...], to: tuple
     def make(sighted: Sighted) -> Drafted:
         from ..compiler.draft.drafts import compact
 
+        _check_volumes(volumes, sighted)
+        _check_drives(drives, sighted)
         return compact(sighted.holdings, drives, volumes, _outputs(to, sighted))
 
     return _draft(make, **common)
@@ -112,6 +116,7 @@ def demultiplex_command(
         from ..compiler.draft.drafts import demultiplex
 
         named = _sources(sources, sighted)
+        _check_drives(drives, sighted)
         return demultiplex(sighted.holdings, drives, named, _outputs(to, sighted, spool))
 
     return _draft(make, **common)
@@ -169,6 +174,7 @@ def migrate_command(drives: tuple[str, ...], to: tuple[str, ...], **common: Any)
     def make(sighted: Sighted) -> Drafted:
         from ..compiler.draft.drafts import migrate
 
+        _check_drives(drives, sighted)
         return migrate(sighted.holdings, drives, _outputs(to, sighted))
 
     return _draft(make, **common)
@@ -213,14 +219,15 @@ def _draft(
     state: str | None,
     defines: dict[str, str],
 ) -> int:
-    from ..compiler.draft.drafts import NothingToDraft
-    from .drafting import put, sight
+    from ..compiler.draft.outcome import NothingToDraft
+    from .drafting import put, say_what_brings_back, sight
 
     sighted = sight(plan_path, catalog, state, defines)
     try:
         drafted = make(sighted)
     except NothingToDraft as why:
         say(f"nothing to draft: {why}")
+        say_what_brings_back(why.left)
         return EXIT_FAILED
     return put(drafted, sighted, how=["tcc", *sys.argv[1:]], output=output, force=force)
 
@@ -234,14 +241,22 @@ def _outputs(to: tuple[str, ...], sighted: Sighted, spool: str | None = None) ->
 
 def _sources(given: Sequence[str], sighted: Sighted) -> list[str]:
     """``PLAN/SOURCE`` of each, which may be given without its plan where one plan has it. Raises UsageFault."""
-    names = sorted({(held.plan, held.source) for held in sighted.holdings.objects})
     from ..runtime.restore.select import one_source
 
-    return ["/".join(one_source(names, text, sighted.catalog)) for text in given]
+    return ["/".join(one_source(sighted.sources, text, sighted.catalog)) for text in given]
 
 
 def _check_volumes(given: Sequence[str], sighted: Sighted) -> None:
-    known = {v for held in sighted.holdings.objects for copy in held.copies for v in copy.volumes}
+    _check(given, "volume", sighted.volumes, "`tcc volumes` lists them")
+
+
+def _check_drives(given: Sequence[str], sighted: Sighted) -> None:
+    _check(given, "drive", sighted.drives, "`tcc volumes` lists volumes with their drives")
+
+
+def _check(given: Sequence[str], what: str, known: Collection[str], todo: str) -> None:
+    """Refuse names that the catalog does not have: a slip, where nothing is to be drafted at all."""
     for name in given:
         if name not in known:
-            raise UsageFault(f"no volume {name} with a whole object is at hand", todo="`tcc volumes` lists them")
+            near = difflib.get_close_matches(name, known, n=1)
+            raise UsageFault(f"the catalog knows no {what} {name}", todo=f"did you mean {near[0]}?" if near else todo)

@@ -6,13 +6,13 @@ import dataclasses
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..compiler.draft.drafts import Drafted, Holdings
 from ..compiler.draft.holdings import Held, HeldCopy, HeldDrive
+from ..compiler.draft.outcome import Drafted, Holdings, Left
 from ..compiler.draft.text import Draft, Output, string_text, write
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
 from .console import say
@@ -23,18 +23,27 @@ if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
     from ..runtime.plan import CompiledPlan, Drive
 
+#: So many objects that are left out, and volumes that are not at hand, are named.
+_LEFT_SHOWN = 100
+_VOLUMES_SHOWN = 10
 #: A copy that was to be there and is not.
 _LACKING = frozenset({"failed", "cut-off"})
 
 
 @dataclass(frozen=True, slots=True)
 class Sighted:
-    """What a draft is made from, and how it finds the same catalog again. ``base``: the plan's folder."""
+    """What a draft is made from, and how it finds the same catalog again.
+
+    ``sources`` (plan, source), ``volumes`` and ``drives``: the names that the catalog has, at hand or not.
+    """
 
     holdings: Holdings
     settings: tuple[tuple[str, str], ...]
     plan: CompiledPlan | None
     catalog: str
+    sources: tuple[tuple[str, str], ...]
+    volumes: frozenset[str]
+    drives: frozenset[str]
 
 
 def sight(plan_path: str | None, catalog: str | None, state: str | None, defines: Mapping[str, str]) -> Sighted:
@@ -55,13 +64,23 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
             settings.append(("catalog", string_text(url)))
     with open_the_catalog(catalog, state, plan, base) as opened:
         pools, now = pools_of([plan] if plan else []), time.time()
+        volumes = opened.volumes()
         expired = frozenset(
             (object_id, pool)
-            for pool in {volume.pool for volume in opened.volumes()}
+            for pool in {volume.pool for volume in volumes}
             for object_id, verdict in opened.expiry(pools, now=now, within=[pool]).objects.items()
             if verdict.expired
         )
-        return Sighted(holdings_of(opened, plan, base, expired), tuple(settings), plan, opened.name)
+        holdings = holdings_of(opened, plan, base, expired)
+        return Sighted(
+            holdings,
+            tuple(settings),
+            plan,
+            opened.name,
+            tuple(opened.source_names()),
+            frozenset(volume.name for volume in volumes),
+            frozenset([*holdings.drives, *(volume.drive for volume in volumes)]),
+        )
 
 
 def catalog_url(place: str) -> str | None:
@@ -89,39 +108,52 @@ def holdings_of(
         if volume.drive not in drives and volume.location is not None:
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
     pools = {v.id: v.pool for v in volumes}
-    at_hand: set[str] = set()
-    elsewhere: set[str] = set()
+    away: dict[str, str] = {}
+    stray: dict[str, str] = {}
     for volume in volumes:
-        if volume.location is None or not Path(volume.location).exists():
+        if volume.location is None:
+            away[volume.id] = f"{volume.name}: nobody knows where it lies"
             continue
         folder = drives[volume.drive].folder
-        if Path(volume.location).parent.resolve() == Path(folder).resolve():
-            at_hand.add(volume.id)
-        else:
-            elsewhere.add(volume.id)
+        if not _is_there(Path(volume.location)):
+            away[volume.id] = f"{volume.name} is not at {volume.location}"
+        elif Path(volume.location).parent.resolve() != Path(folder).resolve():
+            stray[volume.id] = f"{volume.location}, where the drive's folder is {folder}"
             say(f"note: {volume.location} is left out: drive {volume.drive} has its volumes in {folder}")
-    objects = [_held(o, at_hand, elsewhere, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    objects = [_held(o, away, stray, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
     return Holdings(tuple(objects), dict(sorted(drives.items())))
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False  # a disk that fails, a folder that nobody may enter: as good as gone for now
 
 
 def _held(
     item: CatalogObject,
-    at_hand: Collection[str],
-    elsewhere: Collection[str],
+    away: Mapping[str, str],
+    stray: Mapping[str, str],
     pools: Mapping[str, str | None],
     expired: frozenset[tuple[str, str | None]],
 ) -> Held:
     copies: list[HeldCopy] = []
-    away: list[HeldCopy] = []
+    gone: list[HeldCopy] = []
+    elsewhere: list[HeldCopy] = []
     for c in item.copies:
         if c.status == "stored" and c.segments:
             volumes = tuple(dict.fromkeys(s.volume_name for s in c.segments))
-            kept = any((item.id, pools.get(s.volume_id)) not in expired for s in c.segments)
-            copy = HeldCopy(c.drive, volumes, kept)
-            if all(s.volume_id in at_hand for s in c.segments):
+            ids = dict.fromkeys(s.volume_id for s in c.segments)
+            kept = any((item.id, pools.get(v)) not in expired for v in ids)
+            absent = tuple((away.get(v) or stray[v]) for v in ids if v in away or v in stray)
+            copy = HeldCopy(c.drive, volumes, kept, absent)
+            if not absent:
                 copies.append(copy)
-            elif not all(s.volume_id in elsewhere for s in c.segments):  # that is another drive of the same name
-                away.append(copy)
+            elif all(v in stray for v in ids):  # that is another drive of the same name
+                elsewhere.append(copy)
+            else:
+                gone.append(copy)
     return Held(
         id=item.id,
         plan=item.plan,
@@ -136,7 +168,8 @@ def _held(
         records=item.records,
         copies=tuple(copies),
         lacking=tuple(c.drive for c in item.copies if c.status in _LACKING),
-        away=tuple(away),
+        away=tuple(gone),
+        stray=tuple(elsewhere),
         compress=item.compress,
         encrypt=item.encrypt,
     )
@@ -250,8 +283,15 @@ def put(
         raise UsageFault(f"no plan can be drafted: {error}") from None
     if text is None:
         raise RuntimeError(f"a draft that is no plan: {problems[0].message}")
-    for held, why in drafted.left:
+    for note in drafted.notes:
+        say(f"note: {note}")
+    for line in drafted.missing:
+        say(f"left out: {line}")
+    for held, why in drafted.left[:_LEFT_SHOWN]:
         say(f"left out: {held.name} of {held.started}: {why}")
+    if len(drafted.left) > _LEFT_SHOWN:
+        say(f"left out: {len(drafted.left) - _LEFT_SHOWN} objects more")
+    say_what_brings_back(drafted.left)
     if output is None or output == "-":
         sys.stdout.flush()
         sys.stdout.buffer.write(text)
@@ -265,7 +305,17 @@ def put(
         write_whole(path, text)
         words = f"{output} --again" if again else output
         say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {words} --dry-run`, `tcc run {words}`")
-    return EXIT_DEGRADED if drafted.left else EXIT_OK
+    return EXIT_OK if drafted.whole else EXIT_DEGRADED
+
+
+def say_what_brings_back(left: Left) -> None:
+    """What to do about volumes that are not at hand, each named once."""
+    absent = sorted({volume for held, _ in left for copy in held.away for volume in copy.absent})
+    if absent:
+        more = f", and {len(absent) - _VOLUMES_SHOWN} more" if len(absent) > _VOLUMES_SHOWN else ""
+        say(f"  not at hand: {'; '.join(absent[:_VOLUMES_SHOWN])}{more}")
+        say("  do: bring them back to their place, or say where they lie now (`tcc catalog add FOLDER`); draft again")
+        say("  do: where they are gone for good, `tcc verify --repair` makes them anew, as far as other copies reach")
 
 
 def _with_known_pool(drive: HeldDrive, declared: set[str]) -> HeldDrive:

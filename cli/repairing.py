@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .console import say
 
 if TYPE_CHECKING:
-    from ..compiler.draft.drafts import Holdings
+    from ..compiler.draft.outcome import Holdings
     from ..runtime.restore.verify import Verified
 
 _BAD = frozenset({"damaged", "missing"})
@@ -29,7 +29,8 @@ def draft_repair(
 
     Raises CatalogFault, UsageFault.
     """
-    from ..compiler.draft.drafts import NothingToDraft, repair
+    from ..compiler.draft.drafts import repair
+    from ..compiler.draft.outcome import NothingToDraft
     from .drafting import put, sight
 
     bad = {}

@@ -4,34 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
-from .holdings import Held, HeldCopy, HeldDrive, Merged, Read, reads_of
+from .holdings import Held, HeldCopy, Merged, Read, reads_of
+from .outcome import Drafted, Gathered, Holdings, NothingToDraft, gather, why_unread
 from .text import Draft, Output, size_text
-
-
-class NothingToDraft(Exception):
-    """There is nothing to do; the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Holdings:
-    """All whole objects, newest last, and the drives that hold copies (those whose folder is known), by name."""
-
-    objects: tuple[Held, ...]
-    drives: dict[str, HeldDrive]
-
-    def on(self, drives: Sequence[str]) -> tuple[Held, ...]:
-        """The objects of which one of *drives* has a stored copy."""
-        return tuple(h for h in self.objects if any(h.on(drive) is not None for drive in drives))
-
-
-@dataclass(frozen=True, slots=True)
-class Drafted:
-    """A draft, and what it had to leave out: each object with the reason."""
-
-    draft: Draft
-    left: tuple[tuple[Held, str], ...] = ()
 
 
 def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
@@ -40,53 +16,66 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
     *drives* or *volumes* limit what is looked at; without either, every volume of which at least half has expired.
     """
     chosen = set(volumes) or {v for v in _volumes(holdings, drives) if _expired_share(holdings, v) >= 0.5}
-    there = [h for h in _objects_of(holdings, chosen) if not drives or any(h.on(d) for d in drives)]
-    wanted = [h for h in there if _kept_on(h, chosen)]
-    away = _away(holdings, wanted, outputs, lambda c: c.kept and bool(chosen & set(c.volumes)))
-    if not there:
+
+    def there(copy: HeldCopy) -> bool:
+        return bool(chosen & set(copy.volumes)) and (not drives or copy.drive in drives)
+
+    every = [h for h in holdings.objects if any(there(c) for c in (*h.copies, *h.away))]
+    if not every:
         raise NothingToDraft("no volume holds more that has expired than what is kept")
-    if not wanted and not away:
+    kept = [h for h in every if any(there(c) and c.kept for c in (*h.copies, *h.away))]
+    if not kept:
         raise NothingToDraft(
             f"nothing on {', '.join(sorted(chosen)[:6])} is kept any more: `tcc volume recycle` takes them back"
         )
-    gone = sum(h.bytes for h in there if not _kept_on(h, chosen))
+    gathered = gather(holdings, lambda c: c.kept and there(c), outputs)
+    gone = sum(h.bytes for h in every) - sum(h.bytes for h in kept)
     why = (
         f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
-        "When the copies are stored and verified, those volumes hold nothing that is needed.",
+        "What could not be read now is left out (the draft said what): those volumes are still needed."
+        if gathered.left
+        else "When the copies are stored and verified, those volumes hold nothing that is needed.",
     )
-    return _copied("compact", why, holdings, _only_volumes(wanted, chosen), outputs, away=away)
+    return _copied("compact", why, holdings, gathered, outputs)
 
 
 def refresh(holdings: Holdings, volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
-    """All whole objects of these volumes, to new ones; an object that spans volumes comes whole."""
-    wanted = _objects_of(holdings, set(volumes))
-    away = _away(holdings, wanted, outputs, lambda c: bool(set(volumes) & set(c.volumes)))
-    if not wanted and not away:
+    """All whole objects of these volumes, to new ones; an object that spans volumes comes whole.
+
+    Where a volume is not at hand its objects come from other copies.
+    """
+    meant = set(volumes)
+    gathered = gather(holdings, lambda c: bool(meant & set(c.volumes)), outputs)
+    held = {v for h in holdings.objects for c in (*h.copies, *h.away) for v in c.volumes}
+    notes = tuple(f"volume {name} holds no whole object" for name in volumes if name not in held)
+    if len(notes) == len(volumes):
         raise NothingToDraft(f"no whole object lies on {', '.join(volumes)}")
     why = (f"Refreshing: every whole object that {', '.join(volumes[:6])} holds, onto new media.",)
-    return _copied("refresh", why, holdings, _only_volumes(wanted, set(volumes)), outputs, away=away)
+    return _copied("refresh", why, holdings, gathered, outputs, notes=notes)
 
 
 def demultiplex(
     holdings: Holdings, drives: Sequence[str], sources: Sequence[str], outputs: Sequence[Output]
 ) -> Drafted:
     """Each object in one piece, one after another. *sources*: ``PLAN/SOURCE``, all where there are none."""
-    wanted = [h for h in holdings.on(drives or tuple(holdings.drives)) if not sources or h.name in sources]
-    if not wanted:
+    gathered = gather(_of(holdings, sources), lambda c: not drives or c.drive in drives, outputs, others=False)
+    if gathered == _NOTHING:
         raise NothingToDraft("no whole object is there to take apart")
     why = (
         "Demultiplexing: records of several objects lie mixed on the drives that are read; here each object is written",
         "in one piece, so that it comes back without reading over the others.",
     )
-    return _copied("demultiplex", why, holdings, wanted, outputs, only=drives)
+    return _copied("demultiplex", why, holdings, gathered, outputs, missing=_without_objects(holdings, sources))
 
 
 def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted:
     """The newest full object of *source* (``PLAN/SOURCE``) and the incrementals behind it, in restore order."""
     its = [h for h in holdings.objects if h.name == source]
     lines = [line for line in (_newest_chain(its), _newest_chain(its, parents_only=True)) if line]
-    # One drive that holds all of it is read in one pass.
+    written = {output.drive.name for output in outputs}
+    # One drive that holds all of it is read in one pass; else whatever can be read.
     links = next((line for line in lines if any(all(h.on(d) for h in line) for d in holdings.drives)), None)
+    links = links or next((x for x in lines if all(any(c.drive not in written for c in h.copies) for h in x)), None)
     links = links or next(iter(lines), None)
     if not links:
         raise NothingToDraft(f"{source} has no whole full object")
@@ -94,7 +83,8 @@ def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted
         f"Restore chain: the newest full object of {source} and the {len(links) - 1} incremental(s) behind it, oldest",
         "first, in one piece each: a restore reads them in one pass.",
     )
-    return _copied("chain", why, holdings, links, outputs, as_listed=True)
+    line = dataclasses.replace(holdings, objects=tuple(links))
+    return _copied("chain", why, holdings, gather(line, lambda _: True, outputs), outputs, as_listed=True)
 
 
 def consolidate(
@@ -113,47 +103,54 @@ def consolidate(
     never = {output.drive.name for output in outputs}
     merges: list[Merged] = []
     left: list[tuple[Held, str]] = []
-    why_not: list[str] = []
+    missing: list[str] = []
+    notes: list[str] = []
     for source in dict.fromkeys(sources):
         its = [h for h in holdings.objects if h.name == source and h.kind == "files"]
         then = [h for h in its if as_of is None or h.started <= as_of]
         if not then:
             when = f" up to {as_of}" if as_of else ""
-            why_not.append(f"{source} has no whole object of files{when}")
+            missing.append(f"{source} has no whole object of files{when}")
             continue
         newest = then[-1]
         if newest.level == "full":
             what = "a full is" if newest.parent is None else "a full that was merged from its chain is"
             drives = ", ".join(copy.drive for copy in newest.copies) or "no drive that is at hand"
-            why_not.append(f"{source} of {newest.started}: {what} there already, on {drives}")
+            (notes if newest.copies else missing).append(
+                f"{source} of {newest.started}: {what} there already, on {drives}"
+            )
             continue
         read = [dataclasses.replace(h, copies=tuple(c for c in h.copies if c.drive not in never)) for h in its]
         links = line_of(next(h for h in read if h.id == newest.id), read)
         lacking = next((h for h in links if not h.copies), None)
         if not links or lacking is not None:
-            what = "its chain is broken" if lacking is None else f"no drive that can be read holds {lacking.id}"
+            what = "its chain is broken: an object that it builds on is not whole any more"
+            if lacking is not None:
+                link = "" if lacking.id == newest.id else f"of its chain, the object of {lacking.started}: "
+                what = link + why_unread(next(h for h in its if h.id == lacking.id), never)
             left.append((newest, what))
             continue
         merges.append(Merged(tuple(links), said(newest)))
     if not merges:
-        raise NothingToDraft("; ".join([*why_not, *(f"{h.name} of {h.started}: {why}" for h, why in left)][:5]))
+        reasons = [*missing, *notes, *(f"{h.name} of {h.started}: {reason}" for h, reason in left)]
+        raise NothingToDraft("; ".join(reasons[:5]), tuple(left))
     links_count = sum(len(merge.links) for merge in merges)
     why = (
         f"Consolidation: {', '.join(m.newest.name for m in merges[:6])} as full objects, each merged from its chain:"
         f" {links_count} objects, {size_text(sum(h.bytes for m in merges for h in m.links))}. No source is read.",
         "A full that is made so stands for the newest object of its chain: it bears that one's session.",
     )
-    return Drafted(Draft("consolidate", why, (), tuple(outputs), merges=tuple(merges)), tuple(left))
+    draft = Draft("consolidate", why, (), tuple(outputs), merges=tuple(merges))
+    return Drafted(draft, tuple(left), tuple(missing), tuple(notes))
 
 
 def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:
     """All whole objects of these drives to other drives, pools or media."""
-    wanted = holdings.on(drives)
-    away = _away(holdings, wanted, outputs, lambda c: c.drive in drives)
-    if not wanted and not away:
+    gathered = gather(holdings, lambda c: c.drive in drives, outputs)
+    if gathered == _NOTHING:
         raise NothingToDraft(f"no whole object lies on {', '.join(drives)}")
     why = (f"Migration: every whole object of {', '.join(drives)}.",)
-    return _copied("migrate", why, holdings, wanted, outputs, only=drives, away=away)
+    return _copied("migrate", why, holdings, gathered, outputs)
 
 
 _CATCH_UP = (
@@ -180,9 +177,9 @@ def repair(holdings: Holdings) -> Drafted:
 
 
 def _bring_back(name: str, why: tuple[str, ...], holdings: Holdings, session: str | None) -> Drafted:
-    lacking = [h for h in holdings.objects if h.lacking and h.copies and h.kept]
-    if session is not None:
-        lacking = [h for h in lacking if h.session == session]
+    lacking = [h for h in holdings.objects if h.lacking and h.kept and session in (None, h.session)]
+    away = [(h, why_unread(h, ())) for h in lacking if not h.copies]
+    lacking = [h for h in lacking if h.copies]
     written = sorted({drive for h in lacking for drive in h.lacking})
     unknown = [drive for drive in written if drive not in holdings.drives]
     left: list[tuple[Held, str]] = [
@@ -190,7 +187,7 @@ def _bring_back(name: str, why: tuple[str, ...], holdings: Holdings, session: st
         for h in lacking
         for d in h.lacking
         if d in unknown
-    ]
+    ] + away
     # One drive is not both read and written in one plan (TC307): drives that can be caught up together come first.
     targets: list[str] = []
     for drive in sorted(set(written) - set(unknown), key=lambda d: (-sum(d in h.lacking for h in lacking), d)):
@@ -204,12 +201,12 @@ def _bring_back(name: str, why: tuple[str, ...], holdings: Holdings, session: st
             left += [(h, f"drive {drive} is needed to read for another: draft again after this run") for h in others]
     if not targets:
         if left:
-            raise NothingToDraft(f"{left[0][0].name}: {left[0][1]}")
+            raise NothingToDraft("; ".join(f"{h.name} of {h.started}: {reason}" for h, reason in left[:5]), tuple(left))
         raise NothingToDraft("no copy is missing")
     parts = {drive: [h for h in lacking if drive in h.lacking] for drive in targets}
     wanted = {h.id: h for its in parts.values() for h in its}
     reads, without = reads_of(wanted.values(), holdings.objects, holdings.drives, never=frozenset(targets))
-    left += [(h, "no drive that holds it can be read") for h in without]
+    left += [(h, why_unread(h, targets)) for h in without]
     draft = Draft(
         name,
         (*why, *_said(reads)),
@@ -223,10 +220,11 @@ def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
     """A recovery plan: the newest whole object of each source, from the best copies, with the fewest volumes."""
     wanted, left = [], []
     chains: dict[str, list[tuple[Held, ...]]] = {}
+    missing = _without_objects(holdings, sources)
     for source in dict.fromkeys(sources):
         its = [h for h in holdings.objects if h.name == source]
         if not its:
-            raise NothingToDraft(f"{source} has no whole object")
+            continue
         if its[-1].level == "full":
             wanted.append(its[-1])
             continue
@@ -241,12 +239,13 @@ def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
             _, drive, links = min(whole, key=lambda found: found[:2])
             chains.setdefault(drive, []).append(links)
         else:
-            left.append((its[-1], "no one drive holds its whole chain: `tcc restore` takes it from several"))
+            left.append((its[-1], _why_no_chain(lines, its[-1])))
     reads, without = reads_of(wanted, holdings.objects, holdings.drives, never=frozenset())
-    left += [(h, "no drive that holds it can be read") for h in without]
+    left += [(h, why_unread(h, ())) for h in without]
     reads = _with_chains(reads, chains, holdings)
     if not reads:
-        raise NothingToDraft(f"{left[0][0].name}: {left[0][1]}")
+        reasons = [*missing, *(f"{h.name} of {h.started}: {reason}" for h, reason in left)]
+        raise NothingToDraft("; ".join(reasons[:5]), tuple(left))
     why = (f"Recovery: the newest whole object of {', '.join(sources[:6])}, below {folder}.",)
     draft = Draft(
         "recover",
@@ -254,7 +253,19 @@ def restore(holdings: Holdings, sources: Sequence[str], folder: str) -> Drafted:
         tuple(dataclasses.replace(read, everything=False) for read in reads),
         folder=folder,
     )
-    return Drafted(draft, tuple(left))
+    return Drafted(draft, tuple(left), missing)
+
+
+def _why_no_chain(lines: Sequence[tuple[Held, ...]], newest: Held) -> str:
+    """Why no one drive brings the chain of *newest* back."""
+    line = next((line for line in lines if line and line[-1] is newest), None)
+    if line is None:
+        return "its chain is broken: an object that it builds on is not whole any more"
+    away = next((h for h in line if not h.copies), None)
+    if away is not None:
+        link = "" if away is newest else f"of its chain, the object of {away.started}: "
+        return link + why_unread(away, ())
+    return "no one drive holds its whole chain: `tcc restore` takes it from several"
 
 
 def _with_chains(
@@ -268,52 +279,56 @@ def _with_chains(
     return tuple(known.values())
 
 
+#: What is gathered where nothing that is meant is known.
+_NOTHING = Gathered((), (), 0, 0)
+
+
 def _copied(
     name: str,
     why: tuple[str, ...],
     holdings: Holdings,
-    wanted: Sequence[Held],
+    gathered: Gathered,
     outputs: Sequence[Output],
     *,
-    only: Sequence[str] = (),
     as_listed: bool = False,
-    away: Sequence[tuple[Held, str]] = (),
+    missing: tuple[str, ...] = (),
+    notes: tuple[str, ...] = (),
 ) -> Drafted:
-    """A draft that copies *wanted* to the first output, from there to the next, and so on.
-
-    *away*: what belongs to it and cannot be read now, with the reason.
-    """
+    """A draft that copies what is *gathered* to the first output, from there to the next, and so on."""
     never = frozenset(output.drive.name for output in outputs)
-    drives = {n: d for n, d in holdings.drives.items() if not only or n in only}
-    missing = [h for h in wanted if any(h.on(output.drive.name) is None for output in outputs)]
-    if not missing and away:
-        raise NothingToDraft("; ".join(f"{h.name} of {h.started}: {why}" for h, why in away[:5]))
-    if not missing:
+    if not gathered.wanted and gathered.left:
+        reasons = "; ".join(f"{h.name} of {h.started}: {reason}" for h, reason in gathered.left[:5])
+        raise NothingToDraft(reasons, gathered.left)
+    if not gathered.wanted:
         raise NothingToDraft(f"{', '.join(sorted(never))} holds all of it already")
-    reads, left = reads_of(missing, holdings.objects, drives, never=never)
+    reads, without = reads_of(gathered.wanted, holdings.objects, holdings.drives, never=never)
+    left = (*gathered.left, *((h, why_unread(h, never)) for h in without))
     if not reads:
-        raise NothingToDraft("no drive that holds the objects can be read while it is written: name another drive")
+        raise NothingToDraft("; ".join(f"{h.name}: {reason}" for h, reason in left[:5]), left)
     if as_listed:
-        place = {h.id: n for n, h in enumerate(wanted)}
+        place = {h.id: n for n, h in enumerate(gathered.wanted)}
         reads = tuple(
             Read(read.drive, tuple(sorted(read.objects, key=lambda h: place[h.id])))
             for read in sorted(reads, key=lambda r: min(place[h.id] for h in r.objects))
         )
-    draft = Draft(name, (*why, *_said(reads)), reads, tuple(outputs))
-    return Drafted(draft, (*away, *((h, "no drive that holds it can be read") for h in left)))
+    instead = (
+        (f"{gathered.instead} object(s) come from other copies: those meant are not at hand, or on a drive it writes.",)
+        if gathered.instead
+        else ()
+    )
+    draft = Draft(name, (*why, *instead, *_said(reads)), reads, tuple(outputs))
+    return Drafted(draft, left, missing, (*notes, *instead))
 
 
-def _away(
-    holdings: Holdings, wanted: Sequence[Held], outputs: Sequence[Output], meant: Callable[[HeldCopy], bool]
-) -> tuple[tuple[Held, str], ...]:
-    """The objects beside *wanted* of which only a copy that is not at hand is meant: the draft is to name them."""
-    here = {held.id for held in wanted}
-    left = []
-    for held in holdings.objects:
-        copy = next((c for c in held.away if meant(c)), None)
-        if copy is not None and held.id not in here and any(held.on(o.drive.name) is None for o in outputs):
-            left.append((held, f"not all volumes of its copy on drive {copy.drive} are at hand"))
-    return tuple(left)
+def _of(holdings: Holdings, sources: Sequence[str]) -> Holdings:
+    """The objects of these sources (``PLAN/SOURCE``), or all where none are named."""
+    its = tuple(h for h in holdings.objects if not sources or h.name in sources)
+    return dataclasses.replace(holdings, objects=its)
+
+
+def _without_objects(holdings: Holdings, sources: Sequence[str]) -> tuple[str, ...]:
+    known = {h.name for h in holdings.objects}
+    return tuple(f"{source} has no whole object" for source in dict.fromkeys(sources) if source not in known)
 
 
 def _said(reads: Sequence[Read]) -> tuple[str, ...]:
@@ -340,15 +355,6 @@ def _kept_on(held: Held, volumes: set[str]) -> bool:
 
 def _objects_of(holdings: Holdings, volumes: set[str]) -> list[Held]:
     return [h for h in holdings.objects if any(volumes & set(c.volumes) for c in h.copies)]
-
-
-def _only_volumes(objects: Sequence[Held], volumes: set[str]) -> list[Held]:
-    """The objects with only those copies that lie on *volumes*: these are what is to be read, and left."""
-
-    def here(held: Held) -> Held:
-        return dataclasses.replace(held, copies=tuple(c for c in held.copies if volumes & set(c.volumes)))
-
-    return [here(held) for held in objects]
 
 
 def _newest_chain(objects: Sequence[Held], *, parents_only: bool = False) -> list[Held]:

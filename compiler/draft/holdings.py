@@ -16,19 +16,22 @@ Folder = str
 class HeldCopy:
     """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read.
 
-    ``kept``: the retention of the pool that it lies in still wants it.
+    ``kept``: the retention of the pool that it lies in still wants it. ``absent``: those of its volumes that are not at
+    hand, each in words that say where it was to be.
     """
 
     drive: str
     volumes: tuple[str, ...]
     kept: bool = True
+    absent: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
     """A whole object. ``copies``: those that are stored and at hand; ``lacking``: drives that were to hold it.
 
-    ``away``: copies that are stored, too, but of which some volume is not at hand.
+    ``away``: copies that are stored, too, but of which some volume is not at hand; ``stray``: those that lie in another
+    folder than the drive of that name has.
     ``bytes`` of payload; ``session`` its identifier, ``number`` its count. A full that has a ``parent`` stands for it.
     """
 
@@ -46,13 +49,14 @@ class Held:
     copies: tuple[HeldCopy, ...]
     lacking: tuple[str, ...] = ()
     away: tuple[HeldCopy, ...] = ()
+    stray: tuple[HeldCopy, ...] = ()
     compress: str | None = None
     encrypt: str | None = None
 
     @property
     def kept(self) -> bool:
         """Whether any pool still wants it."""
-        return any(copy.kept for copy in self.copies)
+        return any(copy.kept for copy in (*self.copies, *self.away))
 
     @property
     def name(self) -> str:
@@ -135,7 +139,8 @@ def reads_of(
         if not offers:
             return tuple(chosen), tuple(left.values())
         read = min(offers, key=lambda offer: offer[:3])[3]
-        there = {held.id for held in everything if held.on(read.drive.name) is not None}
+        # `all` means what is partly away, too.
+        there = {h.id for h in everything if any(c.drive == read.drive.name for c in (*h.copies, *h.away))}
         chosen.append(Read(read.drive, read.objects, there == {held.id for held in read.objects}))
         for held in read.objects:
             del left[held.id]

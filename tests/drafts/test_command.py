@@ -58,15 +58,20 @@ def test_a_file_that_exists_is_replaced_only_when_asked(folder: Path) -> None:
 
 def test_nothing_to_draft_is_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert draft("compact", "--to", "new") == 1
-    assert draft("migrate", "R7", "--to", "new") == 1
+    assert draft("migrate", "R2", "--to", "new") == 1
     said = capsys.readouterr()
-    assert said.out == "" and "no whole object lies on R7" in said.err
+    assert said.out == "" and "no whole object lies on R2" in said.err
 
 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (("refresh", "R9-000001", "--to", "new"), "no volume R9-000001"),
+        (("refresh", "R1-000001", "R1-000010", "--to", "new"), "did you mean R1-000001?"),
+        (("compact", "--volume", "R9-000001", "--to", "new"), "no volume R9-000001"),
+        (("compact", "--drive", "R9", "--to", "new"), "no drive R9"),
+        (("demultiplex", "--drive", "R9", "--to", "new"), "no drive R9"),
+        (("migrate", "R7", "--to", "new"), "no drive R7"),
         (("chain", "hone", "--to", "new"), "did you mean home?"),
         (("migrate", "R1", "--to", "R2=elsewhere"), "there is a drive R2 already"),
         (("migrate", "R1", "--to", "="), "names no folder"),

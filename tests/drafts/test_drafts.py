@@ -5,9 +5,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tapechain.cli.fmt import canonical
 from tapechain.compiler.draft.drafts import (
-    Drafted,
-    Holdings,
-    NothingToDraft,
     catch_up,
     chain,
     compact,
@@ -17,6 +14,7 @@ from tapechain.compiler.draft.drafts import (
     restore,
 )
 from tapechain.compiler.draft.holdings import Held, HeldCopy, HeldDrive
+from tapechain.compiler.draft.outcome import Drafted, Holdings, NothingToDraft
 from tapechain.compiler.draft.text import Output, record_bytes, write
 from tapechain.compiler.program import compile_program
 from tapechain.compiler.world import MemoryWorld

@@ -163,3 +163,107 @@ def test_a_recovery_plan_applies_a_chain_with_its_deletions(folder: Path) -> Non
     drafted("restore", "home", "dump", "--to", "back")
     tree = folder / "back" / (folder / "tree").relative_to("/")
     assert sorted(p.name for p in tree.iterdir()) == ["file 2", "file 3"]
+
+
+@pytest.fixture
+def away(folder: Path) -> Path:
+    """Two sessions more; then all of R1 and the first volume of R2 are away."""
+    for _ in range(2):
+        run("run", "night.tc", "--progress", "none")
+    shutil.move(folder / "media/R1", folder / "away")
+    (folder / "media/R2/R2-000001.tar").rename(folder / "R2-000001.tar")
+    return folder
+
+
+def at_hand(folder: Path) -> tuple[set[str], set[str]]:
+    """The objects of which a whole copy lies on volumes that are there; and the others."""
+    from tapechain.runtime.catalog.store import open_catalog
+
+    with open_catalog(folder / "state" / "catalog.sqlite", create=False) as catalog:
+        there = {v.id for v in catalog.volumes() if v.location and Path(v.location).exists()}
+        objects = catalog.objects()
+    here = {o.id for o in objects if any(c.segments and {s.volume_id for s in c.segments} <= there for c in o.copies)}
+    return here, {o.id for o in objects} - here
+
+
+def test_one_volume_away_and_what_it_held_comes_from_the_other_copy(folder: Path) -> None:
+    (folder / "media/R2/R2-000001.tar").rename(folder / "R2-000001.tar")
+    drafted("refresh", "R2-000001", "R2-000002", "--to", "new=new/store")
+    assert "come from other copies" in (folder / "draft.tc").read_text()
+    assert all("new" in drives for drives in copies(folder).values())
+    shutil.rmtree(folder / "media")
+    comes_back(folder, "new")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("refresh", "R1-000001", "R2-000001", "R2-000002"),
+        ("migrate", "R1", "R2"),
+        ("demultiplex",),
+        ("compact", "--volume", "R1-000001"),
+    ],
+)
+def test_what_is_away_in_all_its_copies_is_left_out_and_the_rest_drafted(
+    away: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]
+) -> None:
+    here, gone = at_hand(away)
+    assert here and gone
+    run("draft", *words, "--to", "new=new/store", "--plan", "night.tc", "-o", "draft.tc", code=3)
+    said = capsys.readouterr().err
+    assert said.count("left out: night/") == len(gone)
+    assert f"R2-000001 is not at {away}/media/R2/R2-000001.tar" in said and "do: bring them back to their place" in said
+    run("run", "draft.tc", "--progress", "none")
+    assert {key for key, drives in copies(away).items() if "new" in drives} == here
+
+
+def test_a_recovery_plan_brings_what_is_at_hand_and_names_the_rest(
+    away: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ("restore", "home", "dump", "--to", "back", "--plan", "night.tc", "-o", "draft.tc", "--force")
+    run("draft", *words)
+    with_name = PLAN.replace("source dump", "source other").replace("<- dump", "<- other").replace("R2", "R3")
+    (away / "later.tc").write_text(with_name)
+    run("run", "later.tc", "--progress", "none")
+    shutil.rmtree(away / "media/R1")
+    shutil.rmtree(away / "media/R3")
+    capsys.readouterr()
+    run("draft", "restore", "dump", "other", "--to", "back", "--plan", "night.tc", "-o", "some.tc", code=3)
+    assert "left out: night/other of " in capsys.readouterr().err
+    shutil.rmtree(away / "media/R2")
+    run("draft", *words, code=1)
+    said = capsys.readouterr().err
+    assert "nothing to draft: night/" in said and "do: bring them back" in said
+
+
+def test_catch_up_never_says_that_nothing_lacks_when_the_other_copies_are_away(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.move(folder / "media/R2", folder / "aside")
+    (folder / "media/R2").touch()
+    run("run", "night.tc", "--progress", "none", code=3)
+    (folder / "media/R2").unlink()
+    shutil.move(folder / "aside", folder / "media/R2")
+    shutil.move(folder / "media/R1", folder / "away")
+    capsys.readouterr()
+    run("draft", "catch-up", "--plan", "night.tc", code=1)
+    assert "not all volumes of its copy on drive R1 are at hand" in capsys.readouterr().err
+
+
+def test_a_chain_or_a_full_of_it_with_a_link_away_says_which(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "night.tc").write_text(
+        PLAN.replace('source home { files = "tree" }', 'source home { files = "tree"  level = "incremental" }')
+    )
+    run("run", "night.tc", "--progress", "none", "--full")
+    for number in (5, 6):
+        (folder / "tree" / f"file {number}").write_bytes(hashlib.shake_256(bytes([number])).digest(400_000))
+        run("run", "night.tc", "--progress", "none")
+    shutil.move(folder / "media/R1", folder / "away")
+    volumes = sorted((folder / "media/R2").iterdir())
+    volumes[-1].rename(folder / volumes[-1].name)
+    capsys.readouterr()
+    run("draft", "chain", "home", "--to", "new", "--plan", "night.tc", "-o", "draft.tc", code=3)
+    assert f"{volumes[-1].stem} is not at" in capsys.readouterr().err
+    run("draft", "consolidate", "home", "dump", "--to", "new", "--plan", "night.tc", code=1)
+    said = capsys.readouterr().err
+    assert "night/dump has no whole object of files" in said and f"{volumes[-1].stem} is not at" in said
