@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..compiler.draft.holdings import Held, HeldCopy, HeldDrive
 from ..compiler.draft.outcome import Drafted, Holdings, Left
 from ..compiler.draft.text import Draft, Output, string_text, write
+from ..dsl.units import print_size
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
 from .console import say
 from .writing import write_whole
@@ -180,8 +181,8 @@ def _drive_of(drive: Drive, base: Path) -> HeldDrive:
     said = [(name, getattr(drive, name)) for name in ("site", "media", "pool")]
     attributes = [(name, string_text(value)) for name, value in said if value is not None]
     if drive.capacity is not None:
-        attributes.append(("capacity", _size(drive.capacity)))
-    return HeldDrive(drive.name, os.path.normpath(base / (drive.volumes or "")), tuple(attributes))
+        attributes.append(("capacity", print_size(drive.capacity)))
+    return HeldDrive(drive.name, os.path.normpath(base / (drive.volumes or "")), tuple(attributes), drive.rate)
 
 
 def encoding_of(held: Held, sighted: Sighted) -> tuple[tuple[str, str], ...]:
@@ -214,20 +215,9 @@ def pool_statements(plan: CompiledPlan | None, drives: Iterable[HeldDrive]) -> t
         if string_text(pool.name) in named:
             words = [f"retention = {round(pool.retention)}s"] if pool.retention is not None else []
             words += [f"sessions = {pool.sessions}"] if pool.sessions is not None else []
-            words += [f"capacity = {_size(pool.capacity)}"] if pool.capacity is not None else []
+            words += [f"capacity = {print_size(pool.capacity)}"] if pool.capacity is not None else []
             statements.append(f"pool {string_text(pool.name)} {{ {'  '.join(words)} }}")
     return tuple(statements)
-
-
-def _size(size: int) -> str:
-    """A size as the language writes it; bytes have no unit of their own, so that KiB take a fraction."""
-    for unit, factor in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
-        if size % factor == 0:
-            return f"{size // factor}{unit}"
-    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size % factor == 0:
-            return f"{size // factor}{unit}"
-    return f"{size / 1000:.3f}kB"
 
 
 def output_of(text: str, sighted: Sighted, spool: str | None) -> Output:
@@ -268,7 +258,7 @@ def put(
     pools = pool_statements(sighted.plan, (o.drive for o in draft.outputs))
     declared = {value.split(" ")[1] for value in pools}
     outputs = tuple(dataclasses.replace(o, drive=_with_known_pool(o.drive, declared)) for o in draft.outputs)
-    reads = tuple(dataclasses.replace(r, drive=HeldDrive(r.drive.name, r.drive.folder)) for r in draft.reads)
+    reads = tuple(dataclasses.replace(r, drive=dataclasses.replace(r.drive, attributes=())) for r in draft.reads)
     whole: Draft = dataclasses.replace(
         draft,
         remarks=(f"Drafted by: {' '.join(how)}", *draft.remarks),
@@ -321,4 +311,4 @@ def say_what_brings_back(left: Left) -> None:
 def _with_known_pool(drive: HeldDrive, declared: set[str]) -> HeldDrive:
     """A drive without a pool that no plan at hand declares: what nobody can say the retention of keeps for ever."""
     kept = tuple((n, v) for n, v in drive.attributes if n != "pool" or v in declared)
-    return HeldDrive(drive.name, drive.folder, kept)
+    return dataclasses.replace(drive, attributes=kept)

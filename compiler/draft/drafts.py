@@ -130,7 +130,7 @@ def consolidate(
                 what = link + why_unread(next(h for h in its if h.id == lacking.id), never)
             left.append((newest, what))
             continue
-        merges.append(Merged(tuple(links), said(newest)))
+        merges.append(Merged(tuple(links), said(newest), _reading_rate(links, holdings)))
     if not merges:
         reasons = [*missing, *notes, *(f"{h.name} of {h.started}: {reason}" for h, reason in left)]
         raise NothingToDraft("; ".join(reasons[:5]), tuple(left))
@@ -142,6 +142,18 @@ def consolidate(
     )
     draft = Draft("consolidate", why, (), tuple(outputs), merges=tuple(merges))
     return Drafted(draft, tuple(left), tuple(missing), tuple(notes))
+
+
+def _reading_rate(links: Sequence[Held], holdings: Holdings) -> int | None:
+    """How fast *links* are read one after another, each from the fastest drive that has it, as slow as that may be."""
+    seconds = 0.0
+    for held in links:
+        rates = [holdings.drives[copy.drive].rate for copy in held.copies]
+        slowest = max((rate[0] for rate in rates if rate is not None), default=0)
+        if not slowest:
+            return None
+        seconds += held.bytes / slowest
+    return int(sum(held.bytes for held in links) / seconds) or None if seconds else None
 
 
 def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:

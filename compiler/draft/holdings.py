@@ -70,27 +70,38 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class HeldDrive:
-    """A drive: its folder of volumes, and what a plan says of it beyond that (attribute → value as written)."""
+    """A drive: its folder of volumes, and what a plan says of it beyond that (attribute → value as written).
+
+    ``rate``: the slowest and the fastest, bytes per second, where a plan says it.
+    """
 
     name: str
     folder: Folder
     attributes: tuple[tuple[str, str], ...] = ()
+    rate: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
     """A chain that becomes a full: its objects, oldest first, and what is said of the source beyond them.
 
-    ``attributes``: attribute → value as written (compression, recipients).
+    ``attributes``: attribute → value as written (compression, recipients). ``rate``: how fast its objects are read at
+    the least, bytes per second, where that is known of all of them.
     """
 
     links: tuple[Held, ...]
     attributes: tuple[tuple[str, str], ...] = ()
+    rate: int | None = None
 
     @property
     def newest(self) -> Held:
         """The object that the full will stand for."""
         return self.links[-1]
+
+    @property
+    def bytes_max(self) -> int:
+        """As much as the full can hold: all objects of the chain together."""
+        return sum(link.bytes for link in self.links)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ...dsl.expected import RESERVED
 from ...dsl.strings import quote
+from ...dsl.units import print_rate, print_size
 from ...runtime import kinds
 from .holdings import Held, HeldDrive, Merged, Read
 
@@ -149,6 +150,9 @@ class _Names:
 
 def _drive(drive: HeldDrive) -> str:
     more = "".join(f"  {name} = {value}" for name, value in drive.attributes)
+    if drive.rate is not None:
+        slow, fast = (print_rate(rate) for rate in drive.rate)
+        more += f"  rate = {slow}" if slow == fast else f"  rate = {slow}..{fast}"
     return f"drive {name_text(drive.name)} {{ volumes = {string_text(drive.folder)}{more} }}"
 
 
@@ -227,6 +231,9 @@ def _merge_groups(draft: Draft, names: _Names, lines: list[str]) -> None:
         lines.append(f"# {len(merge.links)} objects up to {_comment(_about(newest))}")
         lines.append(f"source {name_text(sources[-1])} {{{alone}")
         lines += [f"  {name} = {value}" for name, value in said]
+        lines.append(f"  size = {print_size(merge.bytes_max)}  # at most: its objects together, as they are stored")
+        if merge.rate is not None:
+            lines.append(f"  rate = {print_rate(merge.rate)}  # at least: that of the drives that are read")
         lines.append("}")
     first, *others = draft.outputs
     group, agent = names.fresh("merged"), names.fresh(_after("write", first.drive.name))

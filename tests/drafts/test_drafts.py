@@ -8,6 +8,7 @@ from tapechain.compiler.draft.drafts import (
     catch_up,
     chain,
     compact,
+    consolidate,
     demultiplex,
     migrate,
     refresh,
@@ -238,3 +239,17 @@ def test_what_is_not_at_hand_is_named_and_never_passed_over_in_silence(kind: str
     if kind != "compact":
         with pytest.raises(NothingToDraft, match="are at hand"):
             makes[kind](holdings(spans, more=("R1",)))
+
+
+def test_a_full_of_a_chain_bears_its_size_and_rate_as_far_as_they_are_known() -> None:
+    full = held(1, bytes=3_000_000)
+    link = held(2, level="incremental", parent=full.id, bytes=1_000_000, copies={"R2": ("R2-000001",)})
+    has = holdings(full, link)
+    text = text_of(consolidate(has, ["night/home"], NEW))
+    assert "size = 4MB # at most" in " ".join(text.split()) and "rate" not in text
+    for name, rate in (("R1", (30_000_000, 90_000_000)), ("R2", (10_000_000, 10_000_000))):
+        has.drives[name] = HeldDrive(name, f"/media/{name}", rate=rate)
+    written = (Output(HeldDrive("new", "/new", rate=(20_000_000, 100_000_000))),)
+    text = " ".join(text_of(consolidate(has, ["night/home"], written)).split())
+    assert "rate = 20MB/s..100MB/s" in text, text
+    assert "rate = 20MB/s # at least" in text, "3 MB at 30 MB/s and 1 MB at 10 MB/s: 4 MB in 0.2 s"

@@ -267,3 +267,22 @@ def test_a_chain_or_a_full_of_it_with_a_link_away_says_which(folder: Path, capsy
     run("draft", "consolidate", "home", "dump", "--to", "new", "--plan", "night.tc", code=1)
     said = capsys.readouterr().err
     assert "night/dump has no whole object of files" in said and f"{volumes[-1].stem} is not at" in said
+
+
+def test_the_run_that_merges_a_chain_can_be_estimated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PLAN.replace('source home { files = "tree" }', 'source home { files = "tree"  level = "incremental" }')
+    (folder / "night.tc").write_text(text.replace('"media/R1" }', '"media/R1"  rate = 100MB/s }'))
+    run("run", "night.tc", "--progress", "none", "--full")
+    (folder / "tree" / "file 5").write_bytes(b"x" * 300_000)
+    run("run", "night.tc", "--progress", "none")
+    (folder / "slow.tc").write_text((folder / "night.tc").read_text().replace("capacity = 1MB", "rate = 50MB/s"))
+    words = ("draft", "consolidate", "home", "--to", "R2", "--plan", "slow.tc", "-o", "full.tc")
+    run(*words)
+    capsys.readouterr()
+    run("estimate", "full.tc", "--json")
+    estimate = json.loads(capsys.readouterr().out)
+    assert estimate["missing"] == [] and estimate["bottleneck"] == {"kind": "drive", "name": "R2"}
+    assert estimate["seconds"]["least"] == pytest.approx(estimate["drives"][0]["bytes"] / 50_000_000)
+    assert estimate["drives"][0]["bytes"] > 300_000
+    run("check", "--strict", "full.tc")
+    run("run", "full.tc", "--progress", "none")
