@@ -6,10 +6,11 @@ import json
 import os
 import re
 import sys
+from collections.abc import Sequence
 from io import TextIOWrapper
 from typing import IO, Any
 
-from ..runtime.faults import Fault
+from ..runtime.faults import AmbiguousFault, Fault
 
 #: All outside printable ASCII and line ends; what is printable of it stays.
 _PERHAPS_NOT_TEXT = re.compile(r"[^\n -~]")
@@ -48,15 +49,24 @@ def say(text: str, *, style: str = "") -> None:
         pass
 
 
-def print_fault(fault: Fault) -> None:
-    """A fault on stderr: what and where, what is safe, what to do."""
+def print_fault(fault: Fault, words: Sequence[str] = ()) -> None:
+    """A fault on stderr: what and where, what is safe, what to do.
+
+    *words*: the command line; where one of them names several sources it is shown anew for each of these.
+    """
     say(f"error: {fault.message}", style="1;31")
     where = str(fault.place)
     if where:
         say(f"  where: {where}")
     if fault.safe:
         say(f"  safe:  {fault.safe}")
-    if fault.todo:
+    if isinstance(fault, AmbiguousFault) and fault.text in words:
+        import shlex
+
+        for what, only in fault.readings:
+            command = shlex.join(["tcc", *(only if word == fault.text else word for word in words)])
+            say(f"  do:    {command}   # {what}")
+    elif fault.todo:
         say(f"  do:    {fault.todo}")
 
 

@@ -241,9 +241,10 @@ def _outputs(to: tuple[str, ...], sighted: Sighted, spool: str | None = None) ->
 
 def _sources(given: Sequence[str], sighted: Sighted) -> list[str]:
     """``PLAN/SOURCE`` of each, which may be given without its plan where one plan has it. Raises UsageFault."""
+    from ..runtime.kinds import source_text
     from ..runtime.restore.select import one_source
 
-    return ["/".join(one_source(sighted.sources, text, sighted.catalog)) for text in given]
+    return [source_text(*one_source(sighted.sources, text, sighted.catalog)) for text in given]
 
 
 def _check_volumes(given: Sequence[str], sighted: Sighted) -> None:

@@ -145,7 +145,7 @@ def _main(argv: list[str] | None) -> int:
         last_words("stopped\n")
         return code_of(error) or EXIT_SIGINT
     except Fault as fault:
-        print_fault(fault)
+        print_fault(fault, sys.argv[1:] if argv is None else argv)
         return fault.exit_code
     except BrokenPipeError:
         # The reader of our output has gone (`tcc objects | head`): keep the interpreter from complaining at exit.

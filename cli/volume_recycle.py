@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault, UsageFault
+from ..runtime.faults import EXIT_FAILED, EXIT_OK, AmbiguousFault, Fault, UsageFault
 from .console import harmless, print_fault, print_result, say
 from .options import catalog_option, define_option, plans_option, state_option
 
@@ -101,13 +101,20 @@ def _forget_lists(folder: Path, judged: Judged) -> None:
 
 
 def _sources(known: list[tuple[str, str]], given: tuple[str, ...]) -> set[tuple[str, str]]:
-    names = {f"{plan}/{source}": (plan, source) for plan, source in known}
+    from ..runtime.kinds import source_text, sources_named
+
+    chosen = set()
     for text in given:
-        if text not in names:
+        found = [(plan, source) for plan, source in sources_named(known, text) if source != text]
+        if not found:
             raise UsageFault(
                 f"the catalog knows no source {text}", safe="nothing was changed", todo="write it as PLAN/SOURCE"
             )
-    return {names[text] for text in given}
+        if len(found) > 1:
+            each = [(f"source {source} of plan {plan}", source_text(plan, source)) for plan, source in found]
+            raise AmbiguousFault(text, each, where="the catalog")
+        chosen.add(found[0])
+    return chosen
 
 
 def _freed(size: int) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 
+from ..runtime.kinds import source_text
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedObject:
@@ -50,16 +52,19 @@ class Recorded:
 
     def source(self, text: str) -> tuple[RecordedObject, ...]:
         """The objects of the source that *text* names: ``PLAN/SOURCE``, or ``SOURCE`` of whatever plan."""
-        return self._by_source.get((True, text)) or self._by_source.get((False, text), ())
+        each = (self._by_source.get((form, text)) for form in ("exact", "full", "short"))
+        return next((found for found in each if found), ())
 
     @cached_property
     def _by_id(self) -> dict[str, RecordedObject]:
         return {o.id: o for o in self.objects}
 
     @cached_property
-    def _by_source(self) -> dict[tuple[bool, str], tuple[RecordedObject, ...]]:
-        found: dict[tuple[bool, str], list[RecordedObject]] = {}
+    def _by_source(self) -> dict[tuple[str, str], tuple[RecordedObject, ...]]:
+        """By how the text says it (``runtime.kinds.sources_named``), and the text."""
+        found: dict[tuple[str, str], list[RecordedObject]] = {}
         for o in self.objects:
-            found.setdefault((True, f"{o.plan}/{o.source}"), []).append(o)
-            found.setdefault((False, o.source), []).append(o)
+            found.setdefault(("exact", source_text(o.plan, o.source)), []).append(o)
+            found.setdefault(("full", f"{o.plan}/{o.source}"), []).append(o)
+            found.setdefault(("short", o.source), []).append(o)
         return {key: tuple(own) for key, own in found.items()}

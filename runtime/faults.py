@@ -7,6 +7,8 @@ the plan's own words; what is safe; what to do. Wrong plans are *diagnostics* (v
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .frozen import frozen
 
 EXIT_OK = 0
@@ -66,6 +68,19 @@ class UsageFault(Fault):
     """What was asked for cannot be begun: an unreadable file, a compiled plan of another version, a bad argument."""
 
     exit_code = EXIT_UNUSABLE
+
+
+class AmbiguousFault(UsageFault):
+    """A name means several sources. ``text``: the name; ``readings``: (what it can mean, the text for just that)."""
+
+    def __init__(self, text: str, readings: Sequence[tuple[str, str]], *, where: str) -> None:
+        super().__init__(
+            f"{text} means {len(readings)} sources of {where}: {', '.join(what for what, _ in readings)}",
+            safe="nothing was written",
+            todo=f"write {' or '.join(only for _, only in readings)}",
+        )
+        self.text = text
+        self.readings = tuple(readings)
 
 
 class SourceFault(Fault):

@@ -5,6 +5,7 @@ The names are those of the plan language (language.md) and of the compiled plan 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final, Literal
 
 SourceKind = Literal["files", "stream", "command"]
@@ -60,6 +61,29 @@ def encode_name(name: str) -> str:
     if text in {".", "..", "index"}:
         return f"%{ord(text[0]):02X}{text[1:]}"
     return text
+
+
+def source_text(plan: str, source: str) -> str:
+    """``PLAN/SOURCE``, as commands and selectors take it, that means this source and no other.
+
+    Names may hold a ``/`` themselves: then it is written ``%2F``, and a ``%`` ``%25``.
+    """
+    return f"{_escaped(plan)}/{_escaped(source)}"
+
+
+def sources_named(names: Iterable[tuple[str, str]], text: str) -> list[tuple[str, str]]:
+    """Those of *names*, (plan, source), that *text* can mean.
+
+    As :func:`source_text` writes it, else PLAN/SOURCE as it stands, else SOURCE of whatever plan.
+    """
+    known = list(names)
+    exact = [(plan, source) for plan, source in known if source_text(plan, source) == text]
+    full = [(plan, source) for plan, source in known if f"{plan}/{source}" == text]
+    return exact or full or [(plan, source) for plan, source in known if source == text]
+
+
+def _escaped(name: str) -> str:
+    return name.replace("%", "%25").replace("/", "%2F")
 
 
 def _utf8(character: str) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from ...runtime.kinds import source_text
+
 #: A drive that the draft reads or writes has a folder; other kinds of drive are not drafted for.
 Folder = str
 
@@ -60,8 +62,8 @@ class Held:
 
     @property
     def name(self) -> str:
-        """``PLAN/SOURCE``."""
-        return f"{self.plan}/{self.source}"
+        """``PLAN/SOURCE``, as it means this source alone."""
+        return source_text(self.plan, self.source)
 
     def on(self, drive: str) -> HeldCopy | None:
         """The copy on *drive*, or None."""

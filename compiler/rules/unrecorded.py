@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic
+from ...runtime.kinds import source_text
 from ..model import Coupling, Model, Selector
 from ..names import as_written, listed, nearest, quoted
 from ..picked import fitting, named
@@ -68,10 +69,10 @@ def _source(coupling: Coupling, selector: Selector, model: Model, recorded: Reco
     if agent is None or agent.drive is None:
         return
     # What runs looks at the drive alone, and so does this: another plan's source of that name elsewhere is no doubt.
-    plans = list(dict.fromkeys(f"{o.plan}/{o.source}" for o in fitting(selector, agent.drive, recorded)))
+    plans = list(dict.fromkeys(source_text(o.plan, o.source) for o in fitting(selector, agent.drive, recorded)))
     if len(plans) > 1:
         yield RULE.at(
             span,
             f"{name} is recorded on the drive {as_written(agent.drive)} by several plans: {listed(sorted(plans))}",
-            help=f"name one of them: `{quoted(sorted(plans)[0])}`",
+            help=f"name one of them: {' or '.join(f'`{quoted(plan)}`' for plan in sorted(plans)[:_LISTED])}",
         )

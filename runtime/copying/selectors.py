@@ -7,8 +7,9 @@ import re
 from collections.abc import Sequence
 from typing import Final, Literal, cast
 
-from ..faults import Fault, Place, RestoreFault, UsageFault
+from ..faults import AmbiguousFault, Fault, Place, RestoreFault, UsageFault
 from ..frozen import frozen
+from ..kinds import source_text, sources_named
 from .holdings import Held, Holdings
 
 SelectorKind = Literal["latest", "all", "chain", "object"]
@@ -111,17 +112,12 @@ def _by_id(object_id: str, objects: Sequence[Held], holdings: Holdings, as_of: s
 
 def _source(text: str, holdings: Holdings) -> tuple[str, str]:
     names = sorted({(held.item.plan, held.item.source) for held in holdings.objects})
-    full = [pair for pair in names if "/".join(pair) == text]
-    found = full or [pair for pair in names if pair[1] == text]
+    found = sources_named(names, text)
     if len(found) == 1:
         return found[0]
     if found:
-        several = ", ".join("/".join(pair) for pair in found)
-        raise UsageFault(
-            f"drive {holdings.drive} holds objects of {text} of several plans: {several}",
-            safe="nothing was written",
-            todo=f'name one as "{"/".join(found[0])}"',
-        )
+        each = [(f"source {source} of plan {plan}", f'"{source_text(plan, source)}"') for plan, source in found]
+        raise AmbiguousFault(text, each, where=f"drive {holdings.drive}")
     known = sorted({source for _, source in names} | {"/".join(pair) for pair in names})
     near = difflib.get_close_matches(text, known, n=1)
     holds = ", ".join(known[:10]) if known else "nothing"

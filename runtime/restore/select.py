@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Protocol
 
 from ..catalog.queries import CatalogObject
 from ..catalog.store import Catalog
-from ..faults import Place, RestoreFault, UsageFault
+from ..faults import AmbiguousFault, Place, RestoreFault, UsageFault
 from ..frozen import frozen
+from ..kinds import source_text, sources_named
 from .shelf import Shelf
 
 #: The beginning of an identifier: enough of it not to be met by chance.
@@ -48,8 +48,8 @@ def resolve_source(
     """The (plan, source) that *text* names: ``SOURCE`` where one plan has it, ``PLAN/SOURCE`` always (system.md).
 
     Names may hold a ``/`` themselves, so that one text can mean two sources. *plan* then says which (*text* is the
-    source's name alone), or *object_id*, which is of one of them. Raises UsageFault when the catalog has no such
-    source, or several plans have it.
+    source's name alone), or *object_id*, which is of one of them, or a text in which such a ``/`` is ``%2F``. Raises
+    AmbiguousFault where several are meant, UsageFault where the catalog has none.
     """
     names = catalog.source_names()
     if plan is not None:
@@ -65,8 +65,9 @@ def resolve_source(
 
 def _of_plan(names: Sequence[tuple[str, str]], text: str, plan: str, where: str) -> tuple[str, str]:
     mine = [source for owner, source in names if owner == plan]
-    if text not in mine and text.removeprefix(f"{plan}/") in mine:
-        text = text.removeprefix(f"{plan}/")
+    if text not in mine:
+        only = next((source for source in mine if text in (f"{plan}/{source}", source_text(plan, source))), None)
+        text = only if only is not None else text
     if text in mine:
         return plan, text
     if not mine:
@@ -77,20 +78,15 @@ def _of_plan(names: Sequence[tuple[str, str]], text: str, plan: str, where: str)
 
 def one_source(names: Sequence[tuple[str, str]], text: str, where: str) -> tuple[str, str]:
     """The one of *names*, (plan, source), that *text* names; *where*: what holds them. Raises UsageFault."""
-    full = [(plan, source) for plan, source in names if f"{plan}/{source}" == text]
-    short = [(plan, source) for plan, source in names if source == text]
-    found = full or short
+    found = sources_named(names, text)
     if len(found) == 1:
         return found[0]
     if found:
-        if full:
-            several = " or ".join(f"source {source} of plan {owner}" for owner, source in full)
-            raise UsageFault(
-                f"{text} means {several}",
-                todo=f"say which plan: --plan-name {shlex.quote(full[0][0])} {shlex.quote(full[0][1])}",
-            )
-        several = ", ".join(f"{owner}/{source}" for owner, source in short)
-        raise UsageFault(f"{text} is the name of a source in several plans: {several}", todo="name one as PLAN/SOURCE")
+        raise AmbiguousFault(
+            text,
+            [(f"source {source} of plan {plan}", source_text(plan, source)) for plan, source in found],
+            where=f"the catalog {where}",
+        )
     import difflib
 
     known = sorted({source for _, source in names} | {f"{plan}/{source}" for plan, source in names})
@@ -132,7 +128,7 @@ def find_named(
     *as_of*: a :func:`moment`; of a source only sessions that started by then count. Raises UsageFault and RestoreFault.
     """
     names = catalog.source_names()
-    is_source = plan is not None or any(text in (source, f"{owner}/{source}") for owner, source in names)
+    is_source = plan is not None or bool(sources_named(names, text))
     if not is_source and _BEGINNING.fullmatch(text):
         fitting = [o for o in catalog.objects() if o.id.startswith(text.lower())]
         if len(fitting) > 1:

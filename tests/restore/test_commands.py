@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -284,3 +285,40 @@ def test_the_label_s_commands_bring_everything_back(world: Any, support: Any, tm
         ).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("restore", "a/b/c", "--to", "back"),
+        ("files", "a/b/c"),
+        ("objects", "--source", "a/b/c"),
+        ("verify", "a/b/c"),
+        ("draft", "restore", "a/b/c", "--to", "back"),
+        ("draft", "demultiplex", "a/b/c", "--to", "new"),
+        ("volume", "recycle", "R1-000001", "--dry-run", "--give-up", "a/b/c"),
+    ],
+)
+def test_a_name_that_can_mean_two_sources_is_shown_with_a_command_for_each(
+    world: Any, tcc: Any, words: tuple[str, ...]
+) -> None:
+    world.run({"c": b"one"}, plan="a/b")
+    world.run({"b/c": b"two"}, plan="a")
+    refused = tcc(*words)
+    assert refused.code == 2 and "source b/c of plan a, source c of plan a/b" in refused.err
+    shown = [line.partition("do:")[2].strip() for line in refused.err.splitlines() if "do:" in line]
+    assert [shlex.split(line, comments=True) for line in shown] == [
+        ["tcc", *(only if word == "a/b/c" else word for word in words)] for only in ("a/b%2Fc", "a%2Fb/c")
+    ]
+    for line, content, place in zip(shown, (b"two", b"one"), ("b%2Fc", "c"), strict=True):
+        done = tcc(*shlex.split(line, comments=True)[1:])
+        assert "means" not in done.err
+        if words[0] in {"restore", "objects", "verify"}:
+            assert done.code == 0, done.err
+        if words[0] == "restore":
+            assert (world.folder / "back" / place).read_bytes() == content
+            shutil.rmtree(world.folder / "back")
+        if words[:2] == ("draft", "restore"):
+            (world.folder / "draft.tc").write_text(done.out)
+            assert tcc("run", "draft.tc").code == 0
+            assert (world.folder / "back" / place).read_bytes() == content
