@@ -20,7 +20,7 @@ from . import events as ev
 from .account import Account
 from .control import Stop
 from .course import Course
-from .drives import open_drive as default_open_drive
+from .drives.factory import open_drive as default_open_drive
 from .faults import CatalogFault, UsageFault
 from .hang import HANG_SECONDS
 from .media.times import now_text

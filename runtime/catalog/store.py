@@ -18,7 +18,6 @@ from ..hang import HANG_SECONDS, answers
 from ..kinds import SourceKind
 from ..model import RunReport, Session
 from . import recording
-from .behind import all_gone, volumes_that_differ
 from .facts import ContradictionFault, facts_of
 from .link import Links
 from .prepare import prepare
@@ -92,6 +91,8 @@ class Catalog:
         known = {str(row["location"]): int(row["bytes"]) for row in placed}
         notes = []
         placed_in = {str(row["location"]): (row["id"], row["name"]) for row in placed}
+
+        from .behind import all_gone, volumes_that_differ  # who only asks reads no volumes
 
         def look() -> tuple[list[str], list[list[IndexedVolume]]]:
             return all_gone(folder, placed_in), list(volumes_that_differ(drive, folder, known))

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tapechain.runtime.drives import open_drive
+from tapechain.runtime.drives.factory import open_drive
 from tapechain.runtime.events import NoObserver
 from tapechain.runtime.faults import DriveFault
 

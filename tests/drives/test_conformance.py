@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from media_world import RECORD, ROOM, Job, World, records_of
 from tapechain.runtime import plan
-from tapechain.runtime.drives import Drive, open_drive
+from tapechain.runtime.drives.base import Drive
+from tapechain.runtime.drives.factory import open_drive
 from tapechain.runtime.faults import DriveFault, UsageFault
 from tapechain.runtime.media.record import HEADER_BYTES
 from tapechain.runtime.media.scan import ScannedRecord

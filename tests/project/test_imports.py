@@ -17,7 +17,14 @@ def loaded_after(statement: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "module",
-    ["runtime", "runtime.engine", "runtime.drives", "runtime.media.volume", "runtime.plan", "runtime.catalog.store"],
+    [
+        "runtime",
+        "runtime.engine",
+        "runtime.drives.factory",
+        "runtime.media.volume",
+        "runtime.plan",
+        "runtime.catalog.store",
+    ],
 )
 def test_runtime_loads_no_parser_no_graph_no_drawing(module: str) -> None:
     unwanted = {"lark", "networkx", "jinja2", "graphviz", "pygraphviz", "click", "rich"}
