@@ -90,22 +90,26 @@ class Bacula:
     def backup(self) -> list[str]:
         """The command that backs up all trees, then copies what was stored to the two other devices."""
         runs = [f"run job=backup{n} yes" for n in range(len(self._trees))]
-        return self._console([*runs, "wait", "run job=copy2 yes", "wait", "run job=copy3 yes", "wait"])
+        return self._console("backup", [*runs, "wait", "run job=copy2 yes", "wait", "run job=copy3 yes", "wait"])
 
     def restore(self) -> list[str]:
         """The command that brings the first tree back, to :attr:`restored`."""
-        return self._console([f"restore client=fd jobid=1 where={self.folder / 'back'} all done yes", "wait"])
+        return self._console(
+            "restore", [f"restore client=fd jobid=1 where={self.folder / 'back'} all done yes", "wait"]
+        )
 
     @property
     def restored(self) -> Path:
         """Where the first tree lies after a restore."""
         return self.folder / "back" / self._trees[0].relative_to("/")
 
-    def _console(self, lines: Sequence[str]) -> list[str]:
-        script = "\n".join([*lines, "quit"]) + "\n"
-        (self.folder.parent / f"{self.folder.name}.script").write_text(script)
+    def _console(self, name: str, lines: Sequence[str]) -> list[str]:
+        """A script of its own for each command, outside the folder: that one is made anew between the two."""
+        script = self.folder.with_name(f"{self.folder.name}-{name}.script")
+        script.write_text("\n".join([*lines, "quit"]) + "\n")
         console = shutil.which("bconsole", path=_PATH)
-        return ["sh", "-c", f"{console} -n -c {self.folder}/bconsole.conf < {self.folder}.script"]
+        said = self.folder / "bconsole.log"
+        return ["sh", "-c", f"{console} -n -c {self.folder}/bconsole.conf < {script} > {said}"]
 
     # ------------------------------------------------------------ whether it did it
 
