@@ -62,7 +62,7 @@ def rebuild_command(
     if not result.volumes:
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
-    say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}")
+    say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK
 
 
@@ -97,11 +97,15 @@ def add_command(
         say(f"note: {note}")
     for fault in result.faults:
         print_fault(fault)
-    if not result.volumes:
+    if not result.volumes and not result.empty:
         say("nothing was added: no volume could be read")
         return EXIT_FAILED
-    say(f"added: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}")
+    say(f"added: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK
+
+
+def _empty(count: int) -> str:
+    return f", and {count} empty" if count else ""
 
 
 def _indexes(count: int) -> str:

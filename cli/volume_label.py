@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from ..runtime.faults import EXIT_OK, UsageFault
+from ..runtime.faults import EXIT_OK, Fault, UsageFault
 from .console import harmless, print_result, say
 from .options import define_option
+
+if TYPE_CHECKING:
+    from ..runtime.media.label import VolumeLabel
+    from ..runtime.plan import CompiledPlan
 
 
 @click.command(
@@ -42,8 +49,9 @@ def label_command(*, drives: tuple[str, ...], plan_path: str, defines: dict[str,
             last = last_volume(magazine)
             if last is not None and last[3] and last[1].pool == drive.pool:
                 say(f"note: {last[0]} is empty already: the next session of drive {name} begins there")
+                _tell_catalog(last[1], last[0], plan, base)
                 continue
-            path = make_blank(
+            path, label = make_blank(
                 magazine,
                 agent=writers.get(name, ""),
                 pool=drive.pool,
@@ -53,7 +61,22 @@ def label_command(*, drives: tuple[str, ...], plan_path: str, defines: dict[str,
                 fingerprint=plan.fingerprint,
                 number=last[2] if last is not None else 0,
             )
+            _tell_catalog(label, path, plan, base)
         finally:
             magazine.close()
         print_result(harmless(f"{path.stem}  {path}"))
     return EXIT_OK
+
+
+def _tell_catalog(label: VolumeLabel, path: Path, plan: CompiledPlan, base: Path) -> None:
+    """So that ``tcc volumes`` lists it. The volume counts, not the catalog: that one may be away."""
+    from ..runtime.drives.blank import BLANK_BYTES
+    from ..runtime.engine import make_state_folder
+    from .state import open_the_catalog, state_folder
+
+    try:
+        make_state_folder(state_folder(None, plan, base))
+        with open_the_catalog(None, None, plan, base, create=True) as known:
+            known.record_empty(label, path, BLANK_BYTES)
+    except Fault as fault:
+        say(f"note: the catalog does not list {path.stem} yet: {fault.message}; it will with the next run")

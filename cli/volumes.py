@@ -35,9 +35,10 @@ def volumes_command(
 ) -> int:
     """List the volumes that the catalog knows, by drive and name.
 
-    STATUS is open, full (an object goes on on the next volume), expired (it may be recycled), or missing (not where it
-    was seen last). When a volume expires is known only with --plan, since its pool's retention is the plan's to say;
-    "(kept)" behind the date: something on it is kept beyond it (`tcc volume recycle --dry-run` says what).
+    STATUS is empty (labelled, and nothing on it yet), open, full (an object goes on on the next volume), expired (it
+    may be recycled), or missing (not where it was seen last). When a volume expires is known only with --plan, since
+    its pool's retention is the plan's to say; "(kept)" behind the date: something on it is kept beyond it
+    (`tcc volume recycle --dry-run` says what).
     """
     from ..runtime.catalog.keeping import pools_of
     from .state import catalog_and_plans
@@ -92,13 +93,18 @@ def volume_json(volume: CatalogVolume, verdict: Verdict | None) -> dict[str, Any
 
 
 def status(volume: CatalogVolume, verdict: Verdict | None) -> str:
-    """``missing`` (not where it was seen last), ``expired``, ``full`` (an object goes on on the next one), ``open``."""
+    """``missing`` (not where it was seen last), ``empty``, ``expired``, ``full`` (an object goes on on the next one).
+
+    Else ``open``.
+    """
     try:
         there = volume.location is not None and Path(volume.location).is_file()
     except (OSError, ValueError):
         there = False
     if not there:
         return "missing"
+    if not volume.sessions:
+        return "empty"
     if verdict is not None and verdict.expired:
         return "expired"
     return "full" if volume.full else "open"

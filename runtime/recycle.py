@@ -19,10 +19,11 @@ from pathlib import Path
 from .catalog.queries import CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .drives.base import IndexedVolume
-from .drives.blank import last_volume, make_blank
+from .drives.blank import BLANK_BYTES, last_volume, make_blank
 from .drives.magazine import Magazine, fault_of
 from .faults import DriveFault, KeptFault, MediaFault, Place, UsageFault
 from .frozen import frozen
+from .media.label import VolumeLabel
 from .media.volume import VolumeReader, open_volume
 from .plan import Pool
 
@@ -104,6 +105,8 @@ def recycle(
         path = magazine.path / f"{volume.name}.tar"
         with _opened(volume, path) as reader:
             blank = _blank_behind(magazine, path, reader)
+            if blank is not None:
+                catalog.record_empty(blank[1], blank[0], BLANK_BYTES)
             found = _contents(reader, path)
             catalog.forget_volume(volume.id)
             try:
@@ -111,7 +114,7 @@ def recycle(
             except BaseException:
                 catalog.record_volumes(found)
                 raise
-            return Recycled(judged, reader.size, blank)
+            return Recycled(judged, reader.size, None if blank is None else blank[0])
 
 
 @contextmanager
@@ -153,6 +156,7 @@ def _judge(
         there = path.is_symlink() or path.exists()
         if there:
             with _opened(volume, path) as reader:
+                _refuse_empty(magazine, path, reader)
                 catalog.record_volumes(_contents(reader, path))
     clock = time.time() if now is None else now
     verdict = catalog.expiry(pools, now=clock, given_up=given_up).volumes.get(volume.id)
@@ -176,6 +180,23 @@ def _judge(
         )
     ]
     return Judged(volume, there, len(objects), gone, tuple(left))
+
+
+def _refuse_empty(magazine: Magazine, path: Path, reader: VolumeReader) -> None:
+    """An empty volume on which the next session begins: there is nothing to give up, and another would take its place.
+
+    Raises UsageFault.
+    """
+    if reader.size != BLANK_BYTES:
+        return
+    last = last_volume(magazine)
+    if last is not None and last[0] == path and last[3]:
+        raise UsageFault(
+            "it is empty: the next session begins on it",
+            place=Place(drive=reader.label.drive, volume=reader.label.name),
+            safe="nothing was changed",
+            todo="leave it there; nothing on it takes room",
+        )
 
 
 def _todo(reasons: tuple[str, ...]) -> str:
@@ -234,11 +255,18 @@ def _contents(reader: VolumeReader, path: Path) -> list[IndexedVolume]:
     return [IndexedVolume(reader.label, index, path, reader.size) for index in contents.sessions]
 
 
-def _blank_behind(magazine: Magazine, path: Path, reader: VolumeReader) -> Path | None:
-    """Label an empty volume with the next number where the volume at *path* has the highest one."""
+def _blank_behind(magazine: Magazine, path: Path, reader: VolumeReader) -> tuple[Path, VolumeLabel] | None:
+    """Label an empty volume with the next number where the volume at *path* has the highest one.
+
+    Returns that one, or the empty one that is there already.
+    """
     last = last_volume(magazine)
-    if last is None or last[0] != path:
+    if last is None:
         return None
+    if last[0] != path:
+        return (
+            (last[0], last[1]) if last[3] and last[1].pool == reader.label.pool else None
+        )  # made by a recycling that was killed, or by hand
     label = reader.label
     return make_blank(
         magazine,

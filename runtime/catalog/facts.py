@@ -13,7 +13,10 @@ from ..frozen import frozen
 from ..model import Session
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..drives.base import IndexedVolume
+    from ..media.label import VolumeLabel
 
 Row = dict[str, Any]
 
@@ -54,18 +57,7 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
     last = max((o.last for o in index.objects if o.last is not None), default=index.first)
     return IndexFacts(
         span=(index.first, last + 1 if index.position is None else index.position),
-        volume={
-            "id": label.volume,
-            "name": label.name,
-            "drive": label.drive,
-            "agent": label.agent,
-            "pool": label.pool,
-            "created": label.created,
-            "plan": label.session.plan,
-            "capacity": label.capacity,
-            "location": str(indexed.path.parent.resolve() / indexed.path.name),
-            "bytes": indexed.size_bytes,
-        },
+        volume=volume_row(label, indexed.path, indexed.size_bytes),
         sessions=tuple(session_row(s) for s in sessions.values()),
         index=keys
         | {
@@ -102,6 +94,22 @@ def facts_of(indexed: IndexedVolume) -> IndexFacts:
             for n, o in enumerate(index.objects)
         ),
     )
+
+
+def volume_row(label: VolumeLabel, path: Path, size_bytes: int) -> Row:
+    """The columns of ``volumes``: what the label says, and where the volume lies."""
+    return {
+        "id": label.volume,
+        "name": label.name,
+        "drive": label.drive,
+        "agent": label.agent,
+        "pool": label.pool,
+        "created": label.created,
+        "plan": label.session.plan,
+        "capacity": label.capacity,
+        "location": str(path.parent.resolve() / path.name),
+        "bytes": size_bytes,
+    }
 
 
 def session_row(session: Session) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterable
 from contextlib import suppress
@@ -9,8 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from ..drives.base import IndexedVolume
+from ..drives.blank import BLANK_BYTES
 from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
 from ..frozen import frozen
+from ..media.label import VolumeLabel
 from ..media.unlabelled import open_anyhow
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
@@ -20,6 +23,7 @@ from .store import Catalog, memory_catalog, open_catalog
 class Rebuilt:
     """What a rebuild found. ``faults``: volumes that could not be read, or were not believed; ``notes``: oddities.
 
+    ``volumes`` are those with a session, ``empty`` those that are labelled and hold nothing yet.
     ``kept``: where the catalog that was there before is now.
     """
 
@@ -28,13 +32,24 @@ class Rebuilt:
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
     kept: Path | None = None
+    empty: int = 0
 
 
-def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]:
-    """All sessions of the volume at *path*, what was not as it should be, and what it says that is not so, or None.
+@frozen
+class ReadVolume:
+    """All sessions of a volume, what was not as it should be (``notes``), and what it says that is not so, or None.
 
-    Raises MediaFault.
+    ``empty``: its label, where it is labelled and holds nothing yet.
     """
+
+    sessions: tuple[IndexedVolume, ...]
+    notes: tuple[str, ...]
+    doubt: str | None
+    empty: VolumeLabel | None
+
+
+def read_volume(path: Path) -> ReadVolume:
+    """Read the volume at *path*, its records too where an index lacks. Raises MediaFault."""
     with open_anyhow(path) as reader:
         if not reader.label.session.id:
             raise MediaFault(
@@ -43,9 +58,11 @@ def read_volume(path: Path) -> tuple[list[IndexedVolume], list[str], str | None]
                 todo="restore with that catalog (`catalog.sqlite.before-…`, say), if no other copy is whole",
             )
         contents = reader.indexes()
-        notes = [*contents.notes, *(str(d) for d in contents.damages if not d.torn)]
+        notes = (*contents.notes, *(str(d) for d in contents.damages if not d.torn))
         doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts]) or None
-        return [IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions], notes, doubt
+        sessions = tuple(IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions)
+        blank = not (sessions or doubt or contents.damages) and reader.size == BLANK_BYTES
+        return ReadVolume(sessions, notes, doubt, reader.label if blank else None)
 
 
 def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
@@ -55,27 +72,31 @@ def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
     """
     faults: list[Fault] = []
     notes: list[str] = []
-    volumes = indexes = 0
+    volumes = indexes = empty = 0
     for path in volume_files(paths):
         try:
-            found, said, doubt = read_volume(path)
+            found = read_volume(path)
         except MediaFault as fault:
             faults.append(_named(fault, path))
             continue
-        notes += said
-        if doubt is not None:
-            faults.append(_named(MediaFault(doubt, todo="copy what it holds to a sound volume"), path))
-        if not found:
+        notes += found.notes
+        if found.doubt is not None:
+            faults.append(_named(MediaFault(found.doubt, todo="copy what it holds to a sound volume"), path))
+        if not found.sessions and found.empty is None:
             notes.append(f"volume {path.stem}: it holds no session")
             continue
         try:
-            catalog.record_volumes(found)
+            if found.empty is not None:
+                catalog.record_empty(found.empty, path, BLANK_BYTES)
+            else:
+                catalog.record_volumes(found.sessions)
         except CatalogFault as fault:
             faults.append(_named(fault, path))
             continue
-        volumes += 1
-        indexes += len(found)
-    return Rebuilt(volumes, indexes, tuple(faults), tuple(notes))
+        empty += found.empty is not None
+        volumes += bool(found.sessions)
+        indexes += len(found.sessions)
+    return Rebuilt(volumes, indexes, tuple(faults), tuple(notes), empty=empty)
 
 
 def catalog_of_volumes(paths: Iterable[Path]) -> tuple[Catalog, tuple[Fault, ...]]:
@@ -128,7 +149,7 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
         for left in (aside, *_beside(aside)):
             with suppress(OSError):  # a folder that may not be written says so of what is not there, too
                 left.unlink()
-    return Rebuilt(result.volumes, result.indexes, result.faults, result.notes, kept)
+    return dataclasses.replace(result, kept=kept)
 
 
 def _keep(target: Path) -> Path | None:

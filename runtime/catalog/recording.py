@@ -66,6 +66,16 @@ def _holds(entry: Row) -> tuple[bool, bool, int]:
     return (entry["records"] > 0, entry["state"] == "whole", entry["records"])
 
 
+def record_empty(link: Link, volume: Row) -> None:
+    """Record a volume that holds nothing yet. What is known of sessions on it counts for more, and stays.
+
+    Raises ContradictionFault.
+    """
+    at = {"id": volume["id"]}
+    if first(link, "SELECT volume_id FROM indexes WHERE volume_id = :id LIMIT 1", at) is None:
+        _record_volume(link, volume)
+
+
 def record_unknown(link: Link, found: Sequence[IndexedVolume]) -> tuple[int, int]:
     """Record all indexes of one volume; how many of them were not known, and how many that were are not on it any more.
 

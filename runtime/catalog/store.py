@@ -18,13 +18,14 @@ from ..hang import HANG_SECONDS, answers
 from ..kinds import SourceKind
 from ..model import RunReport, Session
 from . import recording
-from .facts import ContradictionFault, facts_of
+from .facts import ContradictionFault, facts_of, volume_row
 from .link import Links
 from .prepare import prepare
 from .sqlite import SqliteFile, SqliteMemory, file_of, make_room
 
 if TYPE_CHECKING:
     from ..drives.base import IndexedVolume
+    from ..media.label import VolumeLabel
     from ..plan import Pool
     from .expiry import Expiry
     from .queries import CatalogObject, CatalogSession, CatalogVolume, VolumePlace
@@ -77,6 +78,11 @@ class Catalog:
         with self._links.writing() as link:
             for indexed in many:
                 recording.record(link, facts_of(indexed))
+
+    def record_empty(self, label: VolumeLabel, path: Path, size_bytes: int) -> None:
+        """Record a volume that is labelled and holds nothing yet. Raises CatalogFault."""
+        with self._links.writing() as link:
+            recording.record_empty(link, volume_row(label, path, size_bytes))
 
     def catch_up(self, drive: str, folder: Path, hang_seconds: float = HANG_SECONDS) -> tuple[str, ...]:
         """Record what *drive*'s volumes in *folder* prove and the catalog does not know; what is worth saying of it.

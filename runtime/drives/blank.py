@@ -26,11 +26,12 @@ def make_blank(
     plan: str,
     fingerprint: str,
     number: int,
-) -> Path:
+) -> tuple[Path, VolumeLabel]:
     """Label the next volume of an open magazine; the next session begins on it.
 
     *number*: the highest session number on the magazine's volumes, so that numbers go on from there when the catalog is
-    lost. The label's session is one of its own, which read nothing. Raises DriveFault, DriveFullFault.
+    lost. The label's session is one of its own, which read nothing. Returns where it lies, and its label. Raises
+    DriveFault, DriveFullFault.
     """
     now = times.now_text()
     session = Session(ids.new_id(), number, plan, fingerprint, now)
@@ -46,7 +47,7 @@ def make_blank(
             ) from None
         if fd is not None:
             os.close(fd)
-            return magazine.file_of(which)
+            return magazine.file_of(which), label
     raise DriveFault("new files keep taking the name of its next volume", place=Place(drive=magazine.drive))
 
 

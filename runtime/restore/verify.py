@@ -12,6 +12,7 @@ from typing import Literal
 
 from ..catalog.queries import CatalogObject, CatalogVolume
 from ..catalog.store import Catalog
+from ..drives.blank import BLANK_BYTES
 from ..faults import EXIT_FAILED, EXIT_OK, MediaFault
 from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
@@ -207,7 +208,9 @@ def _volume(
             else:
                 _read_some(reader, expected, verdict, seen, progress)
     except MediaFault as fault:
-        if place.path is None:
+        if place.path is None and not volume.sessions:
+            verdict.notes.append(f"it is not there, and held nothing: {fault.message}")
+        elif place.path is None:
             verdict.wrong(f"it is missing: {fault.message}", "missing")
         else:
             verdict.wrong(str(fault))
@@ -234,7 +237,7 @@ def _read_all(
             # Records that changed places are all there, each of which its object's reading finds and judges.
             verdict.strange = verdict.strange or not why.misplaced
         progress(member.position)
-    if reader.last_index() is None:
+    if reader.last_index() is None and reader.size != BLANK_BYTES:
         verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
 
 

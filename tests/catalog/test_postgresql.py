@@ -77,7 +77,7 @@ def test_several_processes_share_it(catalog_url: str, world: Any) -> None:
         "with open_catalog(sys.argv[1], create=True) as c:\n"
         "    for _ in range(5):\n"
         "        print(c.begin_session('p', 'f', '2026-01-01T00:00:00.000Z').number)\n"
-        "        c.record_volumes(read_volume(Path(sys.argv[2]))[0])\n"
+        "        c.record_volumes(read_volume(Path(sys.argv[2])).sessions)\n"
     )
     children = [
         subprocess.Popen(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import sqlite3
 import subprocess
@@ -11,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapechain.runtime.catalog.facts import ContradictionFault
 from tapechain.runtime.catalog.rebuild import rebuild
 from tapechain.runtime.catalog.store import memory_catalog, open_catalog
+from tapechain.runtime.drives.blank import BLANK_BYTES
 from tapechain.runtime.faults import CatalogFault
+from tapechain.runtime.media.ids import new_id
+from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import CopyReport, Ending, ObjectReport, RunReport
 
 pytestmark = pytest.mark.timeout(60)
@@ -346,3 +351,27 @@ def test_a_new_catalog_is_its_owner_s_alone_and_a_rebuilt_one_lets_in_whom_the_o
     world.catalog_path.chmod(0o640)
     rebuild(world.catalog_path, [world.folder / "media" / "R1"])
     assert world.catalog_path.stat().st_mode & 0o777 == 0o640
+
+
+def test_an_empty_volume_never_hides_what_is_known(world: Any) -> None:
+    """Word of the label comes late: the session that began on it meanwhile counts for more."""
+    world.run({"D": b"data"})
+    with world.catalog() as catalog:
+        (before,) = catalog.volumes()
+        path = Path(str(before.location))
+        with open_volume(path) as reader:
+            label = reader.label
+        catalog.record_empty(label, path, BLANK_BYTES)
+        assert catalog.volumes() == [before]
+        other = dataclasses.replace(label, name="R1-000009", created="2026-01-01T00:00:00.000Z")
+        catalog.record_empty(other, path, BLANK_BYTES)
+        assert catalog.volumes() == [before]
+        fresh = dataclasses.replace(label, volume=new_id(), name="R1-000002")
+        for _ in range(2):
+            catalog.record_empty(fresh, path.with_name("R1-000002.tar"), BLANK_BYTES)
+        assert [(v.name, v.sessions, v.objects) for v in catalog.volumes()] == [
+            ("R1-000001", 1, 1),
+            ("R1-000002", 0, 0),
+        ]
+        with pytest.raises(ContradictionFault):
+            catalog.record_empty(dataclasses.replace(fresh, name="R1-000003"), path, BLANK_BYTES)

@@ -113,7 +113,7 @@ def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
 
 
 def volumes_rows(path: Path) -> list[tuple[object, ...]]:
-    found, _, _ = read_volume(path)
+    found = read_volume(path).sessions
     return sorted(
         (o.object_id, o.source, o.kind, o.level, o.parent, o.compress, o.encrypt, o.first, o.last, o.records, o.bytes)
         for one in found
@@ -130,7 +130,8 @@ def test_no_lie_of_an_index_loses_or_makes_anything(tcc: Callable[..., str], tmp
         volume.write_bytes(pristine)
         proved = forge(volume, lie)
         assert proved or name in {"very many records", "first record"}, name
-        found, notes, doubt = read_volume(volume)
+        read = read_volume(volume)
+        found, notes, doubt = read.sessions, read.notes, read.doubt
         assert volumes_rows(volume) == true, name
         assert all(o.state == "whole" and not o.continues for one in found for o in one.index.objects), name
         if proved and name not in {"first record", "previous"}:

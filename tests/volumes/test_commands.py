@@ -226,3 +226,63 @@ def test_the_member_list_of_what_is_gone_goes_with_it(tcc: Tcc, tmp_path: Path) 
     assert len(lists) == 2
     tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes")
     assert [p.name for p in tmp_path.rglob("*.members")] == lists[1:]
+
+
+def test_an_empty_volume_is_listed_until_it_holds_something(tcc: Tcc, tmp_path: Path) -> None:
+    """Labelled before anything ran, and behind a volume that was recycled."""
+    plan(tmp_path, "sessions = 1")
+    tcc("volume", "label", "R1", "--plan", "night.tc")
+    listed = volumes(tcc)["R1-000001"]
+    where = str(tmp_path / "media/R1/R1-000001.tar")
+    assert {k: listed[k] for k in ("drive", "pool", "location", "status", "objects", "sessions", "expires")} == {
+        "drive": "R1", "pool": "short", "location": where, "status": "empty", "objects": 0, "sessions": 0,
+        "expires": None,
+    }  # fmt: skip
+    assert listed["bytes"] == (tmp_path / "media/R1/R1-000001.tar").stat().st_size
+    assert " empty " in tcc("volumes", "--plan", "night.tc").stdout
+    refused = tcc("volume", "recycle", "R1-000001", "--yes", "--plan", "night.tc", code=2)
+    assert "the next session begins on it" in refused.stderr
+    tcc("verify", "--plan", "night.tc", "--max-age", "1d", code=1)  # its source was never stored
+    assert "no index" not in tcc("verify", "--state", "state").stderr
+    tcc("run", "night.tc")
+    assert volumes(tcc)["R1-000001"]["status"] == "open"
+    tcc("run", "night.tc")
+    newest = sorted((tmp_path / "media/R1").iterdir())[-1]
+    assert newest.stem == "R1-000002"
+    done = tcc("volume", "recycle", "R1-000001", "--yes", "--plan", "night.tc")
+    tcc("volume", "label", "R1", "--plan", "night.tc")
+    again = tcc("volume", "label", "R1", "--plan", "night.tc")
+    assert "empty already" in again.stderr and "is recycled" in done.stdout
+    assert {name: v["status"] for name, v in volumes(tcc).items() if v["drive"] == "R1"} == {
+        "R1-000002": "open",
+        "R1-000003": "empty",
+    }
+    tcc("catalog", "rebuild", "media", "--plan", "night.tc")
+    assert volumes(tcc)["R1-000003"]["status"] == "empty"
+    (tmp_path / "media/R1/R1-000003.tar").unlink()
+    assert volumes(tcc)["R1-000003"]["status"] == "missing"
+    assert "held nothing" in tcc("verify", "--state", "state").stderr
+    tcc("volume", "recycle", "R1-000003", "--yes", "--plan", "night.tc")
+    assert "R1-000003" not in volumes(tcc)
+
+
+def test_an_empty_volume_behind_the_last_one_that_was_recycled_is_listed(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path, "sessions = 1")
+    tcc("run", "night.tc")
+    tcc("volume", "recycle", "R1-000001", "--give-up", "night/home", "--yes", "--plan", "night.tc")
+    assert volumes(tcc)["R1-000002"]["status"] == "empty"
+
+
+def test_labelling_needs_no_catalog(tcc: Tcc, tmp_path: Path) -> None:
+    plan(tmp_path)
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state" / "catalog.sqlite").write_bytes(b"no catalog at all" * 100)
+    done = tcc("volume", "label", "R1", "--plan", "night.tc")
+    assert "R1-000001" in done.stdout and "does not list R1-000001 yet" in done.stderr
+    (tmp_path / "state" / "catalog.sqlite").unlink()
+    assert (
+        "added: 0 volumes with 0 indexes, and 1 empty"
+        in tcc("volume", "label", "R2", "--plan", "night.tc").stderr
+        + tcc("catalog", "add", "media/R1", "--plan", "night.tc").stderr
+    )
+    assert {v["status"] for v in volumes(tcc).values()} == {"empty"} and len(volumes(tcc)) == 2
