@@ -230,7 +230,7 @@ def _source_facts(
     source = next(source for source in plan.sources if source.name == feed)
     assert source.kind != "chain"
     return ObjectFacts(
-        id=new_id(),
+        id=new_id(None if level is None else level.parent),
         source=source.name,
         kind=source.kind,
         session=session,

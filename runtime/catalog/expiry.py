@@ -8,8 +8,9 @@ The rules (docs/volumes.md gives the reasons):
 3. ``retention``: an object is kept so long, counted from the end of the session that read its source. With ``sessions``
    alone an object may go once N newer ones are whole.
 4. Time stands still for a source that is not backed up: an object ages up to :data:`GRACE_SECONDS` beyond the newest
-   whole object of its source in the pool, and a leap between two of them is believed up to the same length. So neither
-   a job that fails unseen nor a clock that leaps makes everything expire.
+   whole object of its source in the pool, and a leap between two of them is believed up to the same length, and beyond
+   when the next one confirms it and none says otherwise. So neither a job that fails unseen nor a clock that leaps
+   makes everything expire.
 5. A session is never older than one with a lower number. A time that has not come yet says nothing of other sessions;
    but what bears it is kept for it.
 6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least. Where
@@ -99,9 +100,10 @@ class _Stay:
 
     object: KnownObject
     number: int
-    #: as far as one can believe it, and as its session says itself
+    #: as far as one can believe it; as its session says itself, but not before that, and not behind it
     ended: float
     said: float
+    own: float
     expires: float = math.inf
     why: str = ""
 
@@ -113,10 +115,10 @@ class _Series:
         timed = [s for s in stays if not math.isinf(s.ended)] or stays
         whole = [s for s in timed if s.object.whole] or timed
         # Copies of one session's object count once.
-        ends = {s.number: s.ended for s in sorted(whole, key=lambda s: (s.number, s.ended))}
+        ends = {s.number: s for s in sorted(whole, key=lambda s: (s.number, s.ended))}
         self.numbers = tuple(ends)
-        self.times = tuple(ends.values())
-        self.reached = own_time(self.times, now)
+        self.times = tuple(s.ended for s in ends.values())
+        self.reached = own_time(undisputed([s.own for s in ends.values()]), now)
 
     def newer(self, number: int) -> int:
         """How many of its sessions are newer than the session *number*."""
@@ -186,8 +188,13 @@ def believed_times(sessions: Iterable[KnownSession], now: float) -> dict[str, fl
     return come
 
 
+def undisputed(times: Sequence[float]) -> list[float]:
+    """Each of *times*, in order, or the earliest of those behind it: a leap is not confirmed by who says otherwise."""
+    return list(itertools.accumulate(reversed(times), min))[::-1]
+
+
 def own_time(times: Sequence[float], now: float) -> float:
-    """Up to when a source's objects age (rule 4), from the times of its whole objects, in order."""
+    """Up to when a source's objects age (rule 4), from the :func:`undisputed` times of its whole objects, in order."""
     reached = times[0]
     for earlier, later in itertools.pairwise(times):
         reached = max(reached, min(earlier + GRACE_SECONDS, later))
@@ -213,7 +220,8 @@ def _world(
             item = known.get(object_id) or KnownObject(object_id, "", "", "", False, None)
             own = said.get(item.session_id, _UNKNOWN)
             at = ended.get(item.session_id, math.inf)
-            stay = _Stay(item, own.number, at, at if own.ended is None else max(at, own.ended))
+            itself = at if own.ended is None else own.ended
+            stay = _Stay(item, own.number, at, max(at, itself), min(at, itself))
             world.stays[key] = stay
             world.pools_of.setdefault(object_id, []).append(volume.pool)
             gathered.setdefault((volume.pool, item.plan, item.source), []).append(stay)

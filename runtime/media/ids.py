@@ -19,9 +19,13 @@ _UUID7: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]
 MTIME_LIMIT: Final = 8**11
 
 
-def new_id() -> str:
-    """A new UUIDv7 of this moment."""
-    return _made(int(time.time() * 1000))
+def new_id(behind: str | None = None) -> str:
+    """A new UUIDv7 of this moment; it sorts behind *behind*, whatever the clock says.
+
+    A clock beyond what the media can bear (before 1970, after 2242) is told as its first or last moment.
+    """
+    made = _made(min(max(0, time.time_ns() // 1_000_000), MTIME_LIMIT * 1000 - 1))
+    return made if behind is None or made > behind else id_behind(behind)
 
 
 def id_from(identifier: str, what: str) -> str:
@@ -39,8 +43,8 @@ def _made(milliseconds: int, rest: bytes | None = None) -> str:
 
 
 def id_behind(identifier: str) -> str:
-    """A new UUIDv7 that sorts behind *identifier*: of the millisecond after its own."""
-    return _made(int(identifier[:8] + identifier[9:13], 16) + 1)
+    """A new UUIDv7 that sorts behind *identifier*: of the millisecond after its own (but never beyond year 2242)."""
+    return _made(min(int(identifier[:8] + identifier[9:13], 16) + 1, MTIME_LIMIT * 1000 - 1))
 
 
 def is_id(text: object) -> bool:

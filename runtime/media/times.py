@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: The first second that is no time of the media (year 2242): what does not fit a ustar mtime.
+_LIMIT: Final = 8**11
 
 
 def now_text() -> str:
-    """This moment."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """This moment; of a clock beyond what the media can bear (before 1970, after 2242), its first or last one."""
+    milliseconds = min(max(0, time.time_ns() // 1_000_000), _LIMIT * 1000 - 1)
+    moment = _EPOCH + timedelta(milliseconds=milliseconds)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def is_time(text: object) -> bool:
     """Whether *text* is a time of the media that exists in the calendar, between 1970 and 2242 (a ustar mtime)."""
     try:
-        return isinstance(text, str) and 0 <= seconds_of_time(text) < 8**11
+        return isinstance(text, str) and 0 <= seconds_of_time(text) < _LIMIT
     except ValueError:
         return False
 

@@ -72,7 +72,12 @@ def due(
                 f" none should be older than {_words(allowed)}"
             )
         elif age < 0:
-            notes.append(f"{name}: its newest whole object is of {text_of(_seconds(item.started))}, which has not come")
+            says = f"{name}: its newest whole object is of {text_of(_seconds(item.started))}, which has not come"
+            if allowed is not None and -age > allowed:
+                # Were it no fault, a job that has never run since would go unseen until that time has come.
+                absent.append(f"{says}: the clock was wrong then, or is now; nobody can say how old it is")
+            else:
+                notes.append(says)
         broken = [_broken_chain(one, by_id) for one in newest[source]]
         if all(broken):
             absent.append(f"{name}: its newest object {item.id} needs {broken[-1]}, which is not stored whole")

@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -24,30 +23,41 @@ from ..media import ids
 from ..model import ObjectReport, Session
 from ..plain_files import open_plain
 from ..plan import Source
-from . import snapshots
+from . import clocks, snapshots
 from .roots import OwnPath, absolute
 
 _FOLDER: Final = "levels"
 #: The line of JSON before a snapshot.
 _HEAD_BYTES_MAX: Final = 64 * 1024
 
+#: A clock that was set back by less is made up for, by setting the snapshot's time back by as much: a leap second, a
+#: clock that is corrected at intervals. One that was set back by more makes a full.
+_SLIP_NS: Final = 1_500_000_000
+
 #: Why an object cannot be built upon; None: it is whole and stored wherever the plan wants it, as all objects below it.
 Standing = Callable[[str], "str | None"]
 
 
-@frozen
 class Listing:
-    """What tar is told: its work file, what to put there first, and whether device numbers are compared."""
+    """What tar is told: its work file, what to put there first, and whether device numbers are compared.
 
-    path: Path
-    before: bytes | None
-    check_device: bool
+    ``begun``: the moment right before tar began, once it has.
+    """
+
+    __slots__ = ("before", "begun", "check_device", "path")
+
+    def __init__(self, path: Path, before: bytes | None, check_device: bool) -> None:
+        self.path = path
+        self.before = before
+        self.check_device = check_device
+        self.begun: clocks.Moment | None = None
 
     def prepare(self) -> None:
         """Put the snapshot to begin with in place; takes time, on the thread that reads. Raises OSError."""
         data = b"" if self.before is None else snapshots.still_there(self.before)
         with self.path.open("wb") as stream:
             stream.write(data)
+        self.begun = clocks.now()
 
 
 @frozen
@@ -108,6 +118,9 @@ class Levels:
         if isinstance(found, str):
             return Level(source, "full", None, found or None, Listing(work, None, True), settings, lock)
         head, data = found
+        slip = clocks.set_back_ns(clocks.noted(head), clocks.now())
+        if slip:
+            data = snapshots.set_back(data, seconds=-(-slip // 10**9))
         check_device = head["devices"] == _devices(source, self._base) or not source.one_file_system
         listing = Listing(work, data, check_device)
         return Level(source, "incremental", head["object"], None, listing, settings, lock)
@@ -127,8 +140,11 @@ class Levels:
             return f"a full: the snapshot {self._place(source)} belongs to another source"
         if head.get("settings") != settings:
             return "a full: its paths, its exclude, one_file_system, or the drives that store it changed"
-        if taken > time.time_ns():
+        here = clocks.now()
+        if taken > here.wall_ns:
             return "a full: the clock stands before the time of the last one"
+        if clocks.set_back_ns(clocks.noted(head), here) >= _SLIP_NS:
+            return "a full: the clock was set back since the last one"
         parent = head.get("object")
         if not isinstance(parent, str) or not ids.is_id(parent):
             return f"a full: the snapshot {self._place(source)} names no object"
@@ -192,6 +208,7 @@ class Levels:
             "session": session.id,
             "settings": level.settings,
             "devices": _devices(level.source, self._base),
+            **_moment(level.listing).words(),
             "size": len(data),
             "xxh3": xxh3_128_hexdigest(data),
         }
@@ -212,6 +229,15 @@ class Levels:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _moment(listing: Listing | None) -> clocks.Moment:
+    """The moment of a run that the next one compares its clocks with: of its beginning and its end the one at which the
+    clock stood higher, so that it does not matter when in between it was set back, or whether tar began before that.
+    """
+    ended = clocks.now()
+    begun = None if listing is None else listing.begun
+    return ended if begun is None or begun.ahead_ns <= ended.ahead_ns else begun
 
 
 def _lack(report: ObjectReport) -> str | None:

@@ -61,9 +61,14 @@ def checked(data: bytes) -> bytes:
     """A whole snapshot as it is kept: set back by :data:`SET_BACK_SECONDS`. Raises :class:`BadSnapshot`."""
     for _ in folders(data):
         pass
+    return set_back(data, SET_BACK_SECONDS)
+
+
+def set_back(data: bytes, seconds: int) -> bytes:
+    """The snapshot as of so many *seconds* earlier. Raises :class:`BadSnapshot`."""
     match = _head(data)
-    seconds = b"%d" % max(0, int(match[1]) - SET_BACK_SECONDS)
-    return data[: match.start(1)] + seconds + data[match.end(1) :]
+    earlier = b"%d" % max(0, int(match[1]) - seconds)
+    return data[: match.start(1)] + earlier + data[match.end(1) :]
 
 
 def still_there(data: bytes) -> bytes:

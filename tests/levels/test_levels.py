@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from tapechain.runtime.sources import levels, snapshots
+from tapechain.runtime.model import Session
+from tapechain.runtime.plan import Source
+from tapechain.runtime.sources import clocks, levels, snapshots
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -123,8 +125,111 @@ def test_a_clock_behind_the_snapshot_makes_a_full(bench, monkeypatch) -> None:
     bench.run()
     now = time.time_ns()
     with monkeypatch.context() as patched:
-        patched.setattr(levels.time, "time_ns", lambda: now - 3600 * 10**9)
+        patched.setattr(clocks.time, "time_ns", lambda: now - 3600 * 10**9)
         assert "the clock stands before" in bench.run()["notes"]
+
+
+HOUR_NS = 3600 * 10**9
+
+
+def rewritten(path: Path, change) -> None:
+    """The snapshot with another head, and tar's part of it, as *change* makes them of what they are."""
+    head, _, data = path.read_bytes().partition(b"\n")
+    words, data = change(json.loads(head), data)
+    words |= {"size": len(data), "xxh3": levels.xxh3_128_hexdigest(data)}
+    path.write_bytes(json.dumps(words).encode() + b"\n" + data)
+
+
+def of_a_clock_ahead(words, data):
+    """What a run leaves whose clock is an hour ahead."""
+    return {**words, "wall_ns": words["wall_ns"] + HOUR_NS}, snapshots.set_back(data, -3600)
+
+
+@pytest.fixture
+def later(monkeypatch):
+    """Lets runs happen at another moment: so much later by the wall clock, and by the clock since boot."""
+
+    def go(wall_ns: int, boot_clock_ns: int, boot: str | None = None) -> None:
+        def moved() -> clocks.Moment:
+            here = real()
+            return clocks.Moment(boot or here.boot, here.wall_ns + wall_ns, here.boot_clock_ns + boot_clock_ns)
+
+        monkeypatch.setattr(clocks, "now", moved)
+
+    real = clocks.now
+    return go
+
+
+def test_a_clock_set_back_that_has_passed_the_last_run_again_makes_a_full(bench, seen, later) -> None:
+    """A run an hour ahead; the clock is put right; a file changes; two hours later the next run."""
+    bench.run()
+    rewritten(snapshot(bench), of_a_clock_ahead)
+    (bench.tree / "changed while the clock was behind").write_text("x")
+    later(2 * HOUR_NS, 3 * HOUR_NS)
+    again = bench.run()
+    assert again["level"] == "full" and "the clock was set back since the last one" in again["notes"]
+    assert "the clock was set back" not in bench.run()["notes"]
+    bench.restore("back")
+    assert seen(bench.restored("back")) == seen(bench.tree)
+
+
+def test_a_clock_set_back_by_a_moment_is_made_up_for(bench, later) -> None:
+    first = bench.run()
+    ahead = 1_300_000_000
+    rewritten(snapshot(bench), lambda words, data: ({**words, "wall_ns": words["wall_ns"] + ahead}, data))
+    taken = snapshots.time_of(snapshot(bench).read_bytes().partition(b"\n")[2])
+    work = levels.Levels(bench.folder / "state", "p", base=bench.folder, own=(), full=False)
+    settings = json.loads(snapshot(bench).read_bytes().partition(b"\n")[0])["settings"]
+    source = Source("T", "files", ("tree",), level="incremental")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(work, "_settings", lambda *_: settings)
+        level = work.decide(source, ["R1"], Session("s", 2, "p", "f", ""), lambda _: None)
+    assert level.listing is not None and level.listing.before is not None and level.parent == first["object"]
+    assert snapshots.time_of(level.listing.before) == taken - 2 * 10**9
+    level.drop()
+    assert bench.run()["level"] == "incremental"
+
+
+@pytest.mark.parametrize(
+    ("wall_hours", "boot_clock_hours", "boot", "level"),
+    [
+        (2, 2, None, "incremental"),  # asleep or not: both clocks count it
+        (5, 2, None, "incremental"),  # set forward
+        (2, 3, "another boot", "incremental"),  # the clocks of two boots say nothing of each other
+        (2, 3, None, "full"),
+        (0, -1, None, "full"),  # the machine was put back to an earlier moment
+        (-1, 1, "another boot", "full"),
+    ],
+)
+def test_what_two_clocks_say_of_the_last_run(bench, later, wall_hours, boot_clock_hours, boot, level) -> None:
+    bench.run()
+    later(wall_hours * HOUR_NS, boot_clock_hours * HOUR_NS, boot)
+    assert bench.run()["level"] == level
+
+
+@pytest.mark.parametrize("lack", ["boot", "wall_ns", "boot_clock_ns"])
+def test_snapshots_of_older_versions_stay_usable(bench, lack) -> None:
+    first = bench.run()
+    rewritten(snapshot(bench), lambda words, data: ({k: v for k, v in words.items() if k != lack}, data))
+    assert bench.run()["parent"] == first["object"]
+    rewritten(snapshot(bench), lambda words, data: ({**words, lack: True}, data))
+    assert bench.run()["level"] == "incremental"
+
+
+def test_a_clock_set_back_while_tar_runs_makes_the_next_one_a_full(bench, monkeypatch) -> None:
+    """tar's start is of the clock that was ahead; what changed since bears times before it."""
+    real = levels.Listing.prepare
+
+    def ahead(listing: levels.Listing) -> None:
+        real(listing)
+        began = listing.begun
+        assert began is not None
+        listing.begun = clocks.Moment(began.boot, began.wall_ns + HOUR_NS, began.boot_clock_ns)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(levels.Listing, "prepare", ahead)
+        bench.run()
+    assert "the clock was set back since the last one" in bench.run()["notes"]
 
 
 def test_a_parent_that_the_catalog_no_longer_has_makes_a_full(bench) -> None:

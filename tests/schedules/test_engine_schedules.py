@@ -193,7 +193,7 @@ class Run:
             with (
                 mock.patch.object(parts, "Parts", one_parts),
                 mock.patch.object(parts, "open_source", open_source),
-                mock.patch.object(parts, "new_id", lambda: next(ids)),
+                mock.patch.object(parts, "new_id", lambda *_: next(ids)),
             ):
                 done.append(
                     engine.run(

@@ -208,6 +208,16 @@ def test_after_the_clock_is_right_again_all_is_as_before() -> None:
     assert given_up["v-s41-p"].expired
 
 
+def test_a_wrong_time_that_comes_again_is_confirmed_by_nobody() -> None:
+    """A clock that stands at the same wrong time after each boot: when a session ran, and when somebody asks."""
+    story = nightly(40)
+    before = story.expired(39, p=MONTH)
+    story.backup(20_000)
+    for day in range(40, 43):
+        story.backup(day)
+    assert set(story.expired(20_001, p=MONTH)) - set(before) <= {f"v-s{n}-p" for n in range(10, 23)}
+
+
 def test_a_clock_set_back_makes_nothing_expire() -> None:
     story = nightly(40)
     assert story.expired(-10_000, p=MONTH) == []
