@@ -158,7 +158,7 @@ class Checks:
         except OSError:
             self._helpers = len(self._threads)
             return
-        thread = threading.Thread(target=self._serve, args=(fd,), name="checks records", daemon=True)
+        thread = threading.Thread(target=lambda: self._serve(fd), name="checks records", daemon=True)
         self._threads.append(thread)  # before it runs: whoever is interrupted while it starts still lets it go
         try:
             thread.start()

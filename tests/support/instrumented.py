@@ -21,6 +21,7 @@ from greenlet import GreenletExit
 from tapechain.runtime import reader as reader_module
 from tapechain.runtime import ring as ring_module
 from tapechain.runtime import writer as writer_module
+from tapechain.runtime.media import checks as checks_module
 from tapechain.runtime.sources import base as base_module
 from tapechain.runtime.spool import spooler as spooler_module
 
@@ -242,7 +243,8 @@ class Queue:
 
 def told(event: Any) -> str:
     """An event in words that are the same in every execution."""
-    names = [str(getattr(event, key)) for key in ("drive", "source", "fault", "ending") if hasattr(event, key)]
+    keys = ("drive", "source", "fault", "ending", "position")
+    names = [str(getattr(event, key)) for key in keys if hasattr(event, key)]
     return " ".join([type(event).__name__, *names])
 
 
@@ -314,12 +316,14 @@ def instrumented(*, cells: bool = False) -> Iterator[None]:
         attributes(writer_module.DriveWriter, {"fault": (Shared, False)})
         attributes(spooler_module.Spooler, {"fault": (Shared, False), "_why_cut": (Shared, False)})
         attributes(base_module.Cancel, {"reason": (Shared, False)})
+        attributes(checks_module.Check, {"done": (Shared, False), "wrong": (Shared, False), "got": (Shared, False)})
         bell, reader = ring_module.Doorbell, ring_module.RingReader
         _marked(stack, bell, "arm", before=True)
         _marked(stack, bell, "wait")
         _marked(stack, bell, "disarm")
         _marked(stack, reader, "release")
-        for module in (ring_module, reader_module, writer_module, spooler_module):
+        stack.enter_context(mock.patch.object(checks_module, "SimpleQueue", Queue))
+        for module in (ring_module, reader_module, writer_module, spooler_module, checks_module):
             stack.enter_context(mock.patch.object(module, "threading", threading))
         yield
 
