@@ -15,6 +15,7 @@ from .faults import UsageFault
 from .media.ids import new_id
 from .model import ObjectFacts, Session
 from .plan import Agent, CompiledPlan, Drive
+from .plan import Ring as PlannedRing
 from .reader import SourceReader
 from .ring import Ring
 from .sources import open_source
@@ -161,7 +162,7 @@ def build(
     """
     rings = [ring for ring in plan.rings if ring.buffers]  # a source that nothing reads is not read
     try:
-        parts.rings = {ring.id: Ring(ring.depth, plan.record) for ring in rings}
+        parts.rings = {ring: Ring(depth, plan.record) for ring, depth in _depths(plan, rings).items()}
     except (OSError, ValueError, OverflowError) as error:
         raise UsageFault(f"the {plan.memory} bytes for the plan's buffers cannot be had: {error}") from None
     read = {buffer.ring for agent in plan.agents if agent.role == "read" for buffer in agent.buffers}
@@ -250,6 +251,15 @@ def _storing(plan: CompiledPlan, ring_id: int) -> list[str]:
         for agent in plan.agents
         if agent.role == "write" and agent.drive not in discards and any(b.ring == ring_id for b in agent.buffers)
     ]
+
+
+def _depths(plan: CompiledPlan, rings: Sequence[PlannedRing]) -> dict[int, int]:
+    """How many records each ring holds."""
+    if any(agent.spool is not None for agent in plan.agents):
+        from .spool.room import depths
+
+        return depths(plan, rings)
+    return {ring.id: ring.depth for ring in rings}
 
 
 def _writer(  # noqa: PLR0917 - what every writer needs

@@ -16,7 +16,6 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import Final
 
 from ..events import Event, SpoolDone
 from ..faults import DriveFault, Fault, Place
@@ -24,10 +23,8 @@ from ..kinds import Order
 from ..model import Ending, ObjectFacts
 from ..ring import Doorbell, Ring, RingReader
 from .lane import Lane
+from .room import OWN_DEPTH
 from .store import SpoolFile
-
-#: Records between spooler and writer, beyond the plan's ``memory``: two for each of them.
-OWN_DEPTH: Final = 4
 
 
 @dataclass(slots=True, eq=False)

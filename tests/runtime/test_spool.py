@@ -17,6 +17,7 @@ from tapechain.runtime.model import Ending, ObjectFacts, Session
 from tapechain.runtime.plan import Source
 from tapechain.runtime.ring import Ring
 from tapechain.runtime.spool.lane import Lane
+from tapechain.runtime.spool.room import LEAST_DEPTH, depths
 from tapechain.runtime.spool.spooler import Spooler
 from tapechain.runtime.spool.store import SpoolFile
 from tapechain.runtime.taking import Taking
@@ -312,6 +313,50 @@ def spooled(plan: Any, drive: str, **extra: Any) -> Any:
 
 def shell(name: str, script: str) -> Source:
     return Source(name, "command", command=("sh", "-c", script))
+
+
+def test_a_spool_costs_no_memory_beyond_the_plan_s(
+    runner, plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All rings of a run, those between spools and drives among them, hold as many records as the plan says."""
+    made: list[int] = []
+    ring = Ring.__init__
+
+    def counted(self: Ring, depth: int, record_bytes: int) -> None:
+        made.append(depth)
+        ring(self, depth, record_bytes)
+
+    monkeypatch.setattr(Ring, "__init__", counted)
+    plan = plan_of([shell("a", "head -c 3000000 /dev/zero")], {"R1": ["a"], "R2": ["a"]})
+    plan = dataclasses.replace(plan, rings=tuple(dataclasses.replace(r, depth=8) for r in plan.rings))
+    assert runner.run(spooled(plan, "R2")).status == "ok"
+    assert sum(made) == sum(r.depth for r in plan.rings) and len(made) == len(plan.rings) + 1
+
+
+@given(
+    st.lists(st.integers(2, 40), min_size=1, max_size=4),
+    st.lists(st.tuples(st.booleans(), st.sets(st.integers(0, 3), min_size=1)), max_size=6),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_rings_give_to_spools_what_they_can_spare(plan_of, planned: list[int], agents: list[Any]) -> None:
+    one = plan_of([shell("a", "true")], {"R1": ["a"]})
+    rings = [dataclasses.replace(one.rings[0], id=n, depth=depth) for n, depth in enumerate(planned)]
+    (agent,) = one.agents
+    spools = [
+        dataclasses.replace(
+            agent,
+            spool="spool" if has_one else None,
+            buffers=tuple(dataclasses.replace(agent.buffers[0], ring=n) for n in ids),
+        )
+        for has_one, ids in agents
+    ]
+    found = depths(dataclasses.replace(one, rings=tuple(rings), agents=tuple(spools)), rings)
+    given_away = sum(planned) - sum(found.values())
+    assert all(min(LEAST_DEPTH, depth) <= found[n] <= depth for n, depth in enumerate(planned))
+    emptied = [max((found[n] for n in ids if n in found), default=0) for has_one, ids in agents if has_one]
+    assert given_away <= 2 * len(emptied) and given_away % 2 == 0
+    # Whoever got none found no ring that could spare two.
+    assert given_away == 2 * len(emptied) or any(depth < LEAST_DEPTH + 2 for depth in emptied)
 
 
 def test_slow_drive_with_a_spool_does_not_hold_back_the_backup(runner, plan_of: Callable[..., Any]) -> None:
