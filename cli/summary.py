@@ -145,14 +145,16 @@ def _warnings(entry: ObjectReport) -> Iterator[str]:
 
 
 def _todo(report: RunReport, faulty: Collection[str]) -> Iterator[str]:
-    missing = sorted({c.drive for o in report.objects if o.status == "whole" for c in o.copies if _lacks(c)})
+    missing = {c.drive for o in report.objects if o.status == "whole" for c in o.copies if _lacks(c)}
+    missing -= set(faulty)  # what is to be done about these is said with the fault
     failed = sorted(
         o.source for o in report.objects if o.status == "failed" and not all(c.drive in faulty for c in o.copies)
     )
     unread = sorted(o.source for o in report.objects if o.unread and not o.copied)
     cut = sorted(o.source for o in report.objects if o.status == "cut-off")
     if missing:
-        yield f"  do: mend {', '.join(missing)}, then `tcc draft catch-up` brings what it lacks from the other copies"
+        which = ", ".join(sorted(missing))
+        yield f"  do: mend {which}, then `tcc draft catch-up` brings what it lacks from the other copies"
     if failed:
         yield f"  do: see why {', '.join(failed)} failed; what earlier sessions stored is untouched"
     if unread:

@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from . import events as ev
+from .advice import advised
 from .faults import CatalogFault, Fault
 from .hang import HANG_SECONDS
 from .kinds import SourceKind
 from .model import CopyResult, ObjectReport, RunReport, Session
 from .parts import Parts
 from .plan import CompiledPlan
-from .report import drive_report, status_of
+from .report import status_of
 from .telling import object_reports, snapshot
 
 REBUILD = "the next run brings the catalog up to date, or `tcc catalog rebuild` on the volumes' folders at once"
@@ -135,7 +136,7 @@ class Account:
             seconds=time.monotonic() - self._started,
             signal=signal,
             notes=tuple(self._notes),
-            faults=tuple(drive_report(name, fault) for name, fault in self._faults()),
+            faults=advised(self._faults(), objects),
         )
         if self._catalog is not None:
             try:

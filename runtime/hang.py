@@ -189,7 +189,7 @@ def hang_fault(drive: str, doing: str, seconds: float) -> DriveFault:
         f"it has not answered for {round(seconds)} s while it was {doing}: it hangs",
         place=Place(drive=drive),
         safe="all other copies, and what earlier sessions stored on it; of this session nothing on it is counted",
-        todo="look at the device, its cable and the kernel's log; `tcc draft catch-up` then brings what it lacks",
+        todo="look at the device, its cable and the kernel's log",
     )
 
 

@@ -128,6 +128,6 @@ class DriveWriter:
                 f"its folder cannot be used: {error.strerror or error}",
                 place=place,
                 safe="all sessions before this one, and what the report calls stored",
-                todo="check the disk and the permissions of the drive's folder, then run the plan again",
+                todo="check the disk and the permissions of the drive's folder",
             )
         return DriveFault(f"internal error ({type(error).__name__}: {error})", place=place)

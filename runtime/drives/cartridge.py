@@ -104,7 +104,7 @@ class Cartridge:
                 f"its file {self.path} was {'replaced' if found else 'removed'} while it was written",
                 place=self._place(),
                 safe="other drives' copies",
-                todo="see who removes files there (is the medium still mounted?), then run the plan again",
+                todo="see who removes files there (is the medium still mounted?)",
             )
 
     def close(self) -> None:

@@ -18,6 +18,35 @@ _MODE: Final = 0o600
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
+_ROOM: Final = (
+    "make room on the drive's disk (`tcc volumes --plan FILE` shows what has expired, `tcc volume recycle` frees it),"
+    " or give the drive another folder"
+)
+#: error → what mends it
+_MENDS: Final = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: "have the quota of the drive's user raised, or " + _ROOM,
+    errno.EFBIG: "give the drive a `capacity` below the largest file that its disk, or `ulimit -f`, allows",
+    errno.EROFS: "see in the kernel's log (`dmesg`) why the disk is read-only (after an error the kernel makes it so),"
+    " and make it writable",
+    errno.EACCES: "let this user write the drive's folder",
+    errno.EPERM: "let this user write the drive's folder (see `lsattr`, too)",
+    errno.EIO: "see what the kernel's log (`dmesg`) says of the disk; one that fails is replaced before it is trusted"
+    " again",
+    errno.ENODEV: "bring the device back",
+    errno.ENXIO: "bring the device back",
+    errno.ENOENT: "see whether the drive's disk is mounted",
+    errno.ENOTDIR: "take away what lies where the drive's folder belongs, and is none",
+    errno.EEXIST: "take away what lies where the drive's folder belongs, and is none",
+    errno.ESTALE: "mount the drive's file system again",
+}
+
+
+def mend_of(error: OSError) -> str:
+    """What an administrator does about the error of a drive's folder; what is to be copied then, the run says."""
+    return _MENDS.get(error.errno or 0, "check the disk and the permissions of the drive's folder")
+
+
 def fault_of(error: OSError, what: str, place: Place, *, safe: str = "", todo: str = "") -> DriveFault:
     """The drive's fault for an operating system's error: full, or failed."""
     reason = error.strerror or str(error)
@@ -26,15 +55,13 @@ def fault_of(error: OSError, what: str, place: Place, *, safe: str = "", todo: s
             f"{what}: {reason}",
             place=place,
             safe=safe or "all sessions before this one",
-            todo=todo
-            or "make room on the drive's disk (`tcc volumes --plan FILE` shows what has expired, `tcc volume recycle`"
-            " frees it), or give the drive another folder, and run the plan again",
+            todo=todo or mend_of(error),
         )
     return DriveFault(
         f"{what}: {reason}",
         place=place,
         safe=safe or "all sessions before this one",
-        todo=todo or "check the disk and the permissions of the drive's folder, then run the plan again",
+        todo=todo or mend_of(error),
     )
 
 
@@ -64,7 +91,7 @@ class Magazine:
                     f"another run holds the folder {self.path}",
                     place=place,
                     safe="nothing was written to it",
-                    todo="wait until that run has ended, then run the plan again",
+                    todo="wait until that run has ended",
                 ) from None
             raise fault_of(error, f"the folder {self.path} cannot be locked", place) from None
 

@@ -16,7 +16,7 @@ from typing import Final
 from ..faults import DriveFault, DriveFullFault, Place
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_TODO: Final = "give the spool more room (`spool`, `spool_size`), or the drive a faster way; then catch up what lacks"
+_TODO: Final = "give the spool more room (`spool`, `spool_size`), or the drive a faster way"
 
 
 class SpoolFile:
@@ -122,5 +122,5 @@ class SpoolFile:
             f"its spool {self._folder} cannot be {what}: {error.strerror or error}",
             place=self._place,
             safe="what the report calls stored; the other copies",
-            todo="check the spool's disk, then catch up what lacks",
+            todo="check the spool's disk",
         )
