@@ -6,14 +6,14 @@ import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault, UsageFault
-from .console import harmless, print_json, print_result, say
+from .console import print_json
 from .options import catalog_option, define_option, duration, plan_option, progress_option, state_option
-from .summary import plural
+from .verified import Problem, advised_of, as_document, show, stranger
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogVolume
@@ -90,22 +90,28 @@ def verify_command(
         if known is not None:
             open_catalogs.enter_context(known)
         parts, strangers = _parts(known, names, files, any_target=bool(targets))
-        told: list[str] = []
+        told: list[Problem] = []
         if strangers:
             from ..runtime.catalog.rebuild import catalog_of_volumes
 
             alone, unreadable = catalog_of_volumes(strangers)
             open_catalogs.enter_context(alone)
-            told += [str(fault) for fault in unreadable]
+            told += [Problem(str(fault), fault.safe, fault.todo) for fault in unreadable]
             if named and known is not None:
-                told += [f"{path}: the catalog {known.name} does not know this volume" for path in strangers]
+                told += [stranger(path, known.name) for path in strangers]
             parts.append(_Part(alone, alone.volumes(), None, ()))
         result = _read(parts, progress)
         lacking = _due(plan, known, parts, max_age, whole=not targets)
+    options = [
+        ("--plan", "FILE" if known is None or (strangers and not named) else plan_path),
+        ("--catalog", catalog),
+        ("--state", state),
+    ]
+    advised = advised_of(result, [*options, *(("-D", f"{name}={value}") for name, value in defines.items())])
     if as_json:
-        print_json(_json(result, told, lacking))
+        print_json(as_document(result, told, lacking, advised, plan_path))
     else:
-        _print(result, told, lacking)
+        show(result, told, lacking, advised, plan_path)
     if repair:
         from .repairing import draft_repair
 
@@ -221,78 +227,3 @@ def _read(parts: list[_Part], progress: str) -> Verified:
             results.append(verify(part.catalog, shelf, volumes=part.volumes, source=part.source, progress=step))
             before += sum(v.bytes for v in part.volumes)
     return Verified(tuple(v for r in results for v in r.volumes), tuple(o for r in results for o in r.objects))
-
-
-def _json(result: Verified, told: list[str], lacking: Due) -> dict[str, Any]:
-    return {
-        "version": 1,
-        "status": "damaged" if told or not result.sound else "absent" if lacking.absent else "sound",
-        "problems": told,
-        "absent": list(lacking.absent),
-        "notes": list(lacking.notes),
-        "volumes": [
-            {
-                "name": v.name,
-                "uuid": v.id,
-                "drive": v.drive,
-                "location": v.location,
-                "status": v.status,
-                "records": v.records,
-                "bytes": v.bytes,
-                "problems": v.problems,
-                "notes": v.notes,
-            }
-            for v in result.volumes
-        ],
-        "objects": [
-            {
-                "source": o.source,
-                "plan": o.plan,
-                "object": o.object,
-                "status": o.status,
-                "copies": [{"drive": c.drive, "status": c.status} for c in o.copies],
-            }
-            for o in result.objects
-        ],
-    }
-
-
-#: (status of an object, whether some of its copies were not read) → what that means
-_OUTLOOK = {
-    ("damaged", False): "damaged, but every record is left",
-    ("damaged", True): "damaged; other copies were not read, and hold every record as far as the catalog knows",
-    ("lost", False): "LOST: records are nowhere left",
-    ("lost", True): "LOST: records are nowhere left, as far as the catalog knows the copies that were not read",
-}
-
-
-def _print(result: Verified, told: list[str], lacking: Due) -> None:
-    for volume in result.volumes:
-        if volume.status == "healed":
-            say(f"note: volume {volume.name} is not sound, but its drive holds all of it on other volumes")
-            continue
-        if volume.status != "sound":
-            print_result(harmless(f"{volume.status:8} volume {volume.name} ({volume.location or 'no place known'})"))
-        for problem in volume.problems:
-            print_result(harmless(f"         {problem}"))
-        if volume.left_out:
-            print_result(f"         {volume.left_out} more")
-        for note in volume.notes:
-            say(f"note: volume {volume.name}: {note}")
-    for item in result.objects:
-        bad = [f"{c.drive} ({c.status})" for c in item.copies if c.status in {"damaged", "missing"}]
-        if item.status in {"damaged", "lost"}:
-            what = _OUTLOOK[item.status, any(c.status == "unread" for c in item.copies)]
-            print_result(harmless(f"{item.status:8} {item.plan}/{item.source} {item.object}: {what}; {', '.join(bad)}"))
-    for line in told:
-        print_result(harmless(f"unknown  {line}"))
-    for line in lacking.absent:
-        print_result(harmless(f"absent   {line}"))
-    for line in lacking.notes:
-        say(f"note: {line}")
-    records = sum(v.records for v in result.volumes)
-    size = sum(v.bytes for v in result.volumes)
-    word = "NOT all sound" if told or not result.sound else "all sound" if result.volumes else "nothing was read"
-    word += f", {plural(len(lacking.absent), 'thing')} ABSENT" if lacking.absent else ""
-    counted = ", ".join((plural(len(result.volumes), "volume"), plural(len(result.objects), "object")))
-    say(f"{word}: {counted}, {plural(records, 'record')} of {size} bytes read")

@@ -26,6 +26,7 @@ from .reading import ObjectReader, RecordLost
 from .shelf import Shelf
 
 Verdict = Literal["sound", "healed", "damaged", "missing", "lost", "known", "unread"]
+Ailment = Literal["lies", "unknown", "differs"]
 
 #: Damages of one volume that are told one by one.
 NAMED_MAX = 100
@@ -65,7 +66,9 @@ class VolumeVerdict:
     """One volume: sound, damaged or missing, and each thing that is wrong with it.
 
     ``healed``: damaged or missing, but its drive holds all that it held once more. ``strange``: it and the catalog
-    differ in more than what is lost.
+    differ in more than what is lost. ``objects``: those of which the catalog has something here. ``ailments``: what
+    kinds of things are wrong beyond lost records: it ``lies`` of itself, holds what is ``unknown`` to the catalog, or
+    ``differs`` from it.
     """
 
     id: str
@@ -79,10 +82,14 @@ class VolumeVerdict:
     notes: list[str] = field(default_factory=list)
     left_out: int = 0
     strange: bool = False
+    objects: tuple[str, ...] = ()
+    ailments: set[Ailment] = field(default_factory=set)
 
-    def wrong(self, problem: str, status: Verdict = "damaged") -> None:
+    def wrong(self, problem: str, status: Verdict = "damaged", ailment: Ailment | None = None) -> None:
         """Something is wrong with it."""
         self.status = status
+        if ailment is not None:
+            self.ailments.add(ailment)
         if len(self.problems) < NAMED_MAX:
             self.problems.append(problem)
         else:
@@ -196,12 +203,13 @@ def _volume(
 ) -> tuple[VolumeVerdict, dict[str, Seen]]:
     place = shelf.find(volume.id)
     verdict = VolumeVerdict(volume.id, volume.name, volume.drive, str(place.path) if place.path else volume.location)
+    verdict.objects = tuple(dict.fromkeys(item.id for item, _, _ in expected))
     seen: dict[str, Seen] = {}
     try:
         with shelf.open(volume.id) as reader:
             if reader.doubt:
                 # Its records count as sound copies; the volume itself is to be set aside all the same.
-                verdict.wrong(reader.doubt)
+                verdict.wrong(reader.doubt, ailment="lies")
                 verdict.strange = True
             if wanted is None:
                 _read_all(reader, expected, verdict, seen, progress)
@@ -233,7 +241,7 @@ def _read_all(
         elif isinstance(member, ScannedRecord):
             _count(member.header, member.position, places, verdict, seen)
         elif isinstance(member, ScannedIndex) and (why := contradiction(reader, member.index)) is not None:
-            verdict.wrong(f"the index at byte {member.position} is not believed: {why}")
+            verdict.wrong(f"the index at byte {member.position} is not believed: {why}", ailment="lies")
             # Records that changed places are all there, each of which its object's reading finds and judges.
             verdict.strange = verdict.strange or not why.misplaced
         progress(member.position)
@@ -320,7 +328,8 @@ def _compare(
             )
         elif there and (there.source != item.source or there.bytes < segment.payload_bytes):
             verdict.strange = True
-            verdict.wrong(f"object {item.id} of {item.plan}/{item.source} is not what the catalog says of it")
+            what = f"object {item.id} of {item.plan}/{item.source} is not what the catalog says of it"
+            verdict.wrong(what, ailment="differs")
         elif there and not {segment.first, segment.last} <= there.met:
             verdict.wrong(
                 f"object {item.id} of {item.plan}/{item.source}: its first or last record is not at byte"
@@ -330,10 +339,7 @@ def _compare(
         for object_id, there in seen.items():
             if object_id not in claimed:
                 verdict.strange = True
-                verdict.wrong(
-                    f"object {object_id} of source {there.source} is not in the catalog"
-                    " (`tcc catalog rebuild` brings it there)"
-                )
+                verdict.wrong(f"object {object_id} of source {there.source} is not in the catalog", ailment="unknown")
 
 
 # ---------------------------------------------------------------- one object
