@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,7 +58,9 @@ def member_list(
             if found.folders or not folders or item.level != "incremental":
                 yield Listed(found)
                 return
-    with tempfile.TemporaryDirectory(prefix="tcc-members-") as folder:
+    from tempfile import TemporaryDirectory  # slow to load, and most restores need none
+
+    with TemporaryDirectory(prefix="tcc-members-") as folder:
         aside = ListFolder(Path(folder))
         writer = aside.begin(item.id, folders=item.level == "incremental")
         try:
