@@ -22,6 +22,7 @@ from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedIndex, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
+from .devices import Devices, by_device, device_of
 from .reading import ObjectReader, RecordLost
 from .shelf import Shelf
 
@@ -148,7 +149,8 @@ def verify(
 ) -> Verified:
     """Read *volumes* (only the records of the (plan, source) where one is given) and compare them with the catalog.
 
-    *progress* is called with the bytes of volumes that are done. Raises CatalogFault.
+    Volumes that lie on different devices are read at once. *progress* is called with the bytes of volumes that are
+    done. Raises CatalogFault.
     """
     known = catalog.objects(plan=source[0], source=source[1]) if source else catalog.objects()
     expected: dict[str, list[tuple[CatalogObject, str, Segment]]] = {}
@@ -157,19 +159,18 @@ def verify(
             for segment in copy.segments:
                 expected.setdefault(segment.volume_id, []).append((item, copy.drive, segment))
     wanted = {item.id for item in known} if source else None
-    found: dict[str, dict[str, Seen]] = {}
-    verdicts = []
-    done = 0
-    for volume in volumes:
 
-        def moved(position: int, before: int = done) -> None:
-            if progress is not None:
-                progress(before + position)
+    def read_one(n: int, volume: CatalogVolume, devices: Devices) -> tuple[VolumeVerdict, dict[str, Seen]]:
+        def moved(position: int) -> None:
+            devices.moved(n, position)
 
-        verdict, seen = _volume(volume, shelf, expected.get(volume.id, []), wanted, moved)
-        verdicts.append(verdict)
-        found[volume.id] = seen
-        done += volume.bytes
+        result = _volume(volume, shelf, expected.get(volume.id, []), wanted, moved, hands=devices.hands)
+        moved(volume.bytes)
+        return result
+
+    results = by_device(volumes, lambda v: device_of(shelf.find(v.id).path), read_one, progress)
+    verdicts = [verdict for verdict, _ in results]
+    found = {volume.id: seen for volume, (_, seen) in zip(volumes, results, strict=True)}
     read = {v.id for v in volumes}
     absent = {v.id for v in verdicts if v.status == "missing"}
     objects = [_object(o, found, read, absent, shelf) for o in known if any(s.volume_id in read for s in _segments(o))]
@@ -200,6 +201,8 @@ def _volume(
     expected: list[tuple[CatalogObject, str, Segment]],
     wanted: set[str] | None,
     progress: Callable[[int], None],
+    *,
+    hands: int,
 ) -> tuple[VolumeVerdict, dict[str, Seen]]:
     place = shelf.find(volume.id)
     verdict = VolumeVerdict(volume.id, volume.name, volume.drive, str(place.path) if place.path else volume.location)
@@ -212,7 +215,7 @@ def _volume(
                 verdict.wrong(reader.doubt, ailment="lies")
                 verdict.strange = True
             if wanted is None:
-                _read_all(reader, expected, verdict, seen, progress)
+                _read_all(reader, expected, verdict, seen, progress, hands=hands)
             else:
                 _read_some(reader, expected, verdict, seen, progress)
     except MediaFault as fault:
@@ -233,9 +236,11 @@ def _read_all(
     verdict: VolumeVerdict,
     seen: dict[str, Seen],
     progress: Callable[[int], None],
+    *,
+    hands: int,
 ) -> None:
     places = _places(expected)
-    for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=2):
+    for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=hands):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
