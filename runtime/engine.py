@@ -69,7 +69,15 @@ def run(
     make_state_folder(state)
     stop = stop or Stop()
     started = time.monotonic()
-    parts = prepare(plan, base=base, catalog=catalog, again=again, overwrite=overwrite, identities=identities)
+    parts = prepare(
+        plan,
+        base=base,
+        catalog=catalog,
+        again=again,
+        overwrite=overwrite,
+        identities=identities,
+        hang_seconds=hang_seconds,
+    )
     try:
         if any(source.kind == "files" for source in plan.sources):
             from .sources import files
@@ -91,6 +99,7 @@ def run(
                 lists=lists,
                 levels=_levels(plan, state, base=base, full=full),
                 stands=lambda source, drives: lambda known: _standing(catalog, known, plan.plan, source, drives),
+                hang_seconds=hang_seconds,
             )
         except OSError as error:
             raise UsageFault(

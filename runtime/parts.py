@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import events as ev
 from .faults import UsageFault
+from .hang import HANG_SECONDS
 from .media.ids import new_id
 from .model import ObjectFacts, Session
 from .plan import Agent, CompiledPlan, Drive
@@ -101,6 +102,7 @@ def prepare(
     again: bool = False,
     overwrite: bool = False,
     identities: Sequence[Any] = (),
+    hang_seconds: float = HANG_SECONDS,
 ) -> Parts:
     """What must be known before a session begins: which objects are meant, and that targets can take them.
 
@@ -120,7 +122,13 @@ def prepare(
                 from .sources.chain import chain_work
 
                 parts.chains[source.name] = chain_work(
-                    plan, source, base=base, catalog=catalog, identities=identities, again=again
+                    plan,
+                    source,
+                    base=base,
+                    catalog=catalog,
+                    identities=identities,
+                    again=again,
+                    hang_seconds=hang_seconds,
                 )
         if plan.targets:
             from .targets.factory import target_writer
@@ -152,6 +160,7 @@ def build(
     lists: ev.ListsPort | None = None,
     levels: Levels | None = None,
     stands: Callable[[str, Sequence[str]], Standing] | None = None,
+    hang_seconds: float = HANG_SECONDS,
 ) -> None:
     """Make rings, feeders and writers; in *lists* the member lists of ``files`` sources.
 
@@ -209,6 +218,7 @@ def build(
                 listing=listing,
                 chain=chain,
                 note=lambda text: parts.events.put(ev.Noted(text)),
+                hang_seconds=hang_seconds,
             ),
             parts.events,
         )

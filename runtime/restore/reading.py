@@ -7,7 +7,7 @@ own medium moves only forward, too. What is handed on was checked: its headers a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from ..catalog.queries import CatalogCopy, CatalogObject
@@ -20,6 +20,7 @@ from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
 from .seeking import NEAR, Found, find
+from .patience import HangingFault
 from .shelf import Shelf
 
 #: Faults that a report names one by one; the others are counted.
@@ -165,6 +166,11 @@ class _Part:
             self._reader.close()
             self._reader = None
 
+    def abandon(self, why: str) -> None:
+        """As :meth:`close`, of a volume that a call hangs on: it is not touched."""
+        self._reader = None
+        self.close(why)
+
     @property
     def bytes_read(self) -> int:
         """Bytes of the volume that were read."""
@@ -188,6 +194,8 @@ class ObjectReader:
 
     def __init__(self, item: CatalogObject, copies: Sequence[CatalogCopy], shelf: Shelf) -> None:
         self.mended = Mended()
+        self._shelf = shelf
+        self._own: memoryview | None = None
         self._item = item
         self._copies = [(c.drive, [_Part(item, s, shelf) for s in c.segments]) for c in copies if c.segments]
 
@@ -213,7 +221,10 @@ class ObjectReader:
         """Payload bytes of each of the object's records but the last one; None where no volume can tell."""
         for _, parts in self._copies:
             for part in parts:
-                size = part.full_payload()
+                try:
+                    size = self._shelf.ask(part.segment.volume_id, part.full_payload)
+                except HangingFault:
+                    continue
                 if size is not None:
                     return size
         return None
@@ -224,6 +235,7 @@ class ObjectReader:
         Raises RecordLost where none has.
         """
         reasons: list[str] = []
+        hanging: dict[str, None] = {}
         # Parts that were put together from records may hold more than they claim: they are asked last.
         for claims in (True, False):
             for drive, parts in self._copies:
@@ -232,7 +244,10 @@ class ObjectReader:
                     if sequence < start or (sequence < start + records) is not claims:
                         continue
                     try:
-                        header = part.fetch(sequence, into)
+                        header = self._ask(part, _Part.fetch, sequence, into)
+                    except HangingFault as fault:  # told once, and not with each record that it lacks
+                        hanging[str(fault)] = None
+                        continue
                     except MediaFault as fault:
                         if claims:
                             reasons.append(str(fault) if fault.place.drive else f"drive {drive}: {fault}")
@@ -243,18 +258,37 @@ class ObjectReader:
         for drive, parts in self._copies:
             for part in parts:
                 try:
-                    header = part.search(sequence, into)
+                    header = self._ask(part, _Part.search, sequence, into)
                 except MediaFault:
                     continue
                 self.mended.add(f"record {sequence} lies out of its order on drive {drive}")
                 return header
-        raise RecordLost(sequence, reasons)
+        raise RecordLost(sequence, [*reasons, *hanging])
+
+    def _ask(
+        self, part: _Part, call: Callable[[_Part, int, memoryview], RecordHeader], sequence: int, into: memoryview
+    ) -> RecordHeader:
+        """*call* of *part*. With patience it fills memory of ours: what hangs may write there for ever."""
+        if self._shelf.patience is None:
+            return call(part, sequence, into)
+        own = self._own = self._own or memoryview(bytearray(RECORD_BYTES_MAX))
+        try:
+            header = self._shelf.ask(part.segment.volume_id, lambda: call(part, sequence, own))
+        except HangingFault as fault:
+            part.abandon(str(fault))
+            self._own = None
+            raise
+        into[: header.total_bytes] = own[: header.total_bytes]
+        return header
 
     def close(self) -> None:
         """Close every volume that is open."""
         for _, parts in self._copies:
             for part in parts:
-                part.close("closed")
+                try:
+                    self._shelf.ask(part.segment.volume_id, lambda part=part: part.close("closed"))  # type: ignore[misc]
+                except HangingFault as fault:
+                    part.abandon(str(fault))
 
 
 class Fetcher:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ..catalog.queries import CatalogVolume, VolumePlace
 from ..catalog.rebuild import volume_files
@@ -14,6 +15,9 @@ from ..faults import MediaFault, Place
 from ..frozen import frozen
 from ..media.unlabelled import open_anyhow, open_known
 from ..media.volume import VolumeReader
+from .patience import Patience
+
+T = TypeVar("T")
 
 
 @frozen
@@ -41,11 +45,13 @@ class Shelf:
         *,
         answered: Callable[[], None] | None = None,
         closed: Mapping[str, str] | None = None,
+        patience: Patience | None = None,
     ) -> None:
-        """*closed*: volumes that are not to be read, and why."""
+        """*closed*: volumes that are not to be read, and why. With *patience* folders that never answer are left."""
+        self.patience = patience
         self._known = {v.id: v for v in known}
         self._given = volume_files(given)
-        self._answered = answered
+        self._answered = answered if patience is None else patience.beat
         self._closed = closed or {}
         self._found: dict[str, FoundVolume] = {}
         #: the volume that was asked for last
@@ -64,9 +70,18 @@ class Shelf:
         self.asked = volume_id
         if found.path is None:
             raise MediaFault(found.why, place=Place(drive=found.drive, volume=found.name))
+        if self.patience is not None:
+            self.patience.check(found.path.parent)
         reader = open_as(found.path, volume_id, known=found)
         reader.answered = self._answered
         return reader
+
+    def ask(self, volume_id: str, call: Callable[[], T]) -> T:
+        """What *call*, which reads the volume, returns or raises; HangingFault where its folder does not answer."""
+        if self.patience is None:
+            return call()
+        found = self.find(volume_id)
+        return call() if found.path is None else self.patience.ask(found.path.parent, found.drive, call)
 
     def is_given(self, volume_id: str) -> bool:
         """Whether the volume was found where the user said, not where the catalog says."""
@@ -81,13 +96,21 @@ class Shelf:
         why = "the catalog knows no place of it"
         for path in self._places(volume):
             try:
-                with open_as(path, volume_id, known=volume) as reader:
-                    doubt = reader.doubt or ""
+                doubt = self._try(path, volume)
             except MediaFault as fault:
                 why = fault.message
                 continue
             return FoundVolume(volume.id, volume.name, volume.drive, path, doubt=doubt)
         return FoundVolume(volume.id, volume.name, volume.drive, None, why)
+
+    def _try(self, path: Path, volume: CatalogVolume | VolumePlace) -> str:
+        """What of the label of *volume*, which lies at *path*, is in doubt. Raises MediaFault."""
+
+        def look() -> str:
+            with open_as(path, volume.id, known=volume) as reader:
+                return reader.doubt or ""
+
+        return look() if self.patience is None else self.patience.ask(path.parent, volume.drive, look)
 
     def _places(self, volume: CatalogVolume | VolumePlace) -> Iterator[Path]:
         file = f"{volume.name}.tar"

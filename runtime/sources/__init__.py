@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..hang import HANG_SECONDS
 from ..plan import Source
 from .base import Cancel, OpenSource, PlainSource, ReadableSource, Tap
 from .children import Children
@@ -27,18 +28,20 @@ def open_source(
     listing: Listing | None = None,
     chain: ChainWork | None = None,
     note: Callable[[str], None] = lambda _: None,
+    hang_seconds: float = HANG_SECONDS,
 ) -> ReadableSource:
     """Begin to read *source*: its bytes, shown to *tap*, then compressed and encrypted as it asks.
 
     *base* is the plan's folder, *own* what the run writes and files sources leave out, *listing* what an incremental
-    builds on, *chain* what a chain source comes to; *note* hears, on any thread, what is worth saying. Raises
+    builds on, *chain* what a chain source comes to; *note* hears, on any thread, what is worth saying; a
+    folder that does not answer for *hang_seconds* is left. Raises
     :class:`~..faults.SourceFault`. The modules of a kind are loaded when the kind is used.
     """
     inner: OpenSource
     if chain is not None:
         from .chain import ChainSource
 
-        inner = ChainSource(chain, cancel=cancel, note=note)
+        inner = ChainSource(chain, cancel=cancel, note=note, hang_seconds=hang_seconds)
     else:
         inner = _open(source, base=base, children=children, cancel=cancel, own=own, listing=listing)
     if not source.compress and not source.encrypt:

@@ -13,13 +13,15 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..catalog.queries import CatalogObject, VolumePlace
 from ..codec.decode import Decoder, Undecodable
 from ..events import CatalogPort
-from ..faults import Fault, Place, RestoreFault
+from ..faults import DriveFault, Fault, Place, RestoreFault
+from ..hang import HANG_SECONDS
 from ..kinds import RECORD_BYTES_MAX
 from ..media.ids import id_behind
 from ..media.record import HEADER_BYTES
@@ -27,6 +29,7 @@ from ..model import Ending, ObjectFacts, Session
 from ..plan import CompiledPlan, Source
 from ..restore.chain import chain_of, stand_ins
 from ..restore.headers import BLOCK
+from ..restore.patience import CalledOff, HangingFault, Patience
 from ..restore.reading import ObjectReader, RecordLost, preferred
 from ..restore.restore import check_identities, plan_reading
 from ..restore.select import choose, missing_of, resolve_source
@@ -82,17 +85,35 @@ def chain_work(
     catalog: CatalogPort,
     identities: Sequence[Any] = (),
     again: bool = False,
+    hang_seconds: float = HANG_SECONDS,
 ) -> ChainWork:
     """Resolve *source*, a chain source of *plan*. Reads labels and first records; changes nothing.
 
-    Raises UsageFault and RestoreFault: there is no such source or object, a link is not whole or not at hand, there is
+    A folder that does not answer for *hang_seconds* counts as not at hand. Raises UsageFault and RestoreFault: there is no such source or object, a link is not whole or not at hand, there is
     nothing to merge, or it was merged before and not *again*.
     """
+    patience = Patience(hang_seconds)
+    try:
+        return _chain_work(plan, source, base, catalog, identities, patience, again=again)
+    finally:
+        patience.close()
+
+
+def _chain_work(  # noqa: PLR0917 - all of one call
+    plan: CompiledPlan,
+    source: Source,
+    base: Path,
+    catalog: CatalogPort,
+    identities: Sequence[Any],
+    patience: Patience,
+    *,
+    again: bool,
+) -> ChainWork:
     assert source.chain is not None
     owner, name = resolve_source(catalog, source.chain)
     known = tuple(catalog.places())
     closed = _written(plan, base, known)
-    shelf = Shelf(known, closed=closed)
+    shelf = Shelf(known, closed=closed, patience=patience)
     choice = choose(catalog, owner, name, shelf, object_id=source.object)
     newest = choice.object
     place = Place(source=source.name, object_id=newest.id)
@@ -108,7 +129,7 @@ def chain_work(
             todo="copy it where it lacks: see `tcc draft --help`",
         )
     others = catalog.objects(plan=owner, source=name)
-    for made in () if again else stand_ins(others, Shelf(known)).get(newest.id, ()):
+    for made in () if again else stand_ins(others, Shelf(known, patience=patience)).get(newest.id, ()):
         raise RestoreFault(
             f"object {made.id}, on drive {', '.join(c.drive for c in made.copies if c.segments)}, is a full that"
             f" stands for {newest.id} already",
@@ -143,12 +164,33 @@ def _written(plan: CompiledPlan, base: Path, known: Sequence[VolumePlace]) -> di
     }
 
 
+def _locked(folder: Path) -> int:
+    """A descriptor of *folder*, which nobody writes as long as it is open. Raises OSError."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
 class ChainSource:
-    """A chain that is being merged: a thread reads and writes into a pipe, whose other end is the source's bytes."""
+    """A chain that is being merged: a thread reads and writes into a pipe, whose other end is the source's bytes.
+
+    A folder that does not answer for *hang_seconds* is told and left; what it holds counts as lost.
+    """
 
     waits = True
 
-    def __init__(self, work: ChainWork, *, cancel: sources.Cancel, note: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        work: ChainWork,
+        *,
+        cancel: sources.Cancel,
+        note: Callable[[str], None],
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
         """*note* hears what of the volumes is worth saying, on the thread that reads. Raises SourceFault."""
         self.size = work.source.size
         self._work = work
@@ -157,6 +199,7 @@ class ChainSource:
         self._stop = False
         self._ending = Ending("cut-off", error="its merging was stopped")
         self._locks: list[int] = []
+        self._patience = Patience(hang_seconds, tell=self._tell, called_off=self._is_called_off)
         self._fd = self._into = -1
         try:
             self._shelf = self._lock()
@@ -187,9 +230,19 @@ class ChainSource:
         self._release()
 
     def _release(self) -> None:
-        for fd in self._locks:
+        self._patience.close()
+        for fd in () if self._patience.hanging else self._locks:  # to close what hangs would hang: our end does it
             os.close(fd)
         self._locks.clear()
+
+    def _is_called_off(self) -> bool:
+        return self._stop or self._cancel.reason is not None
+
+    def _tell(self, fault: DriveFault) -> None:
+        self._note(
+            f"source {self._work.source.name}: {fault}; its records are taken from other copies, where these have them;"
+            f" {fault.todo}"
+        )
 
     # ---------------------------------------------------------------- volumes
 
@@ -206,14 +259,14 @@ class ChainSource:
                 folders.setdefault(Path(place.location).parent, []).append(volume)
         for folder, volumes in folders.items():
             try:
-                fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-                self._locks.append(fd)
-                fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                self._locks.append(self._patience.ask(folder, places[volumes[0]].drive, partial(_locked, folder)))
+            except HangingFault as fault:
+                closed |= {v: f"volume {places[v].name}: {fault.message}" for v in volumes}
             except BlockingIOError:
                 closed |= {v: f"volume {places[v].name}: another run writes the folder {folder}" for v in volumes}
             except OSError as error:
                 closed |= {v: f"volume {places[v].name}: {folder}: {error.strerror}" for v in volumes}
-        shelf = Shelf(work.known, closed=closed)
+        shelf = Shelf(work.known, closed=closed, patience=self._patience)
         for link in work.links:
             if lacks := missing_of(link, shelf):
                 raise sources.fault(
@@ -229,7 +282,7 @@ class ChainSource:
         """Merge to the end, and say how it ended before the pipe does."""
         try:
             self._ending = self._merge()
-        except (_Stopped, BrokenPipeError):
+        except (_Stopped, CalledOff, BrokenPipeError):
             pass  # whoever stopped it knows why
         except Fault as fault:
             self._ending = Ending("failed", error=f"{fault.message}; {fault.todo}" if fault.todo else fault.message)
@@ -280,7 +333,7 @@ class ChainSource:
                     block=BLOCK,
                 )
             for header in reader.records(into):
-                if self._stop or self._cancel.reason is not None:
+                if self._is_called_off():
                     raise _Stopped
                 payload = into[HEADER_BYTES : HEADER_BYTES + header.payload_bytes]
                 if decoder is None:

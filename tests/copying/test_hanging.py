@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,39 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hanging import Hanging
 from tapechain.runtime.ring import Ring
 
 pytestmark = pytest.mark.timeout(60)
 
 HANG_SECONDS = 0.2
 RUN = {"hang_seconds": HANG_SECONDS}
-
-
-class Hanging:
-    """Reads of these folders answer only when they are let go, behind a few that do. Then they answer with rubbish."""
-
-    def __init__(self) -> None:
-        self.left: dict[Path, int] = {}
-        self.gate = threading.Event()
-        self.entered: list[Path] = []
-        self.into_a_ring = False
-        self._read = os.preadv
-        self._lock = threading.Lock()
-
-    def preadv(self, fd: int, buffers: list[memoryview], offset: int, *more: int) -> int:
-        folder = Path(os.readlink(f"/proc/self/fd/{fd}")).parent
-        with self._lock:
-            hangs = folder in self.left and self.left[folder] <= 0
-            if folder in self.left:
-                self.left[folder] -= 1
-            if hangs:
-                self.entered.append(folder)
-                self.into_a_ring |= isinstance(buffers[0].obj, mmap.mmap)
-        if hangs:
-            assert self.gate.wait(50)
-            for buffer in buffers:  # the device wakes: what it gives now must reach nothing
-                buffer[:] = b"\xee" * len(buffer)
-        return self._read(fd, buffers, offset, *more)
 
 
 @pytest.fixture
