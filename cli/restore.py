@@ -12,10 +12,19 @@ from ..runtime.faults import EXIT_DEGRADED, EXIT_OK
 from ..runtime.kinds import encode_name
 from .console import harmless, print_result, say
 from .many import ManyVolumes
-from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
+from .options import (
+    catalog_option,
+    define_option,
+    duration,
+    identity_option,
+    plan_option,
+    progress_option,
+    state_option,
+)
 from .table import size_text
 
 if TYPE_CHECKING:
+    from ..runtime.faults import DriveFault
     from ..runtime.restore.restore import Reading, Restored
     from ..runtime.restore.selection import Selection
 
@@ -58,6 +67,14 @@ _PROBLEMS_SHOWN = 20
 @click.option(
     "--keep-damaged", is_flag=True, help="Keep files that lack some of their content, as NAME.damaged with zeros."
 )
+@click.option(
+    "--hang-after",
+    metavar="DURATION",
+    callback=duration,
+    default="15m",
+    show_default=True,
+    help="Leave a drive that does not answer for so long, and read the other copies.",
+)
 @click.option("--report", "report_path", metavar="FILE", help="Write a report (JSON) to FILE; - is standard output.")
 @identity_option
 @progress_option
@@ -77,6 +94,7 @@ def restore_command(
     paths: tuple[str, ...],
     plan_name: str | None,
     keep_damaged: bool,
+    hang_after: float,
     report_path: str | None,
     identity: tuple[str, ...],
     progress: str,
@@ -97,6 +115,7 @@ def restore_command(
     from ..runtime.restore.chain import chain_of, restore_chain
     from ..runtime.restore.listing import member_list
     from ..runtime.restore.parts import choose_parts, restore_parts
+    from ..runtime.restore.patience import Patience
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
     from ..runtime.restore.selection import merged
@@ -110,8 +129,10 @@ def restore_command(
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
     opened = open_for_reading(given, plan_path, catalog, state, defines)
+    patience = Patience(hang_after, tell=_tell_of_hanging)
+    click.get_current_context().call_on_close(patience.close)
     with opened.catalog as known:
-        shelf = Shelf(known.volumes(), given)
+        shelf = Shelf(known.volumes(), given, patience=patience)
         plan, name = resolve_source(known, source, plan=plan_name, object_id=object_id)
         choice = choose(
             known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
@@ -170,6 +191,11 @@ def restore_command(
     if report_path is not None and not write_report(restore_json(result, only), report_path):
         code = code or EXIT_DEGRADED
     return code
+
+
+def _tell_of_hanging(fault: DriveFault) -> None:
+    say(f"warning: {fault}; what it has is taken from other copies, where these have it", style="1;33")
+    say(f"  do:    {fault.todo}")
 
 
 def _show(reading: Reading, to: Path, only: Selection | None) -> None:

@@ -121,8 +121,9 @@ class Patience:
             self.check(folder)
 
     def close(self) -> None:
-        """End the thread. What it is left in is not waited for."""
+        """End the thread. A call that is on, since its asker was interrupted, is not waited for."""
         asked, self._asked = self._asked, None
         if asked is not None:
             asked.calls.put(None)
-            asked.thread.join()
+            if asked.watch.give_up(0.0) is None:
+                asked.thread.join(_AWAY_SECONDS)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
-from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES, FirstWords
 from ..members.lists import Member
 from .gaps import Thread
@@ -85,10 +84,9 @@ class Pump:
 
     def run(self) -> Pumped:
         """Read what is wanted and hand it on. Raises RestoreFault where the sink cannot take it."""
-        into = memoryview(bytearray(RECORD_BYTES_MAX))
         for sequence in self._sequences():
             try:
-                header = self._reader.fetch(sequence, into)
+                header, into = self._reader.take(sequence)
             except RecordLost as loss:
                 self._pending.append(loss)
                 if self._payload is not None and not self._mind_the_gaps():

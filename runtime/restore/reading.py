@@ -229,11 +229,20 @@ class ObjectReader:
                     return size
         return None
 
+    def take(self, sequence: int) -> tuple[RecordHeader, memoryview]:
+        """As :meth:`fetch`, in memory of the reader's own, which is good until the next step."""
+        header = self._fetch(sequence, None)
+        assert self._own is not None
+        return header, self._own
+
     def fetch(self, sequence: int, into: memoryview) -> RecordHeader:
         """Record *sequence*, whole, in *into*, from the first copy that has it sound; sequences only ascend.
 
         Raises RecordLost where none has.
         """
+        return self._fetch(sequence, into)
+
+    def _fetch(self, sequence: int, into: memoryview | None) -> RecordHeader:
         reasons: list[str] = []
         hanging: dict[str, None] = {}
         # Parts that were put together from records may hold more than they claim: they are asked last.
@@ -266,10 +275,14 @@ class ObjectReader:
         raise RecordLost(sequence, [*reasons, *hanging])
 
     def _ask(
-        self, part: _Part, call: Callable[[_Part, int, memoryview], RecordHeader], sequence: int, into: memoryview
+        self,
+        part: _Part,
+        call: Callable[[_Part, int, memoryview], RecordHeader],
+        sequence: int,
+        into: memoryview | None,
     ) -> RecordHeader:
         """*call* of *part*. With patience it fills memory of ours: what hangs may write there for ever."""
-        if self._shelf.patience is None:
+        if into is not None and self._shelf.patience is None:
             return call(part, sequence, into)
         own = self._own = self._own or memoryview(bytearray(RECORD_BYTES_MAX))
         try:
@@ -278,7 +291,8 @@ class ObjectReader:
             part.abandon(str(fault))
             self._own = None
             raise
-        into[: header.total_bytes] = own[: header.total_bytes]
+        if into is not None:
+            into[: header.total_bytes] = own[: header.total_bytes]
         return header
 
     def close(self) -> None:

@@ -89,8 +89,9 @@ def chain_work(
 ) -> ChainWork:
     """Resolve *source*, a chain source of *plan*. Reads labels and first records; changes nothing.
 
-    A folder that does not answer for *hang_seconds* counts as not at hand. Raises UsageFault and RestoreFault: there is no such source or object, a link is not whole or not at hand, there is
-    nothing to merge, or it was merged before and not *again*.
+    A folder that does not answer for *hang_seconds* counts as not at hand. Raises UsageFault and RestoreFault: there is
+    no such source or object, a link is not whole or not at hand, there is nothing to merge, or it was merged before and
+    not *again*.
     """
     patience = Patience(hang_seconds)
     try:

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,3 +144,34 @@ def test_what_a_drive_that_hangs_while_it_is_read_does_not_give_comes_from_the_o
     here = ["tcc", "restore", "s", "--from", "fast/N", "--to", "here", "--state", "elsewhere"]
     subprocess.run(here, cwd=tmp_path, check=True, capture_output=True, timeout=DEADLINE_SECONDS)
     assert (tmp_path / "here" / "s").read_bytes() == wanted
+
+
+def test_a_restore_leaves_a_drive_that_hangs_and_reads_the_other_copy(
+    tmp_path: Path, daemon: subprocess.Popen[bytes]
+) -> None:
+    """From its first call on, as a server that is gone: the best copy lies there, as far as the catalog knows."""
+    (tmp_path / "plan.tc").write_text(PLAN.replace("fast/R1", "fast/R9").replace("R1", "R9").format(between=""))
+    subprocess.run(["tcc", "run", "plan.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    restore = ["tcc", "restore", "s", "--plan", "plan.tc", "--hang-after", "1s"]
+
+    def says(last: str, *more: str) -> tuple[str, int]:
+        """All that it says while nothing answers, as far as that word. Its exit may have to wait for the device."""
+        daemon.send_signal(signal.SIGSTOP)
+        run = subprocess.Popen([*restore, *more], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        ends = threading.Timer(DEADLINE_SECONDS, run.kill)
+        ends.start()
+        assert run.stderr is not None
+        said = ""
+        while last not in said and (line := run.stderr.readline()):
+            said += line
+        daemon.send_signal(signal.SIGCONT)
+        said += run.communicate(timeout=DEADLINE_SECONDS)[1]
+        ends.cancel()
+        assert last in said, said
+        return said, run.returncode
+
+    said, code = says("restored:", "--to", "back")
+    assert code == 0 and said.count('drive "R2": it has not answered') == 1 and "it hangs" in said, said
+    numbers = "".join(f"{n}\n" for n in range(1, 100001))
+    assert (tmp_path / "back" / "s").read_text() == numbers * 2
+    subprocess.run([*restore, "--to", "again"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
