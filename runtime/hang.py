@@ -199,6 +199,6 @@ def hanging_medium(drive: str, seconds: float) -> DriveFault:
         f"it has not answered for {round(seconds)} s while it was read: it hangs",
         place=Place(drive=drive),
         safe="the volumes that are read are never written; what was copied whole before stays stored",
-        todo="look at the device, its cable and the kernel's log; where something lacks in the end, do it again when the"
-        " drive answers, or from another drive",
+        todo="look at the device, its cable and the kernel's log; where something lacks in the end, do it again when"
+        " the drive answers, or from another drive",
     )

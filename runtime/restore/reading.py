@@ -19,8 +19,8 @@ from ..media.scan import Damage, ScannedRecord
 from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
-from .seeking import NEAR, Found, find
 from .patience import HangingFault
+from .seeking import NEAR, Found, find
 from .shelf import Shelf
 
 #: Faults that a report names one by one; the others are counted.
