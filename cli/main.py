@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .. import __version__
-from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, Fault
+from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, STARVED_TODO, Fault, starved
 from .console import print_fault, say
 from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
@@ -160,6 +160,10 @@ def _main(argv: list[str] | None) -> int:
         abandon_stdout()
         return EXIT_UNUSABLE
     except Exception as error:  # noqa: BLE001 - the one place that turns our own mistakes into words
+        if starved(error):
+            say("error: the system gives this command no more memory or threads")
+            say(f"  do:    {STARVED_TODO}")
+            return EXIT_UNUSABLE
         return _internal_error(error)
     return result if isinstance(result, int) else 0
 

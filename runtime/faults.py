@@ -64,6 +64,26 @@ class Fault(Exception):
         return f"{where}: {self.message}" if where else self.message
 
 
+#: What zstd says that got no memory, the loader of libraries, and Python that got no thread.
+_STARVED = ("not enough memory", "failed to map segment", "can't start new thread")
+STARVED_TODO = (
+    "raise its limits (memory: `ulimit -v`, MemoryMax; threads: `ulimit -u`, TasksMax),"
+    " or let the plan ask for less (`record`, `depth`, the level of zstd)"
+)
+
+
+def starved(error: BaseException) -> bool:
+    """Whether *error* says that the system gives no more memory or threads: that is the world's, nobody's mistake."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _STARVED)
+
+
+def unforeseen(error: Exception) -> str:
+    """What to say of an exception that nobody foresaw: the system gives no more, or we made a mistake."""
+    if starved(error):
+        return f"the system gives it no more memory or threads; {STARVED_TODO}"
+    return f"internal error ({type(error).__name__}: {error})"
+
+
 class UsageFault(Fault):
     """What was asked for cannot be begun: an unreadable file, a compiled plan of another version, a bad argument."""
 

@@ -71,12 +71,20 @@ def refuse_without_threads(plan: CompiledPlan) -> None:
             f"the run of {len(plan.sources)} sources and {len(plan.drives)} drives needs {needed} threads and processes"
             f" at once, and the system lets it have {started}",
             safe="nothing was opened, read or written",
-            todo="raise the limit (`ulimit -u`, TasksMax of the unit, the container's), or split the plan",
+            todo="raise the limit (`ulimit -u`, TasksMax of the unit, the container's"
+            + (", or `ulimit -v`: a thread's stack is memory" if _memory_is_limited() else "")
+            + "), or split the plan",
         ) from None
     finally:
         gate.set()
         for thread in tried[:started]:
             thread.join()
+
+
+def _memory_is_limited() -> bool:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
 
 
 def _standstills(plan: CompiledPlan) -> Iterator[str]:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from .events import Event, SourceDone, SourceSample, SourceState
-from .faults import Fault
+from .faults import Fault, unforeseen
 from .media.record import HEADER_BYTES, seal
 from .model import Ending, ObjectFacts
 from .ring import Ring
@@ -89,7 +89,7 @@ class SourceReader:
         except OSError as error:
             ending = Ending("failed", error=f"reading failed: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and end
-            ending = Ending("failed", error=f"internal error ({type(error).__name__}: {error})")
+            ending = Ending("failed", error=unforeseen(error))
         if ending.status != "whole" and self._held is not None:
             self._publish(last=False)
         self.ring.finish(self.facts, ending)

@@ -12,7 +12,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
-from .faults import DriveFault, Fault, Place
+from .faults import DriveFault, Fault, Place, unforeseen
 from .hang import Forsaken, WatchedDrive
 from .kinds import Order
 from .model import CopyResult, Session
@@ -130,4 +130,4 @@ class DriveWriter:
                 safe="all sessions before this one, and what the report calls stored",
                 todo="check the disk and the permissions of the drive's folder",
             )
-        return DriveFault(f"internal error ({type(error).__name__}: {error})", place=place)
+        return DriveFault(unforeseen(error), place=place)

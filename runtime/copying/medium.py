@@ -22,7 +22,7 @@ from queue import SimpleQueue
 
 from ..catalog.queries import CatalogCopy
 from ..events import Event, MediumDone, Noted, SourceSample, SourceState
-from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place
+from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place, unforeseen
 from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
@@ -261,7 +261,7 @@ class MediumReader:
         except OSError as error:
             why = Ending("cut-off", error=f"reading failed: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and end
-            why = Ending("cut-off", error=f"internal error ({type(error).__name__}: {error})")
+            why = Ending("cut-off", error=unforeseen(error))
         ended = [self._end_ring(feed, why) for feed in self._feeds.values()]
         lost = next((ending for ending in ended if ending is not None), None)
         self.ending = lost or why

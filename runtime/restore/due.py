@@ -50,6 +50,7 @@ def due(
     absent: list[str] = []
     notes: list[str] = []
     by_id = {item.id: item for item in objects}
+    stood_for = {o.parent for o in objects if o.level == "full" and o.status == "whole" and _stored(o)}
     newest: dict[str, list[CatalogObject]] = {}
     for item in objects:
         if item.plan == plan.plan and item.status == "whole" and _stored(item):
@@ -78,7 +79,7 @@ def due(
                 absent.append(f"{says}: the clock was wrong then, or is now; nobody can say how old it is")
             else:
                 notes.append(says)
-        broken = [_broken_chain(one, by_id) for one in newest[source]]
+        broken = [_broken_chain(one, by_id, stood_for) for one in newest[source]]
         if all(broken):
             absent.append(f"{name}: its newest object {item.id} needs {broken[-1]}, which is not stored whole")
         there = {c.drive for one in newest[source] for c in one.copies if c.status in {"stored", RECYCLED}}
@@ -108,10 +109,11 @@ def _stored(item: CatalogObject) -> bool:
     return any(copy.segments for copy in item.copies)
 
 
-def _broken_chain(item: CatalogObject, by_id: dict[str, CatalogObject]) -> str | None:
-    """The parent that lacks below *item*; None where its chain is whole."""
+def _broken_chain(
+    item: CatalogObject, by_id: dict[str, CatalogObject], stood_for: Collection[str | None]
+) -> str | None:
+    """The parent that lacks below *item*; None where its chain is whole. *stood_for*: objects that fulls stand for."""
     seen = {item.id}
-    stood_for = {o.parent for o in by_id.values() if o.level == "full" and o.status == "whole" and _stored(o)}
     while item.level != "full" and item.parent is not None and item.parent not in stood_for:
         parent = by_id.get(item.parent)
         if parent is None or parent.id in seen or parent.status != "whole" or not _stored(parent):

@@ -20,7 +20,7 @@ from typing import Any
 from ..catalog.queries import CatalogObject, VolumePlace
 from ..codec.decode import Decoder, Undecodable
 from ..events import CatalogPort
-from ..faults import DriveFault, Fault, Place, RestoreFault
+from ..faults import DriveFault, Fault, Place, RestoreFault, unforeseen
 from ..hang import HANG_SECONDS
 from ..kinds import RECORD_BYTES_MAX
 from ..media.ids import id_behind
@@ -290,7 +290,7 @@ class ChainSource:
         except OSError as error:
             self._ending = Ending("failed", error=f"merging failed: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it
-            self._ending = Ending("failed", error=f"internal error ({type(error).__name__}: {error})")
+            self._ending = Ending("failed", error=unforeseen(error))
         finally:
             os.close(self._into)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 from ..events import Event, SpoolDone
-from ..faults import DriveFault, Fault, Place
+from ..faults import DriveFault, Fault, Place, unforeseen
 from ..kinds import Order
 from ..model import Ending, ObjectFacts
 from ..ring import Doorbell, Ring, RingReader
@@ -91,9 +91,7 @@ class Spooler:
         except Fault as fault:
             self.fault = fault
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the drive's writer must hear of it
-            self.fault = DriveFault(
-                f"internal error in its spool ({type(error).__name__}: {error})", place=Place(drive=self._drive)
-            )
+            self.fault = DriveFault(f"its spool: {unforeseen(error)}", place=Place(drive=self._drive))
         for feed in self._feeds:
             feed.reader.leave()
         self.file.close()

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 
 from ..events import Event, TargetDone, TargetFailed, TargetState
-from ..faults import Fault, Place, RestoreFault
+from ..faults import Fault, Place, RestoreFault, unforeseen
 from ..media.record import HEADER_BYTES
 from ..model import Ending, ObjectFacts, TargetReport
 from ..restore.sinks import Outcome, Sink
@@ -87,7 +87,7 @@ class TargetWriter:
         elif isinstance(error, OSError):
             self.fault = RestoreFault(error.strerror or str(error), place=Place(object_id=self._object or None))
         else:
-            self.fault = RestoreFault(f"internal error ({type(error).__name__}: {error})")
+            self.fault = RestoreFault(unforeseen(error))
         self.state = "failed"
         if self._object:
             self.results[self._object] = TargetReport(self.name, "failed", error=str(self.fault))
