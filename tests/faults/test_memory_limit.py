@@ -14,7 +14,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -33,47 +33,97 @@ ENTER = 'echo $$ > "$0" && exec "$@"'
 Limited = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def groups() -> Iterator[tuple[Path, str, str]]:
-    """Where a control group may be made, its file of the limit, and that of swap: version 2, then version 1."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+Group = tuple[Path, str, str]
+
+
+def groups(mounts: str, own: str, user: int) -> Iterator[Group | str]:
+    """Where a control group may be made, its file of the limit, and that of swap: version 2 and 1; or why not there.
+
+    *mounts* and *own*: what ``/proc/self/mountinfo`` and ``/proc/self/cgroup`` say. Of version 2 the places are its
+    root, the groups above this process, and what systemd leaves to a user; each where it passes the limit of memory on.
+    """
+    for line in mounts.splitlines():
         place, kind, options = line.split()[4], line.partition(" - ")[2].split()[0], line.split()[-1]
         if kind == "cgroup" and "memory" in options.split(","):
             yield Path(place), "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
         elif kind == "cgroup2":
-            controllers = Path(place, "cgroup.subtree_control")
-            if controllers.is_file() and "memory" in controllers.read_text().split():
-                yield Path(place), "memory.max", "memory.swap.max"
+            ours = next((Path(o.split(":", 2)[2]) for o in own.splitlines() if o.startswith("0::")), Path("/"))
+            below = [Path("/"), *ours.parents, ours, Path(f"/user.slice/user-{user}.slice/user@{user}.service")]
+            for group in dict.fromkeys(below):
+                one = Path(place, *group.parts[1:])
+                try:
+                    passed_on = (one / "cgroup.subtree_control").read_text().split()
+                except OSError as error:
+                    yield f"{one}: {error.strerror}"
+                    continue
+                if "memory" in passed_on:
+                    yield one, "memory.max", "memory.swap.max"
+                else:
+                    yield f"{one} passes on {' '.join(passed_on) or 'no limits'}, not memory"
+
+
+def made_group(known: Iterable[Group | str], name: str, limit: int) -> Path:
+    """A new control group of so many bytes; skips, with the reasons, where none can be made."""
+    reasons: list[str] = []
+    for group in known:
+        if isinstance(group, str):
+            reasons.append(group)
+            continue
+        place, of_memory, of_swap = group
+        try:
+            (place / name).mkdir()
+            (place / name / of_memory).write_text(str(limit))
+            if (place / name / of_swap).exists():
+                (place / name / of_swap).write_text("0" if of_swap.endswith("max") else str(limit))
+            return place / name
+        except OSError as error:
+            reasons.append(f"{place / name}: {error.strerror}")
+    pytest.skip(f"no control group that limits memory can be made here: {'; '.join(reasons) or 'none is mounted'}")
+
+
+def entered(group: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run *command* within *group*; skips where this process may not enter it."""
+    tasks = str(group / "cgroup.procs")
+    if subprocess.run(["sh", "-c", ENTER, tasks, "true"], capture_output=True, timeout=100).returncode:
+        pytest.skip(f"a process may not be moved into the control group {group}")
+    return subprocess.run(["sh", "-c", ENTER, tasks, *command], cwd=cwd, capture_output=True, text=True, timeout=100)
 
 
 @pytest.fixture
 def limited() -> Iterator[Limited]:
     """Runs a command with at most so many bytes of memory."""
     made: list[Path] = []
-    reasons: list[str] = []
-
-    def group(limit: int) -> Path:
-        for place, of_memory, of_swap in groups():
-            one = place / f"tapechain-test-{os.getpid()}-{len(made)}"
-            try:
-                one.mkdir()
-                made.append(one)
-                (one / of_memory).write_text(str(limit))
-                if (one / of_swap).exists():
-                    (one / of_swap).write_text("0" if of_swap.endswith("max") else str(limit))
-                return one / "cgroup.procs"
-            except OSError as error:
-                reasons.append(f"{one}: {error.strerror}")
-        pytest.skip(f"no control group that limits memory can be made here: {'; '.join(reasons) or 'none is mounted'}")
 
     def run(limit: int, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["sh", "-c", ENTER, str(group(limit)), *command], cwd=cwd, capture_output=True, text=True, timeout=100
-        )
+        own = Path("/proc/self/cgroup").read_text()
+        known = groups(Path("/proc/self/mountinfo").read_text(), own, os.getuid())
+        made.append(made_group(known, f"tapechain-test-{os.getpid()}-{len(made)}", limit))
+        return entered(made[-1], *command, cwd=cwd)
 
     yield run
     for one in made:
         with contextlib.suppress(OSError):
             one.rmdir()
+
+
+def test_control_groups_of_version_2_are_found(tmp_path: Path) -> None:
+    """A hierarchy as systemd leaves it to a user, in plain folders: few machines let a test have both versions."""
+    ours = tmp_path / "user.slice" / "user-7.slice" / "session-3.scope"
+    left = tmp_path / "user.slice" / "user-7.slice" / "user@7.service"
+    for group, passed_on in ((tmp_path, ""), (ours, "pids"), (left, "cpu memory pids")):
+        group.mkdir(parents=True, exist_ok=True)
+        (group / "cgroup.subtree_control").write_text(passed_on + "\n")
+    mounts = f"1 2 0:3 / /proc rw - proc proc rw\n30 23 0:26 / {tmp_path} rw,nosuid - cgroup2 cgroup2 rw,nsdelegate"
+    known = list(groups(mounts, "0::/user.slice/user-7.slice/session-3.scope\n", 7))
+    assert known[-1] == (left, "memory.max", "memory.swap.max")
+    why = " ".join(str(reason) for reason in known[:-1])
+    assert f"{tmp_path} passes on no limits" in why and f"{ours} passes on pids, not memory" in why
+    group = made_group(known, "one", 123456)
+    assert group == left / "one" and (group / "memory.max").read_text() == "123456"
+    assert entered(group, "echo", "inside", cwd=tmp_path).stdout == "inside\n"
+    assert (group / "cgroup.procs").read_text().strip().isdigit()
+    with pytest.raises(pytest.skip.Exception, match="passes on no limits"):
+        made_group(known[:-1], "two", 1)
 
 
 @pytest.fixture
