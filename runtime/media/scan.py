@@ -13,7 +13,7 @@ sound: it must be a record of *this* volume. A place is believed again when
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,6 +99,12 @@ class Scanner:
     largest_bytes: int = 0
     #: the object whose records are believed wherever they are sound
     wanted: str | None = None
+    #: objects whose records are checked, where not all are
+    only: Collection[str] | None = None
+    #: where the last member begins that is of interest
+    until: int | None = None
+    #: told of a record that cannot be read, where the walk is to go on behind it
+    failed: Callable[[MediaFault], None] | None = None
     #: object → its highest sequence seen
     seen: dict[str, int] = field(default_factory=dict)
     _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(HEADER_BYTES)))
@@ -106,13 +112,14 @@ class Scanner:
     def members(
         self, start: int, stop: int, *, checks: Checks | None = None
     ) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
-        """All that lies between two positions, in order. With *checks* each payload is read and its digest checked.
+        """All that lies between two positions, in order.
 
-        Ends at the zero blocks of the archive's end when only zeros follow up to *stop*. Raises MediaFault where the
-        medium cannot be read, when all that lies before was told.
+        With *checks* each payload is read and its digest checked; records of objects that are not asked for are passed
+        over. Ends at the zero blocks of the archive's end when only zeros follow up to *stop*. Raises MediaFault where
+        the medium cannot be read, when all that lies before was told.
         """
         position = start
-        while position < stop:
+        while position < stop and (self.until is None or position <= self.until):
             try:
                 item = self._member(position, stop)
             except MediaFault:
@@ -123,9 +130,11 @@ class Scanner:
                 if checks is None:
                     self._saw(item.header)
                     yield item
-                else:
+                elif self.only is None or item.header.object_id in self.only:
                     checks.put(item.position, item.header, item.head)
                     yield from self._checked(checks, AHEAD)
+                else:
+                    self._saw(item.header)
                 continue
             yield from self._checked(checks, 0)
             if item is None:
@@ -140,7 +149,13 @@ class Scanner:
     def _checked(self, checks: Checks | None, leave: int) -> Iterator[ScannedRecord | Damage]:
         """The records that are being checked, in their order, until *leave* are left."""
         while checks is not None and len(checks) > leave:
-            check = checks.take()
+            try:
+                check = checks.take()
+            except MediaFault as fault:
+                if self.failed is None:
+                    raise
+                self.failed(fault)
+                continue
             header = check.header
             if check.wrong is None:
                 self._saw(header)

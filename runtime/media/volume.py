@@ -213,14 +213,26 @@ class VolumeReader:
                 yield item
 
     def members(
-        self, start: int, stop: int, *, check: bool, wanted: str | None = None, hands: int = 1
+        self,
+        start: int,
+        stop: int,
+        *,
+        check: bool,
+        wanted: str | None = None,
+        hands: int = 1,
+        only: Collection[str] | None = None,
+        until: int | None = None,
+        failed: Callable[[MediaFault], None] | None = None,
     ) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
         """All members between two positions (see :class:`~.scan.Scanner`); *wanted* is an object's identifier.
 
-        With *check* payloads are read and digests compared, by *hands* threads (see :mod:`.checks`).
+        With *check* payloads are read and digests compared, by *hands* threads (see :mod:`.checks`); of the objects
+        *only* where that is given, other records are passed over. No member that begins behind *until* is of interest.
+        *failed* is told of a record that cannot be read, and the walk goes on behind it; without it the walk ends with
+        the fault.
         """
         scanner = self._scanner()
-        scanner.wanted = wanted
+        scanner.wanted, scanner.only, scanner.until, scanner.failed = wanted, only, until, failed
         if not check:
             yield from scanner.members(start, stop)
             return

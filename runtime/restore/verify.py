@@ -217,7 +217,7 @@ def _volume(
             if wanted is None:
                 _read_all(reader, expected, verdict, seen, progress, hands=hands)
             else:
-                _read_some(reader, expected, verdict, seen, progress)
+                _read_some(reader, expected, verdict, seen, progress, hands=hands)
     except MediaFault as fault:
         if place.path is None and not volume.sessions:
             verdict.notes.append(f"it is not there, and held nothing: {fault.message}")
@@ -260,23 +260,23 @@ def _read_some(
     verdict: VolumeVerdict,
     seen: dict[str, Seen],
     progress: Callable[[int], None],
+    *,
+    hands: int,
 ) -> None:
-    into = memoryview(bytearray(RECORD_BYTES_MAX))
     wanted = {item.id for item, _, _ in expected}
     places = _places(expected)
     segments = [segment for _, _, segment in expected]
     low = min((s.first for s in segments), default=reader.size)
     high = max((s.last for s in segments), default=0)
-    for member in reader.members(low, reader.size, check=False):
-        if member.position > high:
-            break
+
+    def unreadable(fault: MediaFault) -> None:
+        verdict.wrong(str(fault))
+
+    for member in reader.members(low, reader.size, check=True, hands=hands, only=wanted, until=high, failed=unreadable):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
-        elif isinstance(member, ScannedRecord) and member.header.object_id in wanted:
-            try:
-                _count(reader.read(member.position, into), member.position, places, verdict, seen)
-            except MediaFault as fault:
-                verdict.wrong(str(fault))
+        elif isinstance(member, ScannedRecord):
+            _count(member.header, member.position, places, verdict, seen)
         progress(member.position)
 
 

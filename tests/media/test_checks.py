@@ -127,6 +127,34 @@ def test_a_block_that_cannot_be_read_is_named_and_all_before_it_told_whoever_met
         monkeypatch.undo()
 
 
+@pytest.mark.parametrize("hands", [1, 2])
+def test_of_some_objects_all_is_told_up_to_the_last_place_of_interest(
+    volume: Path, monkeypatch: pytest.MonkeyPatch, hands: int
+) -> None:
+    """Of the others nothing is read, and a record that cannot be read is told and passed over."""
+    records = [member for member in walked(volume, 1) if isinstance(member, ScannedRecord)]
+    wanted = records[0].header.object_id
+    own = [member for member in records if member.header.object_id == wanted]
+    assert len(own) == 6 and own[-1].end < records[-1].position
+    other = next(member for member in records if member.header.object_id != wanted)
+    with open(volume, "r+b") as file:
+        for hurt in (other, own[4]):
+            file.seek(hurt.position + HEADER_BYTES)
+            file.write(b"\xff\xfe")
+    faulty(monkeypatch, own[2].end - 1, OSError(errno.EIO, os.strerror(errno.EIO)))
+    told: list[str] = []
+    with open_volume(volume) as reader:
+        found = list(
+            reader.members(
+                LABEL_BYTES, reader.size, check=True, hands=hands, only={wanted}, until=own[-1].position,
+                failed=lambda fault: told.append(str(fault)),
+            )
+        )  # fmt: skip
+    assert [type(member) for member in found] == [ScannedRecord] * 3 + [Damage, ScannedRecord]
+    assert [member.position for member in found] == [own[n].position for n in (0, 1, 3, 4, 5)]
+    assert len(told) == 1 and f"at byte {own[2].position + HEADER_BYTES}: it cannot be read" in told[0]
+
+
 def test_a_volume_that_is_cut_while_it_is_read_ends_in_the_same_damage(volume: Path) -> None:
     size = volume.stat().st_size
     whole = volume.read_bytes()
