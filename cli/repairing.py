@@ -11,7 +11,7 @@ from .console import say
 
 if TYPE_CHECKING:
     from ..compiler.draft.outcome import Holdings
-    from ..runtime.restore.verify import Verified
+    from ..runtime.restore.verdicts import Verified
 
 _BAD = frozenset({"damaged", "missing"})
 

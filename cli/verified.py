@@ -13,7 +13,7 @@ from .summary import plural
 if TYPE_CHECKING:
     from ..runtime.restore.due import Due
     from ..runtime.restore.findings import Advice, Advised
-    from ..runtime.restore.verify import Verified
+    from ..runtime.restore.verdicts import Verified
 
 
 @dataclass(frozen=True, slots=True)

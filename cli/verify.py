@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
     from ..runtime.plan import CompiledPlan
     from ..runtime.restore.due import Due
-    from ..runtime.restore.verify import Verified
+    from ..runtime.restore.verdicts import Verified
 
 
 @click.command(
@@ -211,7 +211,8 @@ def _source_part(known: Catalog, volumes: list[CatalogVolume], name: str) -> _Pa
 
 def _read(parts: list[_Part], progress: str) -> Verified:
     from ..runtime.restore.shelf import Shelf
-    from ..runtime.restore.verify import Verified, verify
+    from ..runtime.restore.verdicts import Verified
+    from ..runtime.restore.verify import verify
     from .meter import meter
 
     results: list[Verified] = []

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..frozen import frozen
-from .verify import ObjectVerdict, Verified, VolumeVerdict
+from .verdicts import ObjectVerdict, Verified, VolumeVerdict
 
 
 @frozen

@@ -25,7 +25,8 @@ from tapechain.runtime.media.scan import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.restore.reading import RecordLost
 from tapechain.runtime.restore.shelf import Shelf
-from tapechain.runtime.restore.verify import Verified, verify
+from tapechain.runtime.restore.verdicts import Verified
+from tapechain.runtime.restore.verify import verify
 
 DAMAGES = int(os.environ.get("TCC_DAMAGES", "120"))
 SEED = int(os.environ.get("TCC_SEED", "1"))

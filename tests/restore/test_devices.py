@@ -12,7 +12,8 @@ from tapechain.runtime.media.volume import VolumeReader
 from tapechain.runtime.restore import verify as verify_module
 from tapechain.runtime.restore.devices import Devices, by_device, device_of
 from tapechain.runtime.restore.shelf import Shelf
-from tapechain.runtime.restore.verify import Verified, verify
+from tapechain.runtime.restore.verdicts import Verified
+from tapechain.runtime.restore.verify import verify
 
 pytestmark = pytest.mark.timeout(60)
 

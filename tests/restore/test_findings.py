@@ -10,7 +10,7 @@ import pytest
 from tapechain.cli.main import _main
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.restore.findings import advise
-from tapechain.runtime.restore.verify import CopyVerdict, ObjectVerdict, Verified, VolumeVerdict
+from tapechain.runtime.restore.verdicts import CopyVerdict, ObjectVerdict, Verified, VolumeVerdict
 
 PLAN = """
 plan night { state = "state"  record = 64KiB }
