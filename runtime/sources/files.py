@@ -120,6 +120,9 @@ def command_line(
         argv += [f"--listed-incremental={listing.path}", f"--{'' if listing.check_device else 'no-'}check-device"]
     argv += roots.own_excludes(own, names)
     argv += roots.excludes(source.exclude, names)
+    # Options count for what follows them: with wildcards GNU tar 1.34 takes the names below for patterns, and an
+    # incremental then knows no folder: none is stored, no deletion is, and the next one holds everything again.
+    argv.append("--no-wildcards")
     argv += ["-f", "-", "-C", "/"]
     if sum(len(os.fsencode(name)) + 1 for name in names) > _ARGUMENTS_MAX:
         return [*argv, "--null", "-T", "-"], b"".join(os.fsencode(name) + b"\0" for name in names)

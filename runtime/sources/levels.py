@@ -145,6 +145,9 @@ class Levels:
             return "a full: the clock stands before the time of the last one"
         if clocks.set_back_ns(clocks.noted(head), here) >= _SLIP_NS:
             return "a full: the clock was set back since the last one"
+        if next(snapshots.folders(data), None) is None and self._has_folders(source):
+            # Until version 0.1 was out: a source with `exclude`.
+            return "a full: the snapshot of the last one knows no folder, so that it holds no deletions"
         parent = head.get("object")
         if not isinstance(parent, str) or not ids.is_id(parent):
             return f"a full: the snapshot {self._place(source)} names no object"
@@ -153,6 +156,9 @@ class Levels:
 
     def _place(self, source: Source) -> Path:
         return self._folder / f"{encode_name(source.name)}.snapshot"
+
+    def _has_folders(self, source: Source) -> bool:
+        return any(Path(absolute(path, self._base)).is_dir() for path in source.files)
 
     def _settings(self, source: Source, drives: Sequence[str]) -> str:
         """A digest of what decides which files a run sees, and of where they go."""

@@ -129,6 +129,40 @@ def test_a_clock_behind_the_snapshot_makes_a_full(bench, monkeypatch) -> None:
         assert "the clock stands before" in bench.run()["notes"]
 
 
+@pytest.mark.parametrize("more", ['exclude = ["*.tmp"]', 'exclude = ["/x/*.o", "*.tmp", "cache/"]', "writes in it"])
+def test_folders_and_deletions_are_kept_where_something_is_left_out(bench, more) -> None:
+    """With its wildcards on GNU tar 1.34 took the source's names for patterns, and stored no folder and no deletion."""
+    if more == "writes in it":
+        (bench.tree / "media").mkdir()
+        bench.plan()
+        plan = bench.folder / "plan.tc"
+        plan.write_text(plan.read_text().replace('volumes = "media/R1"', 'volumes = "tree/media"'))
+    else:
+        bench.plan(more)
+    (bench.tree / "empty [folder]").mkdir()
+    (bench.tree / "sub").mkdir(mode=0o700)
+    for name in ("gone", "stays", "left.tmp"):
+        (bench.tree / "sub" / name).write_text(name)
+    first = bench.run()
+    data = snapshot(bench).read_bytes().partition(b"\n")[2]
+    assert len(list(snapshots.folders(data))) >= 3
+    (bench.tree / "sub" / "gone").unlink()
+    (bench.tree / "sub" / "new").write_text("new")
+    assert bench.run()["parent"] == first["object"]
+    bench.restore("back")
+    back = bench.restored("back")
+    left_out = "left.tmp" if more != "writes in it" else "gone"
+    assert {p.name for p in (back / "sub").iterdir()} == {"stays", "new", "left.tmp"} - {left_out}
+    assert (back / "empty [folder]").is_dir() and (back / "sub").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_snapshot_that_knows_no_folder_makes_a_full(bench) -> None:
+    bench.run()
+    rewritten(snapshot(bench), lambda words, data: (words, data[: snapshots._head(data).end()]))
+    assert "knows no folder" in bench.run()["notes"]
+    assert bench.run()["level"] == "incremental"
+
+
 HOUR_NS = 3600 * 10**9
 
 
