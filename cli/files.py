@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..runtime.catalog.queries import CatalogObject
-    from ..runtime.members.lists import Member, MemberList
+    from ..runtime.members.lists import MemberList
+    from ..runtime.members.packing import Member
 
 _KIND_BITS = {
     "file": stat.S_IFREG,

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ..faults import CatalogFault
-from .lists import BadList, ListFolder, ListWriter, MemberList
+from .lists import ListFolder, ListWriter, MemberList
+from .packing import BadList
 
 if TYPE_CHECKING:
     from ..catalog.store import Catalog

@@ -17,7 +17,8 @@ from typing import Any, Literal
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
 from ..frozen import frozen
-from ..members.lists import ListFolder, Member, MemberList
+from ..members.lists import ListFolder, MemberList
+from ..members.packing import Member
 from .comparing import StreamComparer, TreeComparer, free_bytes
 from .decoded import DecodedSink
 from .folder import open_target

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from ..members.lists import Member
+from ..members.packing import Member
 from .headers import BLOCK, Unsound, checked, decimal, normal, odd_size, read_pax
 
 _X, _LONG_NAME, _LONG_LINK = 0x78, 0x4C, 0x4B

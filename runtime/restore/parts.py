@@ -9,7 +9,8 @@ from typing import Any
 
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
-from ..members.lists import Member, MemberList
+from ..members.lists import MemberList
+from ..members.packing import Member
 from .chain import into, pump_link, together
 from .folder import TargetFolder
 from .headers import Unsound

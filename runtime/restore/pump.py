@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
 from ..media.record import HEADER_BYTES, FirstWords
-from ..members.lists import Member
+from ..members.packing import Member
 from .gaps import Thread
 from .reading import ObjectReader, RecordLost
 from .sinks import GapSink

@@ -16,7 +16,8 @@ from ..faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Place, RestoreFault
 from ..frozen import frozen
 from ..kinds import RECORD_BYTES_MAX
 from ..media.record import HEADER_BYTES
-from ..members.lists import Member, MemberList
+from ..members.lists import MemberList
+from ..members.packing import Member
 from .changes import Changes
 from .decoded import DecodedSink
 from .folder import TargetFolder, open_target

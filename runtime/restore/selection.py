@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ..frozen import frozen
-from ..members.lists import Member
+from ..members.packing import Member
 from .headers import normal
 from .listed import Held, path_keys
 

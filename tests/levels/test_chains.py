@@ -404,7 +404,7 @@ def test_a_list_of_an_older_version_is_made_anew(bench) -> None:
 
 def test_folders_that_were_renamed_are_not_guessed(tmp_path) -> None:
     """tar notes a rename only where one happens while it starts; then the whole chain is what can be restored."""
-    from tapechain.runtime.members.lists import Member
+    from tapechain.runtime.members.packing import Member
     from tapechain.runtime.restore.headers import Unsound
     from tapechain.runtime.restore.selection import Renamed, select_chain
 

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tapechain.runtime.media.ids import new_id
-from tapechain.runtime.members.lists import BadList, ListFolder, ListWriter, Member, MemberList
+from tapechain.runtime.members.lists import ListFolder, ListWriter, MemberList
+from tapechain.runtime.members.packing import BadList, Member
 from tapechain.runtime.members.walk import BATCH
 
 pytestmark = pytest.mark.timeout(100)
