@@ -279,12 +279,12 @@ class VolumeReader:
         if self.answered is not None:
             self.answered()
         if isinstance(check.failure, OSError):
-            raise self._unreadable(check.failure, check.position + HEADER_BYTES)
+            raise self._unreadable(check.failure, check.position + HEADER_BYTES, check.header)
         if check.failure is not None:
             raise check.failure
 
-    def _unreadable(self, error: OSError, position: int) -> MediaFault:
-        return self._fault(f"it cannot be read: {error.strerror}", position)
+    def _unreadable(self, error: OSError, position: int, header: RecordHeader | None = None) -> MediaFault:
+        return self._fault(f"it cannot be read: {error.strerror}", position, header)
 
     def _fault(self, message: str, position: int, header: RecordHeader | None = None) -> MediaFault:
         place = Place(

@@ -126,7 +126,7 @@ def _read_all(
     hands: int,
 ) -> None:
     places = _places(expected)
-    for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=hands):
+    for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=hands, failed=_unreadable(verdict)):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
@@ -154,16 +154,22 @@ def _read_some(
     segments = [segment for _, _, segment in expected]
     low = min((s.first for s in segments), default=reader.size)
     high = max((s.last for s in segments), default=0)
-
-    def unreadable(fault: MediaFault) -> None:
-        verdict.wrong(str(fault))
-
-    for member in reader.members(low, reader.size, check=True, hands=hands, only=wanted, until=high, failed=unreadable):
+    failed = _unreadable(verdict)
+    for member in reader.members(low, reader.size, check=True, hands=hands, only=wanted, until=high, failed=failed):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
             _count(member.header, member.position, places, verdict, seen)
         progress(member.position)
+
+
+def _unreadable(verdict: VolumeVerdict) -> Callable[[MediaFault], None]:
+    """A record that the medium does not give is one thing that is wrong; those behind it are looked at all the same."""
+
+    def wrong(fault: MediaFault) -> None:
+        verdict.wrong(str(fault))
+
+    return wrong
 
 
 def _places(expected: Iterable[tuple[CatalogObject, str, Segment]]) -> dict[int, tuple[str, int]]:

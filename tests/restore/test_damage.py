@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import tarfile
@@ -13,6 +14,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tapechain.runtime.faults import RestoreFault
+from tapechain.runtime.media import volume as volume_module
+from tapechain.runtime.media.scan import reader_of
+from tapechain.runtime.restore.shelf import Shelf
+from tapechain.runtime.restore.verify import verify
 
 pytestmark = pytest.mark.timeout(110)
 
@@ -198,3 +203,34 @@ def test_a_restore_that_is_stopped_leaves_nothing_wrong(world: Any, support: Any
         world.back("S", tmp_path / "s", progress=stop)
     assert [p.name for p in (tmp_path / "s").iterdir()] == ["S.partial"]
     assert stream.startswith((tmp_path / "s" / "S.partial").read_bytes())
+
+
+@pytest.mark.parametrize("of_source", [False, True])
+def test_each_record_that_cannot_be_read_is_named_and_those_behind_it_are_verified(
+    world: Any, support: Any, monkeypatch: pytest.MonkeyPatch, of_source: bool
+) -> None:
+    identifier = world.run({"D": os.urandom(600_000)})["D"]
+    (volume,) = world.volumes("R1")
+    places = support.positions(volume, identifier)
+    bad = [places[2], places[5]]
+
+    def failing(fd: int) -> Any:
+        read = reader_of(fd)
+
+        def reads(view: memoryview, position: int) -> int:
+            if any(position <= at + 5000 < position + len(view) for at, _ in bad):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return int(read(view, position))
+
+        return reads
+
+    monkeypatch.setattr(volume_module, "reader_of", failing)
+    with world.catalog() as catalog:
+        volumes = catalog.volumes()
+        said = verify(catalog, Shelf(volumes), volumes=volumes, source=("night", "D") if of_source else None)
+    (verdict,) = said.volumes
+    assert verdict.status == "damaged" and verdict.records == len(places) - 2
+    for problem, (at, _), sequence in zip(verdict.problems, bad, (2, 5), strict=False):
+        assert f"record {sequence}, at byte {at + 1536}: it cannot be read: Input/output error" in problem
+    assert f"2 of {len(places)} records are not sound or not there" in verdict.problems[2]
+    assert len(verdict.problems) == 3 and [o.status for o in said.objects] == ["lost"]
