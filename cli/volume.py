@@ -13,9 +13,9 @@ from .volume_label import label_command
 from .volume_recycle import recycle_command
 
 if TYPE_CHECKING:
+    from ..runtime.media.contents import VolumeContents
     from ..runtime.media.index import Index, IndexedObject
     from ..runtime.media.label import VolumeLabel
-    from ..runtime.media.volume import VolumeContents
 
 EPILOG = """\b
 Examples:
