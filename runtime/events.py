@@ -324,7 +324,7 @@ class CatalogPort(Protocol):
     def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
 
-    # The next seven are asked only where drives are read.
+    # The next nine are asked only where drives are read.
 
     @property
     def name(self) -> str:
@@ -345,6 +345,12 @@ class CatalogPort(Protocol):
 
     def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
         """Those of these objects that it knows."""
+
+    def objects_of_drive(self, drive: str, names: Collection[tuple[str, str]]) -> list[CatalogObject]:
+        """The objects of these (plan, source) of which the drive's volumes hold records."""
+
+    def names_of_drive(self, drive: str) -> list[tuple[str, str]]:
+        """All (plan, source) of which the drive's volumes hold records."""
 
     def known(self, ids: Collection[str]) -> set[str]:
         """Those of these objects' identifiers that it knows."""

@@ -74,6 +74,9 @@ def _of_drives(parts: Parts, work: Work, plan: CompiledPlan, results: Results) -
         for buffer in drive.buffers:
             for held in buffer.objects:
                 rings.setdefault(held.item.id, set()).add(buffer.buffer.ring)
+    already: dict[str, list[str]] = {}
+    for drive_name, object_id in work.present:
+        already.setdefault(object_id, []).append(drive_name)
     for object_id, held in work.held.items():
         item, ways = held.item, progress.get(object_id, [])
         ending = Ending("whole", item.warnings, item.unread)
@@ -86,7 +89,7 @@ def _of_drives(parts: Parts, work: Work, plan: CompiledPlan, results: Results) -
             records=max((one.next_sequence for one in ways), default=item.records),
             copies=_copies(parts, plan, results, facts, ending, frozenset(rings[object_id])),
             copied=True,
-            already=[drive for drive, there in work.present if there == object_id],
+            already=already.get(object_id, ()),
             targets=_targets(parts, plan, object_id, ending, rings[object_id]),
         )
 

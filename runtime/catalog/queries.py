@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from ..frozen import frozen
@@ -128,6 +128,24 @@ def read_objects(
     given = [(condition, name, value) for condition, name, value in asked if value is not None]
     where = " AND ".join(condition for condition, _, _ in given)
     return _read_objects(link, where, {name: value for _, name, value in given})
+
+
+def read_of_drive(link: Link, drive: str, names: Collection[tuple[str, str]]) -> list[CatalogObject]:
+    """The objects of the sources *names*, (plan, source), of which the drive's volumes hold records; in no order."""
+    found = []
+    for where, values in among("o.source", sorted({source for _, source in names})):
+        objects = _read_objects(link, f"{_ON_DRIVE} AND {where}", {"drive": drive, **values})
+        found += [item for item in objects if (item.plan, item.source) in names]
+    return found
+
+
+def read_names_of_drive(link: Link, drive: str) -> list[tuple[str, str]]:
+    """All (plan, source) of which any volume of the drive holds records, sorted."""
+    rows = link.tuples(
+        f"SELECT DISTINCT s.plan, o.source FROM objects o JOIN sessions s ON s.id = o.session_id WHERE {_ON_DRIVE}",
+        {"drive": drive},
+    )
+    return sorted((_is(plan, str), _is(source, str)) for plan, source in rows)
 
 
 def read_named(link: Link, ids: Sequence[str]) -> list[CatalogObject]:

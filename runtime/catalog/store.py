@@ -232,6 +232,23 @@ class Catalog:
         with self._links.reading() as link:
             return read_named(link, list(ids))
 
+    def objects_of_drive(self, drive: str, names: Collection[tuple[str, str]]) -> list[CatalogObject]:
+        """The objects of the sources *names*, (plan, source), of which the drive's volumes hold records, in no order.
+
+        Raises CatalogFault.
+        """
+        from .queries import read_of_drive
+
+        with self._links.reading() as link:
+            return read_of_drive(link, drive, names)
+
+    def names_of_drive(self, drive: str) -> list[tuple[str, str]]:
+        """All (plan, source) of which the drive's volumes hold records, sorted. Raises CatalogFault."""
+        from .queries import read_names_of_drive
+
+        with self._links.reading() as link:
+            return read_names_of_drive(link, drive)
+
     def known(self, ids: Collection[str]) -> set[str]:
         """Those of the objects *ids* that are known. Raises CatalogFault."""
         from .queries import read_known

@@ -18,7 +18,7 @@ from ..catalog.queries import CatalogCopy, CatalogObject, VolumePlace
 from ..catalog.rebuild import catalog_of_volumes
 from ..faults import Place, UsageFault
 from ..frozen import frozen
-from ..kinds import SOURCE_KINDS, SourceKind, encode_name
+from ..kinds import SOURCE_KINDS, SourceKind, encode_name, sources_named
 from ..model import ObjectFacts, Segment, Session
 
 
@@ -27,6 +27,12 @@ class Known(Protocol):
 
     def objects(self, *, drive: str) -> list[CatalogObject]:
         """The objects of which the drive's volumes hold records, newest first, with all their copies."""
+
+    def objects_of_drive(self, drive: str, names: Collection[tuple[str, str]]) -> list[CatalogObject]:
+        """Those of the sources *names*, (plan, source), of which the drive's volumes hold records."""
+
+    def names_of_drive(self, drive: str) -> list[tuple[str, str]]:
+        """All (plan, source) of which the drive's volumes hold records."""
 
     def objects_named(self, ids: Collection[str]) -> list[CatalogObject]:
         """Those of these objects that it knows."""
@@ -39,6 +45,17 @@ class Known(Protocol):
 
     def begun(self, ids: Collection[str]) -> dict[str, Session]:
         """Those of these sessions that it knows."""
+
+
+@frozen
+class Asked:
+    """Which objects are looked at: these identifiers, and all of the sources that *texts* name (see ``selectors``).
+
+    A drive may hold very many: what nobody selects is not read from the catalog.
+    """
+
+    ids: frozenset[str]
+    texts: frozenset[str] = frozenset()
 
 
 @frozen
@@ -84,7 +101,10 @@ class Held:
 
 @frozen
 class Holdings:
-    """The volumes of one drive by number, and its objects, newest first. ``known``: all volumes that may help."""
+    """The volumes of one drive by number, and its objects, newest first.
+
+    ``known``: all volumes that may help; ``names``: all (plan, source) of which it may hold objects, looked at or not.
+    """
 
     drive: str
     folder: Path
@@ -92,9 +112,10 @@ class Holdings:
     objects: tuple[Held, ...]
     known: tuple[VolumePlace, ...] = ()
     notes: tuple[str, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
 
 
-def look(drive: str, folder: Path, catalog: Known, only: Collection[str] | None = None) -> Holdings:
+def look(drive: str, folder: Path, catalog: Known, only: Asked | None = None) -> Holdings:
     """What the volumes of *drive* in *folder* hold, of the objects *only*. Reads labels and indexes; changes nothing.
 
     A folder that is not there holds nothing. Raises UsageFault where it cannot be read.
@@ -154,15 +175,18 @@ def _holdings(  # noqa: PLR0917 - one place's all
     catalog: Known,
     known: Iterable[VolumePlace],
     *,
-    only: Collection[str] | None,
+    only: Asked | None,
     notes: Sequence[str] = (),
 ) -> Holdings:
-    objects = _held(drive, volumes, told, {}, only)
+    found, names = _items(told, drive, only)
+    objects = _held(drive, volumes, told, found, {})
     if told is not catalog:
         # What the volumes tell comes first. Where the catalog knows of more (a volume was cut, an index is damaged),
         # its word counts: what lacks is taken from other copies.
         complete = {held.item.id: held for held in objects if held.complete}
-        known_here = _held(drive, volumes, catalog, {o.id: o for o in _items(told, drive, only)}, only)
+        more, more_names = _items(catalog, drive, only)
+        names |= more_names
+        known_here = _held(drive, volumes, catalog, more, {o.id: o for o in found})
         others = {held.item.id: held for held in known_here if held.usable}
         elsewhere = {o.id: o for o in catalog.objects_named([held.item.id for held in objects])}
         objects = [
@@ -170,26 +194,35 @@ def _holdings(  # noqa: PLR0917 - one place's all
         ]
         objects += [held for key, held in others.items() if key not in complete]
         objects.sort(key=_age, reverse=True)
-    return Holdings(drive, folder, volumes, tuple(objects), tuple(known), tuple(notes))
+    names |= {(held.item.plan, held.item.source) for held in objects}
+    return Holdings(drive, folder, volumes, tuple(objects), tuple(known), tuple(notes), tuple(sorted(names)))
 
 
 def _age(held: Held) -> tuple[int, str, str]:
     return held.item.number, held.item.started, held.item.id
 
 
-def _items(told: Known, drive: str, only: Collection[str] | None) -> list[CatalogObject]:
-    return told.objects(drive=drive) if only is None else told.objects_named(only)
+def _items(told: Known, drive: str, only: Asked | None) -> tuple[list[CatalogObject], set[tuple[str, str]]]:
+    """The objects that are asked for, newest first; and the names of sources among which these were chosen."""
+    if only is None:
+        return told.objects(drive=drive), set()
+    found = {item.id: item for item in told.objects_named(only.ids)}
+    names: list[tuple[str, str]] = []
+    if only.texts:
+        names = told.names_of_drive(drive)
+        chosen = {pair for text in only.texts for pair in sources_named(names, text)}
+        found |= {item.id: item for item in told.objects_of_drive(drive, chosen)}
+    return sorted(found.values(), key=lambda item: (item.number, item.started, item.id), reverse=True), set(names)
 
 
 def _held(
     drive: str,
     volumes: Mapping[str, HeldVolume],
     told: Known,
+    found: Sequence[CatalogObject],
     more: Mapping[str, CatalogObject],
-    only: Collection[str] | None,
 ) -> list[Held]:
-    """The objects of which *told* says that these volumes hold something; *more*: others that know copies of them."""
-    found = _items(told, drive, only)
+    """Those of *found* of which *told* says that these volumes hold something; *more*: others that know copies."""
     sessions = told.begun({item.session_id for item in found})
     objects = []
     for item in found:

@@ -15,8 +15,9 @@ import dataclasses
 import fcntl
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -27,7 +28,7 @@ from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
-from ..model import Ending, ObjectFacts, Segment
+from ..model import Ending, ObjectFacts
 from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred
 from ..restore.shelf import Shelf, open_as
 from ..ring import Ring
@@ -71,12 +72,30 @@ class _Feed:
     records: int = 0
 
 
-@dataclass(slots=True)
 class _Leg:
-    """The wants on one volume in one pass that are not settled yet, in the order of the medium."""
+    """The wants on one volume in one pass, in the order of the medium, and which of them are settled."""
 
-    volume: str
-    wants: list[Want] = field(default_factory=list)
+    def __init__(self, wants: Sequence[Want]) -> None:
+        self.wants = wants
+        self._settled: set[int] = set()
+        self._of_ring: dict[int, deque[Want]] = {}
+        for want in wants:
+            self._of_ring.setdefault(want.ring, deque()).append(want)
+
+    def settle(self, want: Want) -> None:
+        """Nothing more is expected of it."""
+        self._settled.add(id(want))
+
+    def left(self, wants: Sequence[Want]) -> list[Want]:
+        """Those of *wants* that are not settled yet."""
+        return [want for want in wants if id(want) not in self._settled]
+
+    def first(self, ring: int) -> Want | None:
+        """The first want of the ring that is not settled yet."""
+        wants = self._of_ring[ring]
+        while wants and id(wants[0]) in self._settled:
+            wants.popleft()
+        return wants[0] if wants else None
 
 
 class MediumReader:
@@ -105,10 +124,13 @@ class MediumReader:
         self._healing = False
         self._renew()
         self._feeds: dict[int, _Feed] = {}
-        wanted = {(want.ring, want.held.item.id): want.held for leg in _legs(work.passes) for want in leg.wants}
+        wanted: dict[int, dict[str, Held]] = {}
+        for leg in _legs(work.passes):
+            for want in leg.wants:
+                wanted.setdefault(want.ring, {})[want.held.item.id] = want.held
         for buffer in work.buffers:
             number = buffer.buffer.ring
-            mine = [held for (ring, _), held in wanted.items() if ring == number]
+            mine = wanted.get(number, {}).values()
             self._feeds[number] = _Feed(
                 buffer.name,
                 rings[number],
@@ -284,10 +306,10 @@ class MediumReader:
 
     def _read_leg(self, leg: Leg) -> None:
         """Read one volume from its first wanted record to its last."""
-        left = _Leg(leg.volume.name, list(leg.wants))
+        left = _Leg(leg.wants)
         if leg.volume.path.parent not in self.hanging:
             self._read_volume(leg, left)
-        for want in list(left.wants):
+        for want in left.left(left.wants):
             self._settle(left, want)
 
     def _read_volume(self, leg: Leg, left: _Leg) -> None:
@@ -298,17 +320,18 @@ class MediumReader:
             with opened as reader:
                 if reader.doubt:
                     self._note(f"volume {leg.volume.name}: {reader.doubt}")
-                for low, high in _stretches(leg.wants):
-                    self._walk(reader, left, low, high)
+                for wants in _stretches(leg.wants):
+                    self._walk(reader, left, wants)
         except MediaFault as fault:
             self._note(f"volume {leg.volume.name}: {fault.message}")
 
-    def _walk(self, reader: VolumeReader, leg: _Leg, low: int, high: int) -> None:
+    def _walk(self, reader: VolumeReader, leg: _Leg, stretch: Sequence[Want]) -> None:
+        """Read from the first wanted record of *stretch* to its last."""
         by_object: dict[str, list[Want]] = {}
-        for want in leg.wants:
-            if low <= want.segment.first <= high:
-                by_object.setdefault(want.held.item.id, []).append(want)
-        scanner = reader.members(low, reader.size, check=False)
+        for want in stretch:
+            by_object.setdefault(want.held.item.id, []).append(want)
+        high = max(want.segment.last for want in stretch)
+        scanner = reader.members(stretch[0].segment.first, reader.size, check=False)
         while True:
             with self.watch:
                 member = next(scanner, None)
@@ -320,7 +343,7 @@ class MediumReader:
                 self._note(str(member))
             elif isinstance(member, ScannedRecord) and (wants := by_object.get(member.header.object_id)):
                 self._record(reader, leg, wants, member)
-        for want in [w for w in leg.wants if low <= w.segment.first <= high]:
+        for want in leg.left(stretch):
             self._settle(leg, want)
 
     def _record(self, reader: VolumeReader, leg: _Leg, wants: Sequence[Want], found: ScannedRecord) -> None:
@@ -361,16 +384,14 @@ class MediumReader:
 
     def _settle_before(self, leg: _Leg, want: Want) -> None:
         """What should have come into this ring before *want* will not come from this medium any more."""
-        while leg.wants:
-            earlier = next((w for w in leg.wants if w.ring == want.ring), want)
+        while (earlier := leg.first(want.ring)) is not None:
             if earlier is want or earlier.segment.last > want.segment.first:
                 return
             self._settle(leg, earlier)
 
     def _settle(self, leg: _Leg, want: Want) -> None:
         """The part is passed: what of it did not come is taken from other copies."""
-        if want in leg.wants:
-            leg.wants.remove(want)
+        leg.settle(want)
         one = self._progress(want)
         if one.ending is not None or self._feeds[want.ring].gone:
             return
@@ -459,16 +480,18 @@ def _legs(passes: Sequence[Sequence[Leg]]) -> Iterator[Leg]:
         yield from legs
 
 
-def _stretches(wants: Sequence[Want]) -> list[tuple[int, int]]:
-    """The byte ranges in which records are wanted, joined where they meet, in order."""
-    joined: list[tuple[int, int]] = []
-    for segment in sorted((want.segment for want in wants), key=_first):
-        if joined and segment.first <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], segment.last))
+def _stretches(wants: Sequence[Want]) -> list[list[Want]]:
+    """The wants of each byte range in which records are wanted: those that meet are of one; all in order."""
+    joined: list[list[Want]] = []
+    end = -1
+    for want in sorted(wants, key=_first):
+        if joined and want.segment.first <= end:
+            joined[-1].append(want)
         else:
-            joined.append((segment.first, segment.last))
+            joined.append([want])
+        end = max(end, want.segment.last)
     return joined
 
 
-def _first(segment: Segment) -> int:
-    return segment.first
+def _first(want: Want) -> int:
+    return want.segment.first

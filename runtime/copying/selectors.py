@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal, cast
 
 from ..faults import AmbiguousFault, Fault, Place, RestoreFault, UsageFault
 from ..frozen import frozen
 from ..kinds import source_text, sources_named
-from .holdings import Held, Holdings
+from .holdings import Asked, Held, Holdings
 
 SelectorKind = Literal["latest", "all", "chain", "object"]
 
@@ -49,6 +49,15 @@ def _plain(name: str) -> str:
     if not name.startswith('"'):
         return name
     return re.sub(r"\\(.)", lambda m: _ESCAPES.get(m[1], m[1]), name[1:-1])
+
+
+def asked(selectors: Iterable[Selector]) -> Asked | None:
+    """What *selectors* look at of a drive; None: everything."""
+    chosen = list(selectors)
+    if any(selector.everything for selector in chosen):
+        return None
+    ids = frozenset(s.argument for s in chosen if s.kind == "object" and s.argument is not None)
+    return Asked(ids, frozenset(s.argument for s in chosen if s.kind != "object" and s.argument is not None))
 
 
 # ---------------------------------------------------------------- choosing
@@ -111,7 +120,7 @@ def _by_id(object_id: str, objects: Sequence[Held], holdings: Holdings, as_of: s
 
 
 def _source(text: str, holdings: Holdings) -> tuple[str, str]:
-    names = sorted({(held.item.plan, held.item.source) for held in holdings.objects})
+    names = holdings.names
     found = sources_named(names, text)
     if len(found) == 1:
         return found[0]

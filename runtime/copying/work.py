@@ -23,9 +23,9 @@ from ..model import ObjectFacts
 from ..plan import Agent, Buffer, CompiledPlan
 from ..restore.select import moment
 from ..restore.shelf import open_as
-from .holdings import Held, Holdings, Known, look
+from .holdings import Asked, Held, Holdings, Known, look
 from .passes import Leg, legs_of
-from .selectors import choose, parse
+from .selectors import asked, choose, parse
 
 
 @frozen
@@ -103,11 +103,11 @@ def work_of(
     """
     draft = _Draft()
     folders = {drive.name: base / drive.volumes for drive in plan.drives if drive.volumes is not None}
-    for agent in plan.agents:
-        if agent.role != "read":
-            continue
+    readers = [agent for agent in plan.agents if agent.role == "read"]
+    for agent in readers:
         if agent.drive not in draft.holdings:
-            found = look(agent.drive, folders[agent.drive], catalog)
+            selectors = (parse(b.feed) for a in readers if a.drive == agent.drive for b in a.buffers)
+            found = look(agent.drive, folders[agent.drive], catalog, asked(selectors))
             draft.holdings[agent.drive] = found
             draft.notes += [f"drive {agent.drive}: {note}" for note in found.notes]
             if not found.volumes:
@@ -182,7 +182,7 @@ def _present(
         if folder is None:
             continue
         try:
-            here = look(agent.drive, folder, catalog, only=held)
+            here = look(agent.drive, folder, catalog, Asked(frozenset(held)))
         except UsageFault:
             continue  # mounting says what is wrong with it
         for one in here.objects:
