@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from .catalog.queries import CatalogObject, CatalogVolume
+from .catalog.queries import CatalogCopy, CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .drives.base import IndexedVolume
 from .drives.blank import BLANK_BYTES, last_volume, make_blank
@@ -159,7 +159,8 @@ def _judge(
                 _refuse_empty(magazine, path, reader)
                 catalog.record_volumes(_contents(reader, path))
     clock = time.time() if now is None else now
-    verdict = catalog.expiry(pools, now=clock, given_up=given_up).volumes.get(volume.id)
+    judged = catalog.expiry(pools, now=clock, given_up=given_up)
+    verdict = judged.volumes.get(volume.id)
     if verdict is not None and not verdict.expired:
         raise KeptFault(
             f"it is kept: {'; '.join(verdict.reasons)}",
@@ -168,6 +169,7 @@ def _judge(
             todo=_todo(verdict.reasons),
         )
     objects = catalog.objects_on(volume.id)
+    _prove_fulls(catalog, volume, {(o.plan, o.source) for o in objects}, judged.instead)
     gone = tuple(o for o in objects if o.status == "whole" and not _elsewhere(o, volume.id))
     lost = {o.id for o in gone}
     sources = sorted({(o.plan, o.source) for o in gone})
@@ -180,6 +182,49 @@ def _judge(
         )
     ]
     return Judged(volume, there, len(objects), gone, tuple(left))
+
+
+def _prove_fulls(
+    catalog: Catalog, volume: CatalogVolume, sources: Collection[tuple[str, str]], instead: Collection[str]
+) -> None:
+    """Merged fulls because of which a chain may go are where the catalog has them, as their volumes' indexes say.
+
+    *sources*: (plan, source) of what lies on *volume*. Raises KeptFault.
+    """
+    for full in catalog.objects_named(instead):
+        if (full.plan, full.source) not in sources:
+            continue
+        for copy in full.copies:
+            why = _not_there(catalog, full, copy) if copy.status == "stored" else None
+            if why is not None:
+                raise KeptFault(
+                    f"it holds what the full {full.id} of {full.plan}/{full.source} was merged from, which is to stand"
+                    f" for it from now on, and its copy on drive {copy.drive} cannot be seen: {why}",
+                    place=Place(drive=volume.drive, volume=volume.name),
+                    safe="nothing was changed",
+                    todo="bring that volume back, or see `tcc verify`: the full must be whole before its parts go",
+                )
+
+
+def _not_there(catalog: Catalog, full: CatalogObject, copy: CatalogCopy) -> str | None:
+    """Why the volumes do not say themselves that they hold this copy; None where they do."""
+    places = {place.id: place for place in catalog.places()}
+    covered = 0
+    for segment in copy.segments:
+        place = places.get(segment.volume_id)
+        if place is None or place.location is None:
+            return f"nobody knows where volume {segment.volume_name} lies"
+        try:
+            with open_volume(Path(place.location)) as reader:
+                if reader.label.volume != segment.volume_id:
+                    return f"{place.location} is another volume"
+                found = [o for index in reader.indexes().sessions for o in index.objects if o.object_id == full.id]
+        except MediaFault as fault:
+            return str(fault)
+        for part in sorted(found, key=lambda o: o.first_sequence):
+            if part.first_sequence <= covered:
+                covered = max(covered, part.first_sequence + part.records)
+    return None if covered >= full.records else f"its volumes list {covered} of its {full.records} records"
 
 
 def _refuse_empty(magazine: Magazine, path: Path, reader: VolumeReader) -> None:

@@ -13,8 +13,9 @@ The rules (docs/volumes.md gives the reasons):
    makes everything expire.
 5. A session is never older than one with a lower number. A time that has not come yet says nothing of other sessions;
    but what bears it is kept for it.
-6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least. Where
-   a parent lies nowhere any more, the fulls that stand for it are kept in its place. A full needs nothing itself.
+6. The parents of an incremental are kept as long as the incremental is: in its own pool, and somewhere at least. So are
+   the fulls that stand for one of them. A full that does on every drive that holds that parent in the pool lets the
+   parent go there, and with it what lies below: a full needs nothing itself.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ _UNKNOWN = KnownSession("", -1, None)
 class KnownObject:
     """An object and the session that read it.
 
-    ``parent``: what an incremental builds on; ``stands_for``: the object that a full was merged for.
+    ``parent``: what an incremental builds on; ``stands_for``: the object that a full was merged for; ``stored``:
+    (drive, pool) where such a full lies whole, on volumes of that pool alone; none where files lack that could not be
+    read.
     """
 
     id: str
@@ -61,16 +64,18 @@ class KnownObject:
     whole: bool
     parent: str | None
     stands_for: str | None = None
+    stored: frozenset[tuple[str, str | None]] = frozenset()
 
 
 @frozen
 class KnownVolume:
-    """A volume: its label's pool, the plans that wrote on it, and the objects of which it holds records."""
+    """A volume: its label's pool and drive, the plans that wrote on it, and the objects of which it holds records."""
 
     id: str
     pool: str | None
     plans: tuple[str, ...]
     objects: tuple[str, ...]
+    drive: str = ""
 
 
 @frozen
@@ -88,10 +93,14 @@ class Verdict:
 
 @frozen
 class Expiry:
-    """Verdicts by identifier; a volume or object that holds or has no records has none."""
+    """Verdicts by identifier; a volume or object that holds or has no records has none.
+
+    ``instead``: merged fulls because of which something below a kept incremental may go.
+    """
 
     volumes: Mapping[str, Verdict]
     objects: Mapping[str, Verdict]
+    instead: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -134,13 +143,33 @@ class _World:
     plans_of: dict[tuple[str, str | None], set[str]] = field(default_factory=dict)
     series: dict[tuple[str | None, str, str], _Series] = field(default_factory=dict)
     #: object → whole fulls that stand for it
-    instead_of: dict[str, list[str]] = field(default_factory=dict)
+    instead_of: dict[str, list[KnownObject]] = field(default_factory=dict)
+    #: the drives whose volumes of that pool hold records of the object
+    drives: dict[tuple[str, str | None], set[str]] = field(default_factory=dict)
 
-    def below(self, child: KnownObject) -> Sequence[str]:
-        """What *child* cannot be restored without, of what lies anywhere."""
+    def below(self, child: KnownObject, pool: str | None) -> Sequence[str]:
+        """What *child* is kept with in *pool*, of what lies anywhere: all that stands for its parent, and the parent,
+        where nothing replaces it there."""
         if not child.whole or child.parent is None:
             return ()
-        return (child.parent,) if child.parent in self.pools_of else self.instead_of.get(child.parent, ())
+        fulls = [full.id for full in self.instead_of.get(child.parent, ())]
+        if child.parent not in self.pools_of or self.replaced(child, pool):
+            return fulls
+        return (child.parent, *fulls)
+
+    def replaced(self, child: KnownObject, pool: str | None) -> list[str]:
+        """The fulls that make the parent of *child* needless in *pool*: on each drive that holds it there they are
+        whole, so that no drive lacks anything then that it had before."""
+        parent = child.parent or ""
+        drives = self.drives.get((parent, pool))
+        if not child.whole or not drives:
+            return []
+        return [
+            full.id
+            for full in self.instead_of.get(parent, ())
+            if (full.plan, full.source) == (child.plan, child.source)
+            and all((drive, pool) in full.stored for drive in drives)
+        ]
 
 
 def expiry(
@@ -166,7 +195,8 @@ def expiry(
         if volume.objects
     }
     each = {o: _together([world.stays[o, pool] for pool in its]) for o, its in world.pools_of.items()}
-    return Expiry(verdicts, each)
+    kept = ((stay.object, pool) for (_, pool), stay in world.stays.items() if stay.why)
+    return Expiry(verdicts, each, frozenset(full for child, pool in kept for full in world.replaced(child, pool)))
 
 
 def believed_times(sessions: Iterable[KnownSession], now: float) -> dict[str, float]:
@@ -214,6 +244,7 @@ def _world(
         for object_id in volume.objects:
             key = (object_id, volume.pool)
             world.plans_of.setdefault(key, set()).update(volume.plans)
+            world.drives.setdefault(key, set()).add(volume.drive)
             if key in world.stays:
                 continue
             # An object of which only its records are known is of nobody: it is kept.
@@ -225,12 +256,10 @@ def _world(
             world.stays[key] = stay
             world.pools_of.setdefault(object_id, []).append(volume.pool)
             gathered.setdefault((volume.pool, item.plan, item.source), []).append(stay)
-            if (
-                item.stands_for is not None
-                and item.whole
-                and object_id not in world.instead_of.get(item.stands_for, ())
-            ):
-                world.instead_of.setdefault(item.stands_for, []).append(object_id)
+            if item.stands_for is not None and item.whole:
+                fulls = world.instead_of.setdefault(item.stands_for, [])
+                if item not in fulls:
+                    fulls.append(item)
     world.series = {key: _Series(stays, now) for key, stays in gathered.items()}
     return world
 
@@ -300,20 +329,20 @@ def _keep_parents(world: _World) -> None:
         while waiting:
             object_id, pool = waiting.pop()
             child = stays[object_id, pool]
-            for above in world.below(child.object):
+            for above in world.below(child.object, pool):
                 parent = stays.get((above, pool))
                 if parent is not None and not parent.why:
                     parent.why = _needed(parent, child)
                     waiting.append((above, pool))
-        for child in list(stays.values()):
-            for above in world.below(child.object) if child.why else ():
+        for (_, pool), child in list(stays.items()):
+            for above in world.below(child.object, pool) if child.why else ():
                 if not any(stays[above, its].why for its in world.pools_of[above]):
                     for its in world.pools_of[above]:
                         stays[above, its].why = _needed(stays[above, its], child)
                         waiting.append((above, its))
     # Children have higher numbers: one walk from the newest on carries the longest time down each chain.
     for (_, pool), child in sorted(stays.items(), key=lambda kv: -kv[1].number):
-        for above in world.below(child.object):
+        for above in world.below(child.object, pool):
             parent = stays.get((above, pool))
             if parent is not None:
                 parent.expires = max(parent.expires, child.expires)

@@ -33,6 +33,7 @@ def judge(
         KnownSession(row["id"], int(row["number"]), _ended(row["started"], row["seconds"]))
         for row in link.rows("SELECT id, number, started, seconds FROM sessions")
     ]
+    stored = _fulls_stored(link)
     objects = [
         KnownObject(
             row["id"],
@@ -42,6 +43,7 @@ def judge(
             row["status"] == "whole",
             None if row["level"] == "full" else row["parent"],
             row["parent"] if row["level"] == "full" else None,
+            stored.get(row["id"], frozenset()),
         )
         for row in link.rows(
             "SELECT objects.id, sessions.plan, objects.source, objects.session_id, objects.status, objects.level,"
@@ -64,11 +66,39 @@ def judge(
             row["pool"],
             tuple(sorted({row["plan"], *writers.get(row["id"], ())})),
             tuple(held.get(row["id"], ())),
+            row["drive"],
         )
-        for row in link.rows("SELECT id, pool, plan FROM volumes")
+        for row in link.rows("SELECT id, pool, plan, drive FROM volumes")
         if within is None or row["pool"] in within
     ]
     return expiry(sessions=sessions, objects=objects, volumes=volumes, pools=pools, now=now, given_up=given_up)
+
+
+def _fulls_stored(link: Link) -> dict[str, frozenset[tuple[str, str | None]]]:
+    """Of the fulls that were merged and hold all their tree: (drive, pool) where each lies whole, in one pool alone."""
+    fulls = "SELECT id FROM objects WHERE level = 'full' AND parent IS NOT NULL AND status = 'whole'"
+    complete = {
+        (row["object_id"], row["drive"])
+        for row in link.rows(
+            "SELECT object_id, drive FROM copies WHERE status = 'stored'"
+            f" AND object_id IN ({fulls} AND unread = 0 AND kind = 'files')"
+        )
+    }
+    if not complete:
+        return {}
+    pools: dict[tuple[str, str], set[str | None]] = {}
+    for row in link.rows(
+        "SELECT DISTINCT entries.object_id, indexes.drive, volumes.pool FROM entries"
+        " JOIN indexes ON indexes.volume_id = entries.volume_id AND indexes.session_id = entries.session_id"
+        " JOIN volumes ON volumes.id = entries.volume_id"
+        f" WHERE entries.records > 0 AND entries.object_id IN ({fulls})"
+    ):
+        pools.setdefault((row["object_id"], row["drive"]), set()).add(row["pool"])
+    found: dict[str, set[tuple[str, str | None]]] = {}
+    for (object_id, drive), its in pools.items():
+        if (object_id, drive) in complete and len(its) == 1:
+            found.setdefault(object_id, set()).add((drive, next(iter(its))))
+    return {object_id: frozenset(places) for object_id, places in found.items()}
 
 
 def forget(link: Link, volume_id: str) -> None:

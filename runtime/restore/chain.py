@@ -41,16 +41,17 @@ def chain_of(
     """The objects that bring *item* back: a full first, itself last.
 
     A full that stands for one of its parents (:func:`stand_ins`) begins it, so that the chain is shorter, and a parent
-    that is lost costs nothing; with *parents_only* the chain is that of the parents themselves. Raises RestoreFault
+    that is lost costs nothing; with *parents_only* the chain is that of the parents themselves, while they are there:
+    retention lets them go where a full stands for them. Raises RestoreFault
     where one of them is not known, not whole or not at hand, and says which object of the source is the newest that can
     be restored instead. Without a *shelf* none need be at hand.
     """
     if item.level == "full":
         return (item,)
     known = {o.id: o for o in catalog.objects(plan=item.plan, source=item.source)}
-    instead_of = {} if parents_only else stand_ins(known.values(), shelf)
+    instead_of = stand_ins(known.values(), shelf)
     # Lists of members are there, or are made, for a chain's own objects first: what stands for them may not be at hand.
-    found = _follow(known, item, shelf, {} if shelf is None else instead_of)
+    found = _follow(known, item, shelf, {} if shelf is None or parents_only else instead_of)
     if isinstance(found, str):
         found = _follow(known, item, shelf, instead_of)
     if not isinstance(found, str):

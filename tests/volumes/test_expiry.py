@@ -275,7 +275,7 @@ def test_a_full_is_kept_where_it_stands_for_a_parent_that_is_gone() -> None:
         story.backup(day)
     assert story.expired(40, p=MONTH) == ["v-s1-p", "v-s2-p", "v-merged"], "nothing needs any of them"
     story.backup(40, parent=first)
-    assert story.expired(40, p=MONTH) == ["v-merged"], "the parents are at hand: the full may go, they may not"
+    assert story.expired(40, p=MONTH) == [], "nobody says that it lies whole where they do: all are kept"
     del story.on["v-s2-p", "p", ("night",)]
     verdicts = story.judge(40, p=MONTH).volumes
     assert not verdicts["v-merged"].expired and "needed by the incremental" in verdicts["v-merged"].reasons[0]
