@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
 
-from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
+from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault
 from .console import print_fault, say
 from .options import catalog_option, define_option, plan_option, state_option
 from .summary import plural
@@ -59,11 +60,30 @@ def rebuild_command(
         print_fault(fault)
     if result.kept is not None:
         say(f"note: the catalog that was there is kept as {result.kept}")
+        _say_forgotten(result.kept, place)
     if not result.volumes:
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK
+
+
+def _say_forgotten(before: Path, place: str) -> None:
+    """Name the volumes that the catalog *before* knew and the new one does not: those of another plan, say."""
+    from ..runtime.catalog.store import open_catalog
+
+    try:
+        with open_catalog(before, create=False) as old, open_catalog(place, create=False) as new:
+            there = {volume.id for volume in new.volumes()}
+            lacking = [volume for volume in old.volumes() if volume.id not in there]
+    except Fault:
+        return  # a catalog that is rebuilt may be damaged
+    if not lacking:
+        return
+    names = ", ".join([*(volume.name for volume in lacking[:8]), *(["…"] if len(lacking) > 8 else [])])
+    folders = dict.fromkeys(str(Path(volume.location).parent) for volume in lacking if volume.location)
+    say(f"note: it knew {plural(len(lacking), 'volume')} more, which no PATH holds: {names}")
+    say(f"note: where they are still there, add them: tcc catalog add {shlex.join([*folders][:8]) or 'FOLDER'}")
 
 
 @catalog_command.command(

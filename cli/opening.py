@@ -41,7 +41,8 @@ def open_for_reading(
             return Opened(open_the_catalog(catalog, state, plan, folder), lists)
         except CatalogFault as fault:
             if not given:
-                raise
+                todo = f"{fault.todo}; or do without it: --from FOLDER names volumes" if fault.todo else ""
+                raise CatalogFault(fault.message, place=fault.place, safe=fault.safe, todo=todo) from None
             say(f"note: {fault.message}; reading the volumes instead")
     from ..runtime.catalog.rebuild import catalog_of_volumes
 

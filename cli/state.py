@@ -79,12 +79,29 @@ def open_the_catalog(
     *,
     create: bool = False,
 ) -> Catalog:
-    """Open the catalog that these options mean. Raises CatalogFault."""
+    """Open the catalog that these options mean; *create*: for a run, which begins with it. Raises CatalogFault."""
     from ..runtime.catalog.store import open_catalog
+    from ..runtime.faults import CatalogFault
 
-    return open_catalog(
-        catalog_place(catalog, state_folder(state, plan, plan_folder), plan, plan_folder), create=create
-    )
+    where = catalog_place(catalog, state_folder(state, plan, plan_folder), plan, plan_folder)
+    try:
+        return open_catalog(where, create=create)
+    except CatalogFault as fault:
+        safe = f"nothing was opened, read or written; {fault.safe}".removesuffix("; ") if create else fault.safe
+        todo = _with_folders(fault.todo, plan, plan_folder)
+        raise CatalogFault(fault.message, place=fault.place, safe=safe, todo=todo) from None
+
+
+def _with_folders(todo: str, plan: CompiledPlan | None, plan_folder: Path | None) -> str:
+    """The advice to rebuild a catalog with the folders of the plan's drives, as they are to be typed."""
+    import shlex
+
+    folders = [] if plan is None else [drive.volumes for drive in plan.drives if drive.volumes]
+    if not folders:
+        return todo
+    typed = [shlex.quote(os.path.relpath((plan_folder or Path()) / folder)) for folder in dict.fromkeys(folders)]
+    shown = [*typed[:8], *(["…"] if len(typed) > 8 else [])]
+    return todo.replace("tcc catalog rebuild FOLDER…", f"tcc catalog rebuild {' '.join(shown)} --plan FILE")
 
 
 def catalog_of_options(

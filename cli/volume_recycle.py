@@ -58,10 +58,6 @@ def recycle_command(
     from ..runtime.recycle import judge, recycle
     from .state import catalog_and_plans
 
-    if not (yes or dry_run or sys.stdin.isatty()):
-        raise UsageFault(
-            "nobody is there to confirm", safe="nothing was changed", todo="say --yes, or run it on a terminal"
-        )
     known, plans, lists = catalog_and_plans(plan_paths, catalog, state, defines)
     code = EXIT_OK
     with known:
@@ -73,6 +69,12 @@ def recycle_command(
                 _tell(judged)
                 if dry_run:
                     continue
+                if not (yes or sys.stdin.isatty()):
+                    raise UsageFault(
+                        f"nobody is there to confirm that {judged.volume.name} may go",
+                        safe="the volume is as it was",
+                        todo="say --yes, or run it on a terminal",
+                    )
                 if not yes and not _confirmed(judged.volume.name):
                     say(f"{judged.volume.name} is kept: its name was not typed")
                     code = EXIT_FAILED

@@ -129,7 +129,7 @@ def _held(volume: CatalogVolume) -> Iterator[Magazine | None]:
         raise DriveFault(
             f"its folder {folder} is not there",
             place=place,
-            safe="nothing was changed",
+            safe="the volume is as it was",
             todo="bring the medium back to its place; where the volume lies elsewhere now: `tcc catalog add FOLDER`",
         )
     magazine = Magazine(folder, volume.drive)
@@ -165,7 +165,7 @@ def _judge(
         raise KeptFault(
             f"it is kept: {'; '.join(verdict.reasons)}",
             place=place,
-            safe="nothing was changed",
+            safe="the volume is as it was",
             todo=_todo(verdict.reasons),
         )
     objects = catalog.objects_on(volume.id)
@@ -239,7 +239,7 @@ def _refuse_empty(magazine: Magazine, path: Path, reader: VolumeReader) -> None:
         raise UsageFault(
             "it is empty: the next session begins on it",
             place=Place(drive=reader.label.drive, volume=reader.label.name),
-            safe="nothing was changed",
+            safe="the volume is as it was",
             todo="leave it there; nothing on it takes room",
         )
 
@@ -273,14 +273,14 @@ def _opened(volume: CatalogVolume, path: Path) -> Iterator[VolumeReader]:
             raise KeptFault(
                 f"{path} is volume {reader.label.volume}, where the catalog has {volume.id}",
                 place=place,
-                safe="nothing was changed",
+                safe="the volume is as it was",
                 todo="run its plan, or rebuild the catalog, so that the catalog knows what lies there",
             )
         if not path.lstat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
             raise KeptFault(
                 "its file is write-protected",
                 place=place,
-                safe="nothing was changed",
+                safe="the volume is as it was",
                 todo=f"if it may go all the same: chmod u+w {path}",
             )
         yield reader
@@ -294,7 +294,7 @@ def _contents(reader: VolumeReader, path: Path) -> list[IndexedVolume]:
         raise KeptFault(
             f"a part of it cannot be read, so that nobody knows what it holds: {damage}",
             place=Place(drive=reader.label.drive, volume=reader.label.name),
-            safe="nothing was changed",
+            safe="the volume is as it was",
             todo="look at it with `tcc volume show`; a file that you remove by hand is forgotten by this command later",
         )
     return [IndexedVolume(reader.label, index, path, reader.size) for index in contents.sessions]

@@ -188,10 +188,12 @@ def choose(
         partly = partly or candidate
         notes.append(f"object {candidate.id} of {candidate.started} is not at hand: {missing}")
     if partly is not None:
+        lacking = [name for name, _ in _absent(partly, shelf)]
+        names = " or ".join([*lacking[:3], *(["another of its volumes"] if len(lacking) > 3 else [])])
         raise RestoreFault(
             f"none of its whole objects can be read: {'; '.join(notes[:5])}",
             place=Place(source=source),
-            todo="bring a volume back to its place, or name its folder with --from",
+            todo=f"bring {names or 'a volume'} back to its place, or name the folder where it lies now with --from",
         )
     raise RestoreFault(
         f"none of its objects is whole: {'; '.join(notes[:5])}" if notes else "nothing of it is stored",
@@ -226,11 +228,18 @@ def lack_of(item: CatalogObject) -> str:
 def missing_of(item: CatalogObject, shelf: Shelf) -> str:
     """What lacks for all records of *item*: empty when every sequence lies on some volume that is at hand."""
     segments = sorted((s for c in item.copies for s in c.segments), key=lambda s: s.first_sequence)
-    covered, absent = 0, ""
+    covered = 0
     for segment in segments:
-        found = shelf.find(segment.volume_id)
-        if found.path is None:
-            absent = absent or f"volume {segment.volume_name}: {found.why}"
-        elif segment.first_sequence <= covered:
+        if shelf.find(segment.volume_id).path is not None and segment.first_sequence <= covered:
             covered = max(covered, segment.first_sequence + segment.records)
-    return "" if covered >= item.records else absent or "records are missing"
+    if covered >= item.records:
+        return ""
+    said = [f"volume {name}: {why}" for name, why in _absent(item, shelf)]
+    more = [f"{len(said) - 3} more volumes"] if len(said) > 3 else []
+    return "; ".join([*said[:3], *more]) or "records are missing"
+
+
+def _absent(item: CatalogObject, shelf: Shelf) -> list[tuple[str, str]]:
+    """The names of the volumes of *item* that are not at hand, and why."""
+    names = {s.volume_id: s.volume_name for c in item.copies for s in c.segments}
+    return [(name, found.why) for key, name in names.items() if (found := shelf.find(key)).path is None]
