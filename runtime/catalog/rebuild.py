@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 from ..drives.base import IndexedVolume
 from ..drives.blank import BLANK_BYTES
@@ -17,6 +18,9 @@ from ..media.label import VolumeLabel
 from ..media.unlabelled import open_anyhow
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
+
+#: Records of one volume that cannot be read and are named one by one.
+_NAMED_MAX: Final = 10
 
 
 @frozen
@@ -48,8 +52,11 @@ class ReadVolume:
     empty: VolumeLabel | None
 
 
-def read_volume(path: Path) -> ReadVolume:
-    """Read the volume at *path*, its records too where an index lacks. Raises MediaFault."""
+def read_volume(path: Path, *, anyhow: bool = False) -> ReadVolume:
+    """Read the volume at *path*, its records too where an index lacks; *anyhow*: those that the medium does give.
+
+    Raises MediaFault.
+    """
     with open_anyhow(path) as reader:
         if not reader.label.session.id:
             raise MediaFault(
@@ -57,17 +64,22 @@ def read_volume(path: Path) -> ReadVolume:
                 safe="a catalog that knows it still reads its records",
                 todo="restore with that catalog (`catalog.sqlite.before-…`, say), if no other copy is whole",
             )
-        contents = reader.indexes()
+        unread: dict[str, None] = {}
+        contents = reader.indexes((lambda fault: unread.setdefault(str(fault))) if anyhow else None)
+        told = list(unread)[:_NAMED_MAX]
+        if len(unread) > len(told):
+            told.append(f"{len(unread) - len(told)} more records cannot be read")
         notes = (*contents.notes, *(str(d) for d in contents.damages if not d.torn))
-        doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts]) or None
+        doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts, *told]) or None
         sessions = tuple(IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions)
         blank = not (sessions or doubt or contents.damages) and reader.size == BLANK_BYTES
         return ReadVolume(sessions, notes, doubt, reader.label if blank else None)
 
 
-def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
+def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False) -> Rebuilt:
     """Record every volume of *paths* (folders or files) in *catalog*; a volume that cannot be is reported, not fatal.
 
+    *anew*: the catalog knows nothing else, so that what is left of a volume with bad blocks is better than nothing.
     Raises UsageFault where a path does not exist, CatalogFault where the catalog itself cannot be written.
     """
     faults: list[Fault] = []
@@ -75,7 +87,7 @@ def record_paths(catalog: Catalog, paths: Iterable[Path]) -> Rebuilt:
     volumes = indexes = empty = 0
     for path in volume_files(paths):
         try:
-            found = read_volume(path)
+            found = read_volume(path, anyhow=anew)
         except MediaFault as fault:
             faults.append(_named(fault, path))
             continue
@@ -103,7 +115,7 @@ def catalog_of_volumes(paths: Iterable[Path]) -> tuple[Catalog, tuple[Fault, ...
     """A catalog in memory of these volumes, and why some could not be read."""
     catalog = memory_catalog()
     try:
-        return catalog, record_paths(catalog, paths).faults
+        return catalog, record_paths(catalog, paths, anew=True).faults
     except BaseException:
         catalog.close()
         raise
@@ -129,12 +141,12 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
                         safe="it was not changed",
                         todo="rebuild into an empty database",
                     )
-                return record_paths(catalog, paths)
+                return record_paths(catalog, paths, anew=True)
         target = Path(url.database)
     aside = target.with_name(f"{target.name}.rebuild-{os.getpid()}")
     try:
         with open_catalog(aside, create=True, synced=False) as catalog:
-            result = record_paths(catalog, paths)
+            result = record_paths(catalog, paths, anew=True)
         if not result.volumes:
             return result
         if target.exists():

@@ -6,9 +6,10 @@ not believed. What no index covers is read record by record, every digest checke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
+from ..faults import MediaFault
 from ..frozen import frozen
 from .contradiction import contradiction
 from .index import Index
@@ -18,6 +19,8 @@ from .scan import Damage, ScannedIndex, ScannedRecord
 
 if TYPE_CHECKING:
     from .volume import VolumeReader
+
+Unread = Callable[[MediaFault], None]
 
 
 @frozen
@@ -35,12 +38,12 @@ class VolumeContents:
     doubts: tuple[str, ...] = ()
 
 
-def contents_of(volume: VolumeReader) -> VolumeContents:
+def contents_of(volume: VolumeReader, unread: Unread | None = None) -> VolumeContents:
     """All sessions of the volume, oldest first.
 
     The chain from the volume's end is followed as far as it is proved and leaves no gap; what it does not cover
-    is read record by record with every digest checked. Raises :class:`MediaFault` only where the medium cannot be
-    read.
+    is read record by record with every digest checked. *unread* is told of records that the medium does not give there;
+    without it, and where the medium gives no headers or indexes, raises :class:`MediaFault`.
     """
     chain: list[Index] = []
     newest = volume.last_index()
@@ -54,23 +57,23 @@ def contents_of(volume: VolumeReader) -> VolumeContents:
         index = earlier
     doubts = {i.position: str(why) for i in chain if (why := contradiction(volume, i)) is not None}
     if doubts:
-        return _but_for(volume, doubts)
+        return _but_for(volume, doubts, unread)
     chain.reverse()
     if high == LABEL_BYTES and newest is not None:
         return VolumeContents(tuple(chain), volume.end_of(newest))
-    found = _walk(volume, LABEL_BYTES, high, taken={index.session.id for index in chain})
+    found = _walk(volume, LABEL_BYTES, high, unread, taken={index.session.id for index in chain})
     doubts = {i.position: str(why) for i in found.sessions if (why := contradiction(volume, i)) is not None}
     if doubts:
-        return _but_for(volume, doubts)
+        return _but_for(volume, doubts, unread)
     end = found.end if newest is None else volume.end_of(newest)
     return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
 
 
-def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str]) -> VolumeContents:
+def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str], unread: Unread | None) -> VolumeContents:
     """All sessions, without the indexes at these positions: what those cover is read record by record."""
     known: dict[int | None, str] = dict(doubts)
     while True:
-        found = _walk(volume, LABEL_BYTES, volume.size, without=known)
+        found = _walk(volume, LABEL_BYTES, volume.size, unread, without=known)
         more: dict[int | None, str] = {
             i.position: str(why) for i in found.sessions if i.position and (why := contradiction(volume, i)) is not None
         }
@@ -85,7 +88,13 @@ def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str]) -> VolumeCo
 
 
 def _walk(
-    volume: VolumeReader, start: int, stop: int, *, taken: Collection[str] = (), without: Collection[int | None] = ()
+    volume: VolumeReader,
+    start: int,
+    stop: int,
+    unread: Unread | None,
+    *,
+    taken: Collection[str] = (),
+    without: Collection[int | None] = (),
 ) -> VolumeContents:
     """What lies between two positions, from the members: proved indexes, and stretches that have none.
 
@@ -105,13 +114,13 @@ def _walk(
     for item in proved:
         # An index covers what it says; only what lies before it uncovered has to be read.
         if item.index.first > low:
-            _, more = _stretch(volume, low, item.index.first, previous, sessions, notes, known)
+            _, more = _stretch(volume, low, item.index.first, previous, sessions, notes, known, unread)
             damages += more
         sessions.append(item.index)
         previous = item.position
         end = low = item.end
     if low < stop:
-        tail_end, more = _stretch(volume, low, stop, previous, sessions, notes, known)
+        tail_end, more = _stretch(volume, low, stop, previous, sessions, notes, known, unread)
         damages += more
         end = tail_end
     return VolumeContents(tuple(sessions), end, tuple(notes), tuple(damages))
@@ -125,12 +134,20 @@ def _stretch(  # noqa: PLR0917 - one step of one function
     sessions: list[Index],
     notes: list[str],
     taken: set[str],
+    unread: Unread | None,
 ) -> tuple[int, list[Damage]]:
     """Read an uncovered stretch; returns the end of its last sound record and its damages."""
     stretch = Stretch(volume.label, start)
     damages: list[Damage] = []
     end = start
-    for item in volume.members(start, stop, check=True, hands=2):
+
+    def failed(fault: MediaFault) -> None:
+        if unread is None:
+            raise fault
+        stretch.lost()
+        unread(fault)
+
+    for item in volume.members(start, stop, check=True, hands=2, failed=failed):
         if isinstance(item, Damage):
             damages.append(item)
             stretch.lost()

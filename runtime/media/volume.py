@@ -311,6 +311,6 @@ class VolumeReader:
         size = index_format.index_size(self.block(index.position)) or 0
         return index.position + ustar.BLOCK + ustar.padded(size) + index_format.POINTER_BYTES
 
-    def indexes(self) -> VolumeContents:
+    def indexes(self, unread: Callable[[MediaFault], None] | None = None) -> VolumeContents:
         """All sessions of the volume: see :func:`~.contents.contents_of`. Raises MediaFault where it cannot be read."""
-        return contents_of(self)
+        return contents_of(self, unread)

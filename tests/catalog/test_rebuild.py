@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
@@ -13,9 +14,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tapechain.runtime.catalog.rebuild import rebuild
+from tapechain.runtime.catalog.rebuild import read_volume, rebuild
 from tapechain.runtime.catalog.store import Catalog, memory_catalog
-from tapechain.runtime.faults import CatalogFault, UsageFault
+from tapechain.runtime.faults import CatalogFault, MediaFault, UsageFault
+from tapechain.runtime.media import volume as volume_module
+from tapechain.runtime.media.scan import reader_of
+from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import Ending
 
 pytestmark = pytest.mark.timeout(60)
@@ -212,3 +216,43 @@ def test_an_earlier_session_count_is_never_given_again(world: Any) -> None:
     with world.catalog(create=True) as catalog:
         assert catalog.begin_session("p", "f", "2026-01-01T00:00:00.000Z", at_least=41).number == 42
         assert catalog.begin_session("p", "f", "2026-01-01T00:00:00.000Z").number == 43
+
+
+def test_what_bad_blocks_leave_of_a_volume_without_an_index_is_recorded(
+    world: Any, support: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The object that was hit is cut off there, every other one is known, and the blocks are named."""
+    data = os.urandom(600_000)
+    identifier = world.run({"D": data, "E": b"e" * 70_000}, ("R1", "R2"))["D"]
+    volumes = world.volumes()
+    for volume in volumes:
+        with open_volume(volume) as reader:
+            last = reader.last_index()
+        assert last is not None and last.position is not None
+        os.truncate(volume, last.position)
+    places = support.positions(volumes[0], identifier)
+    bad = {os.stat(volumes[0]).st_ino: places[3][0], os.stat(volumes[1]).st_ino: places[6][0]}
+
+    def failing(fd: int) -> Any:
+        read, at = reader_of(fd), bad[os.fstat(fd).st_ino] + 20_000
+
+        def reads(view: memoryview, position: int) -> int:
+            if position <= at < position + len(view):
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return read(view, position)
+
+        return reads
+
+    monkeypatch.setattr(volume_module, "reader_of", failing)
+    result = rebuild(os.fspath(tmp_path / "new.sqlite"), volumes)
+    assert result.volumes == 2 and len(result.faults) == 2
+    for fault, sequence in zip(result.faults, (3, 6), strict=True):
+        assert f"record {sequence}, at byte" in fault.message and "it cannot be read" in fault.message
+    with Catalog_at(tmp_path / "new.sqlite") as catalog:
+        items = {item.source: item for item in catalog.objects()}
+        assert [c.status for c in items["E"].copies] == ["stored", "stored"]
+        with pytest.raises(MediaFault, match="cannot be read"):
+            read_volume(volumes[0])  # who adds to a catalog that knows more is not told of a part
+        copies = items["D"].copies
+        assert len(copies) == 2 and all(c.status != "stored" for c in copies)
+        assert [c.segments[0].records for c in copies] == [len(places) - 1] * 2
