@@ -93,6 +93,7 @@ def _source(plan: CompiledPlan, source: Source, base: Path, state: Path) -> Iter
             yield f"missing now: {path}: {why}"
         if chosen.names:
             own = own_paths(plan, base, state)
+            yield from (f"left out: {path}: {why}" for path, why in roots.left_out(chosen, source.exclude, own))
             argv, _ = files.command_line(source, chosen.names, own, tar=("tar", files.EXTENDED))
             yield f"runs: {shlex.join(argv)}"
     yield from _level(plan, source, base, state)

@@ -11,7 +11,8 @@ from .hang import HANG_SECONDS, answers
 from .kinds import LISTS_FOLDER, encode_name
 from .plan import CompiledPlan
 from .sources.base import place_of
-from .sources.roots import OwnPath, literal
+from .sources.patterns import literal
+from .sources.roots import OwnPath
 
 #: What SQLite keeps beside a database.
 _BESIDE = ("", "-journal", "-wal", "-shm")

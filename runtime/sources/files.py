@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ..model import Ending
 from ..plan import Source
 from . import base as sources
-from . import roots
+from . import patterns, roots
 from .children import Child, Children, make_stream
 from .snapshots import BadSnapshot
 from .tar_messages import TarMessages
@@ -119,7 +119,7 @@ def command_line(
     if listing is not None:
         argv += [f"--listed-incremental={listing.path}", f"--{'' if listing.check_device else 'no-'}check-device"]
     argv += roots.own_excludes(own, names)
-    argv += roots.excludes(source.exclude, names)
+    argv += patterns.excludes(source.exclude, names)
     # Options count for what follows them: with wildcards GNU tar 1.34 takes the names below for patterns, and an
     # incremental then knows no folder: none is stored, no deletion is, and the next one holds everything again.
     argv.append("--no-wildcards")
@@ -166,8 +166,9 @@ class FilesSource:
             raise sources.fault(
                 source, f"{path}{more}: {why}", todo="see that the source's paths exist and may be read"
             )
+        lacking = (*chosen.missing, *roots.left_out(chosen, source.exclude, own))
         self._messages = TarMessages(
-            [*chosen.warnings, *(f"{path}: {why}" for path, why in chosen.missing)], unread=len(chosen.missing)
+            [*chosen.warnings, *(f"{path}: {why}" for path, why in lacking)], unread=len(lacking)
         )
         if listing is not None:
             try:

@@ -1,4 +1,4 @@
-"""Which paths GNU tar is given, and what is left out: roots, their overlaps, excludes, what the run itself writes.
+"""Which paths GNU tar is given, and what is left out: roots, their overlaps, what the run itself writes.
 
 Everything here only looks at names and ``lstat``; it decides, ``files.py`` runs tar.
 """
@@ -10,6 +10,8 @@ import stat
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..frozen import frozen
+from . import patterns
+from .patterns import is_below, literal
 
 
 @frozen
@@ -28,9 +30,13 @@ class OwnPath:
 
 @frozen
 class Roots:
-    """``names`` for tar behind ``-C /``; ``missing`` are paths with the reason why they cannot be looked at."""
+    """``names`` for tar behind ``-C /``; ``missing`` are paths with the reason why they cannot be looked at.
+
+    ``inside``: names of paths that lie in another one of the source, which brings them along.
+    """
 
     names: tuple[str, ...]
+    inside: tuple[str, ...]
     missing: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
 
@@ -68,7 +74,19 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
         name = path[1:] or "."
         found[path] = f"{name}/." if is_link and follow else name
     kept = [p for p in found if not any(q in found and _holds(q, p, one_file_system) for q in _above(p))]
-    return Roots(tuple(found[p] for p in kept), tuple(missing), tuple(warnings))
+    inside = tuple(p[1:] for p in found if p not in kept)
+    return Roots(tuple(found[p] for p in kept), inside, tuple(missing), tuple(warnings))
+
+
+def left_out(chosen: Roots, exclude: Iterable[str], own: Iterable[OwnPath]) -> Iterator[tuple[str, str]]:
+    """The source's own paths that are not stored after all, each with the reason."""
+    for name, pattern in patterns.left_out(exclude, chosen.names, chosen.inside):
+        yield f"/{name}", f'the source\'s exclude "{pattern}" leaves it out'
+    for option in own_excludes(own, chosen.names):
+        written = option.removeprefix("--exclude=")
+        for name in chosen.inside if written != option else ():
+            if is_below(name, written):
+                yield f"/{name}", "it is left out, since it lies in a folder that the run itself writes"
 
 
 def _above(path: str) -> Iterator[str]:
@@ -96,44 +114,6 @@ def _holds(outer: str, inner: str, one_file_system: bool) -> bool:
     except OSError:
         return False
     return True
-
-
-def is_below(inner: str, outer: str) -> bool:
-    """Whether *inner* is *outer* or lies below it, both absolute."""
-    return inner == outer or inner.startswith(outer.rstrip("/") + "/")
-
-
-def excludes(patterns: Iterable[str], names: Sequence[str]) -> list[str]:
-    """Options of tar for a plan's ``exclude``.
-
-    ``*.tmp`` and ``cache`` match at any depth; a slash at the end is dropped (tar would match nothing); ``*`` does not
-    match ``/``. A slash at the start makes the pattern rooted: at the root of the file system where it begins with
-    one of the source's own paths, else at each of the source's paths.
-    """
-    anywhere, rooted = [], []
-    for written in patterns:
-        pattern = written.rstrip("/")
-        if not pattern:
-            continue
-        if not pattern.startswith("/"):
-            anywhere.append(f"--exclude={pattern}")
-            continue
-        inside = [name for name in names if name != "." and is_below(pattern, "/" + name.removesuffix("/."))]
-        if inside:
-            rooted += [f"--exclude={literal(name)}{pattern[1 + len(name.removesuffix('/.')) :]}" for name in inside]
-        else:
-            rooted += [f"--exclude={literal(name)}{pattern}" for name in names]
-    options = []
-    if anywhere:
-        options += ["--wildcards", "--no-wildcards-match-slash", "--no-anchored", *anywhere]
-    if rooted:
-        options += ["--wildcards", "--no-wildcards-match-slash", "--anchored", *rooted]
-    return options
-
-
-def literal(name: str) -> str:
-    """*name* as a pattern that matches only itself."""
-    return "".join(f"\\{c}" if c in "*?[]\\" else c for c in name)
 
 
 def own_excludes(own: Iterable[OwnPath], names: Sequence[str]) -> list[str]:

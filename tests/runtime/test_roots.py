@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from tapechain.runtime.own import own_paths
-from tapechain.runtime.sources.roots import OwnPath, absolute, choose, excludes, own_excludes
+from tapechain.runtime.sources.patterns import excludes, left_out
+from tapechain.runtime.sources.roots import OwnPath, absolute, choose, own_excludes
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -96,6 +97,54 @@ def test_excludes(tmp_path: Path, patterns: list[str], left: set[str]) -> None:
     names = choose(["src"], str(tmp_path), one_file_system=False).names
     options = excludes([p.format(root=tmp_path) for p in patterns], names)
     assert below(tmp_path, archived(names, options)) == left
+
+
+@pytest.mark.parametrize(
+    ("patterns", "left"),
+    [
+        (["cache/"], {"keep", "a.d/x", "sub/a.d/x", "sub/k.tmp"}),
+        (["*"], set()),
+        (["[!x]*.d", "ca?he"], {"keep", "sub/k.tmp"}),
+        (["*.tmp", "var.d"], {"keep", "cache/x", "sub/cache/y", "a.d/x", "sub/a.d/x"}),
+        (["v*r*", "*.d"], {"keep", "cache/x", "sub/cache/y", "sub/k.tmp"}),
+        (["cache/var.d", "sub/cache"], {"keep", "cache/x", "a.d/x", "sub/a.d/x", "sub/k.tmp"}),
+    ],
+)
+def test_a_pattern_that_fits_the_way_to_the_source_leaves_out_what_fits_below(
+    tmp_path: Path, patterns: list[str], left: set[str]
+) -> None:
+    """tar matches the whole name: ``cache`` would leave out all of ``/var/cache/app``, and the run would be well."""
+    root = tmp_path / "cache" / "var.d"
+    make(root, "keep", "cache/x", "sub/cache/y", "a.d/x", "sub/a.d/x", "sub/k.tmp")
+    chosen = choose(["cache/var.d"], str(tmp_path), one_file_system=False)
+    assert below(root, archived(chosen.names, excludes(patterns, chosen.names))) == left
+    assert not list(left_out(patterns, chosen.names, chosen.inside))
+
+
+@pytest.mark.parametrize(
+    ("files", "patterns", "lost"),
+    [
+        (["a", "a/b/c"], ["b"], {"a/b/c"}),
+        (["a", "a/b/c"], ["[ab]"], {"a/b/c"}),
+        (["a", "a/b/c"], ["/b/"], {"a/b/c"}),
+        (["a", "a/b/c"], ["{root}/a/b"], {"a/b/c"}),
+        (["a", "a/b/c"], ["/?/c"], {"a/b/c"}),
+        (["a", "a/b/c"], ["a", "/c", "x", "/a/b"], set()),
+        (["a", "x"], ["{root}/a"], {"a"}),
+        (["a", "x/"], ["{root}/x"], {"x"}),
+    ],
+)
+def test_paths_of_the_source_that_its_own_exclude_leaves_out_are_told(
+    tmp_path: Path, files: list[str], patterns: list[str], lost: set[str]
+) -> None:
+    make(tmp_path, "a/b/c/file", "real/file")
+    (tmp_path / "x").symlink_to("real")
+    chosen = choose(files, str(tmp_path), one_file_system=False)
+    patterns = [pattern.format(root=tmp_path) for pattern in patterns]
+    found = {f"/{name.removesuffix('/.')}" for name, _ in left_out(patterns, chosen.names, chosen.inside)}
+    assert below(tmp_path, found) == lost
+    names = archived(chosen.names, excludes(patterns, chosen.names))
+    assert {path for path in lost if any(f"/{path}/" in name for name in names)} == set()
 
 
 def test_folders_of_the_run_are_left_out_and_nothing_else(tmp_path: Path) -> None:
