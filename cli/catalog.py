@@ -7,10 +7,12 @@ from pathlib import Path
 
 import click
 
-from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault
-from .console import print_fault, say
+from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault, UsageFault
+from .console import print_fault, say, shown
 from .options import catalog_option, define_option, plan_option, state_option
 from .summary import plural
+
+_SUFFIXES = frozenset({".sqlite", ".sqlite3", ".db"})
 
 
 @click.group(
@@ -53,6 +55,7 @@ def rebuild_command(
 
         plan, folder = load_plan(plan_path, defines, warnings=False)
     place = catalog_place(into or catalog, state_folder(state, plan, folder), plan, folder)
+    _refuse_no_catalog(place)
     result = rebuild(place, [Path(p) for p in paths])
     for note in result.notes:
         say(f"note: {note}")
@@ -126,6 +129,29 @@ def add_command(
 
 def _empty(count: int) -> str:
     return f", and {count} empty" if count else ""
+
+
+def _refuse_no_catalog(place: str) -> None:
+    """Raise UsageFault where what would be put aside never was a catalog, not even one that is damaged."""
+    from ..runtime.catalog.sqlite import file_of
+    from .kept import CATALOG, kept_thing
+
+    path = file_of(place)
+    if path is None or not path.exists():
+        return
+    try:
+        what = kept_thing(str(path))
+    except OSError as error:
+        raise UsageFault(f"the catalog {shown(path)} cannot be read: {error.strerror}") from None
+    # Whatever bears a catalog's name may be one that is damaged.
+    if what is None and (not path.is_file() or path.stat().st_size) and path.suffix not in _SUFFIXES:
+        what = "no catalog"
+    if what not in (CATALOG, None):
+        raise UsageFault(
+            f"{shown(path)} is {what}: no catalog is made in its place",
+            safe="nothing was written",
+            todo="name another file, or see where the plan and --state say that the catalog is",
+        )
 
 
 def _indexes(count: int) -> str:

@@ -13,9 +13,10 @@ import click
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, UsageFault
 from .console import say
 from .ending import ends_with_this
+from .kept import COMPILED
 from .options import define_option
 from .plans import compile_file, is_compiled, print_diagnostics
-from .writing import write_whole
+from .writing import holds, write_whole
 
 if TYPE_CHECKING:
     from ..compiler.program import Compilation
@@ -95,8 +96,8 @@ def compile_command(
             sys.stdout.buffer.write(content)  # UTF-8 whatever the terminal's encoding is: it is a document
             sys.stdout.buffer.flush()
         elif not check:
-            write_whole(path, content)
-        elif _on_disk(path) != content:
+            write_whole(path, content, may=frozenset({COMPILED} if content.startswith(b"{") else ()))
+        elif not holds(path, content):
             stale.append(path)
     for path in stale:
         say(f"{path} is not what {file} gives now: run `tcc compile` again")
@@ -167,12 +168,3 @@ def _base(file: str, goal: Path | None) -> str:
         return "."
     folder = os.path.realpath("." if file == "-" else Path(file).parent)
     return os.path.relpath(folder, os.path.realpath(goal.parent))
-
-
-def _on_disk(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None

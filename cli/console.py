@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import IO, Any
 
 from ..runtime.faults import AmbiguousFault, Fault
@@ -24,6 +25,11 @@ def harmless(text: str) -> str:
     )
 
 
+def shown(path: str | Path) -> str:
+    """*path* on one line: a name may hold line ends, which would look like lines of ours."""
+    return os.fspath(path).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+
+
 def wants_colour(stream: IO[str]) -> bool:
     """Whether *stream* is a terminal that wants colours (``NO_COLOR``, ``CI`` and ``TERM=dumb`` respected)."""
     if os.environ.get("NO_COLOR") or os.environ.get("CI") or os.environ.get("TERM") == "dumb":
@@ -37,8 +43,11 @@ def paint(text: str, style: str, *, stream: IO[str]) -> str:
 
 
 def say(text: str, *, style: str = "") -> None:
-    """A line on stderr, up to its first colon in *style*. A stderr that is gone or full never stops the work."""
-    line = harmless(text)
+    """A line on stderr, up to its first colon in *style*. A stderr that is gone or full never stops the work.
+
+    What follows a line end in *text*, which a name may hold, is indented: it never looks like a line of ours.
+    """
+    line = harmless(text).replace("\n", "\n  ")
     if style:
         head, colon, rest = line.partition(":")
         line = paint(head + colon, style, stream=sys.stderr) + rest

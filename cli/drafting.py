@@ -16,8 +16,9 @@ from ..compiler.draft.outcome import Drafted, Holdings, Left
 from ..compiler.draft.text import Draft, Output, string_text, write
 from ..dsl.units import print_size
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
-from .console import say
-from .writing import write_whole
+from .console import say, shown
+from .kept import PLAN
+from .writing import holds, write_whole
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogObject
@@ -288,11 +289,11 @@ def put(
         sys.stdout.buffer.flush()
     else:
         path = Path(output)
-        if path.exists() and not force and path.is_file() and path.read_bytes() != text:
+        if not force and path.is_file() and not holds(path, text):
             raise UsageFault(
-                f"{output} exists already", safe="it was not changed", todo="name another file, or --force"
+                f"{shown(output)} exists already", safe="it was not changed", todo="name another file, or --force"
             )
-        write_whole(path, text)
+        write_whole(path, text, may=frozenset({PLAN}))
         words = f"{output} --again" if again else output
         say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {words} --dry-run`, `tcc run {words}`")
     return EXIT_OK if drafted.whole else EXIT_DEGRADED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import importlib
 import os
@@ -12,7 +13,7 @@ import click
 
 from .. import __version__
 from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, STARVED_TODO, Fault, starved
-from .console import print_fault, say
+from .console import print_fault, say, shown
 from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
 from .surroundings import check_folder, code_of, settle
@@ -154,6 +155,9 @@ def _main(argv: list[str] | None) -> int:
     except OSError as error:
         if (code := code_of(error)) is not None:
             return code  # the words about a signal failed: the terminal is gone
+        if error.errno == errno.ENAMETOOLONG and error.filename is not None:
+            say(f"error: {shown(str(error.filename))[:200]}: {error.strerror}")
+            return EXIT_UNUSABLE
         if not stdout_is_lost():
             return _internal_error(error)
         say(f"error: standard output cannot be written: {error.strerror or error}")

@@ -125,7 +125,9 @@ def restore_command(
 
     if report_path is not None:
         forget_report(report_path, REPORT_HEAD)
-        check_report(report_path)
+        # The place is empty as a rule, and what comes there has names that nobody knows yet.
+        below = [f"{folder}/" for folder in (os.path.abspath(to), os.path.realpath(to))]  # noqa: PTH100
+        check_report(report_path, [(folder, "what is restored goes there") for folder in below])
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
     opened = open_for_reading(given, plan_path, catalog, state, defines)

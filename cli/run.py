@@ -103,7 +103,9 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             print_result(line)
         return EXIT_OK
     if report_path is not None:
-        check_report(report_path)
+        from .claims import claims_of
+
+        check_report(report_path, claims_of(plan, path, base=base, state=folder, catalog=where, report=report_path))
 
     from ..runtime import engine
     from ..runtime.catalog.scribe import Scribe
@@ -142,8 +144,10 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             hang_seconds=hang_after,
         )
         code = exit_code(report)
-        if report_path is not None and not write_report(to_json(report), report_path):
-            code = code or EXIT_DEGRADED
+        if report_path is not None:
+            spare = folder / f"unwritten-report-{report.session}.json"
+            if not write_report(to_json(report), report_path, spare=spare):
+                code = code or EXIT_DEGRADED
     return code
 
 

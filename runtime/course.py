@@ -22,6 +22,8 @@ from .plan import CompiledPlan
 #: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
 #: one, and only once it is awake.
 _SLEEP_SECONDS = 0.2
+#: So long a source that is called off may take to end; then it hangs, and is left.
+_CALLED_SECONDS = 10.0
 #: Without a look for so long this process was stopped, or as good as.
 _AWAY_SECONDS = 1.0
 
@@ -43,6 +45,7 @@ class Course:
         self._why_early = ""
         self._drives = {drive.name: drive for drive in plan.drives}
         self._presence = Presence(_AWAY_SECONDS)
+        self._called: dict[str, float] = {}  # when feeders were called off
 
     def _stores(self, drive: str) -> bool:
         return self._drives[drive].kind != "discard"
@@ -123,8 +126,26 @@ class Course:
             except Empty:
                 self._forsake_what_hangs()
 
+    def _call_off(self, feeder: ev.Feeder, reason: str) -> None:
+        feeder.cancel(reason)
+        self._called.setdefault(feeder.name, time.monotonic())
+
+    def _forsake_called(self, there_seconds: float) -> None:
+        """Leave the sources that do not end although they were called off: their file systems do not answer."""
+        patience = min(_CALLED_SECONDS, self._hang_seconds)
+        for source in self._parts.sources.values():
+            since = self._called.get(source.name)
+            if since is None or source.ending is not None:
+                continue
+            if min(there_seconds, time.monotonic() - since) > patience:
+                source.forsake()
+                if source.forsaken:
+                    self._account.note(f"{source.name} hangs: what it is read from does not answer")
+
     def _forsake_what_hangs(self) -> None:
-        if self._presence.look() < self._hang_seconds:
+        there = self._presence.look()
+        self._forsake_called(there)
+        if there < self._hang_seconds:
             return  # nobody had so much time to answer since we were stopped ourselves
         for name, writer in self._parts.writers.items():
             stuck = writer.drive.stuck_seconds()
@@ -210,7 +231,7 @@ class Course:
         """What nobody takes any more is not read any further."""
         for feeder in self._parts.feeders:
             if feeder.abandoned and feeder.thread.ident is not None and feeder.ending is None:
-                feeder.cancel(reason)
+                self._call_off(feeder, reason)
 
     def _medium_done(self, drive: str, ending: Ending) -> None:
         agents = [agent for agent in self._plan.agents if agent.role == "read" and agent.drive == drive]
@@ -234,7 +255,7 @@ class Course:
         self._why_early = self._why_early or reason
         for feeder in self._parts.feeders:
             if feeder.ending is None:
-                feeder.cancel(reason)
+                self._call_off(feeder, reason)
         for spool in self._parts.spools.values():
             spool.cut(reason)
         for target in self._parts.targets.values():
@@ -262,4 +283,5 @@ class Course:
 
     def _hangs(self, one: object) -> bool:
         mediums = [medium for medium in self._parts.mediums if medium.watch.forsaken]
-        return any(one is other for other in (*self._parts.forsaken, *mediums))
+        sources = [source for source in self._parts.sources.values() if source.forsaken]
+        return any(one is other for other in (*self._parts.forsaken, *mediums, *sources))

@@ -75,11 +75,15 @@ class Parts:
         for medium in self.mediums:
             if medium.hung:
                 in_use |= {buffer.buffer.ring for buffer in medium.work.buffers}
+        in_use |= {number for number, source in self.sources.items() if source.forsaken}
         self.children.close()
         if self.looking is not None:
             self.looking.join()
-        for feeder in self.feeders:
-            feeder.close()
+        for source in self.sources.values():
+            if not source.forsaken:  # else its thread still looks at what tells it to end
+                source.close()
+        for medium in self.mediums:
+            medium.close()
         for target in self.targets.values():
             target.close()
         for drive, spool in self.spools.items():

@@ -30,7 +30,8 @@ class SourceReader:
     """
 
     def __init__(self, facts: ObjectFacts, ring: Ring, opener: Opener, events: SimpleQueue[Event]) -> None:
-        self.thread = threading.Thread(target=self._run, name=f"source {facts.source}")
+        # A thread that hangs in the kernel must not hold the end of the process, too.
+        self.thread = threading.Thread(target=self._run, name=f"source {facts.source}", daemon=True)
         self.facts = facts
         self.ring = ring
         self.bytes = 0
@@ -41,6 +42,10 @@ class SourceReader:
         self._open = opener
         self._events = events
         self._cancel = Cancel()
+        self._called = False
+        self._outside = False  # with the source itself: opening, reading, ending, closing it
+        self._ours: bool | None = None  # whether its thread ends the ring, once that has to be settled
+        self._settling = threading.Lock()
         self._held: tuple[memoryview, int] | None = None
 
     @property
@@ -62,8 +67,26 @@ class SourceReader:
 
     def cancel(self, reason: str) -> None:
         """Call the source off, from any thread: it stops at once, its object is cut off. What is published stays."""
+        self._called = True
         self._cancel.set(reason)
         self.ring.cancel()
+
+    @property
+    def forsaken(self) -> bool:
+        """Its thread hangs in the kernel, and may still write to the ring's memory."""
+        return self._ours is False
+
+    def forsake(self) -> None:
+        """From the control's thread, long after :meth:`cancel`: end the object without its thread, which hangs.
+
+        Nothing happens where the thread is about to end by itself. What is published stays.
+        """
+        with self._settling:
+            if not self._called or not self._outside or self._ours is not None:
+                return
+            self._ours = False
+        ending = self._called_off()
+        self._end(Ending("cut-off", error=f"{ending.error}; what reads it hangs, and was left"))
 
     def skip(self, ending: Ending) -> None:
         """Instead of starting the thread: the source is not read at all, and no drive hears of its object."""
@@ -90,8 +113,20 @@ class SourceReader:
             ending = Ending("failed", error=f"reading failed: {error.strerror or error}")
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the run must hear of it and end
             ending = Ending("failed", error=unforeseen(error))
+        if not self._settle():
+            return
         if ending.status != "whole" and self._held is not None:
             self._publish(last=False)
+        self._end(ending)
+
+    def _settle(self) -> bool:
+        """Whether the ring's end is this thread's: not where it was forsaken."""
+        with self._settling:
+            if self._ours is None:
+                self._ours = True
+            return self._ours
+
+    def _end(self, ending: Ending) -> None:
         self.ring.finish(self.facts, ending)
         self.ring.end()
         self.state = ending.status
@@ -99,12 +134,23 @@ class SourceReader:
         self._events.put(SourceDone(self.facts.source, ending))
 
     def _read(self) -> Ending:
+        self._outside = True
         source = self._open(self._cancel)
         try:
+            self._inside()
             self.size = source.size
             return self._copy(source)
         finally:
+            self._outside = True
             source.close()
+
+    def _inside(self) -> None:
+        """Back from the source: nobody takes the ring from this thread now. Raises Called where somebody has."""
+        self._outside = False
+        if self._called:
+            with self._settling:
+                if self._ours is False:
+                    raise Called
 
     def _copy(self, source: ReadableSource) -> Ending:
         room = self.ring.record_bytes - HEADER_BYTES
@@ -116,7 +162,9 @@ class SourceReader:
             if count == room:
                 self._held = (slot, count)
                 continue
+            self._outside = True
             ending = source.finish()
+            self._inside()
             if ending.status == "whole":
                 if count or self._held is None:
                     self._held = (slot, count)
@@ -128,7 +176,9 @@ class SourceReader:
         count = 0
         view = slot[HEADER_BYTES:]
         while len(view):
+            self._outside = True
             got = read(view)
+            self._inside()
             if got == 0:
                 break
             if self._held is not None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..model import Ending
 from ..plan import Source
-from ..sources.base import Called, Cancel, OpenSource, Tap, fault
+from ..sources.base import Called, Cancel, OpenSource, Tap, fault, unreadable
 from ..sources.children import Child, Children, Tail, enlarge, make_pipe, signal_name
 from . import zstandard
 from .ahead import Ahead
@@ -31,6 +31,7 @@ class EncodedSource:
         self, inner: OpenSource, source: Source, *, children: Children, cancel: Cancel, tap: Tap | None = None
     ) -> None:
         self.size = None  # of the encoded bytes: nobody knows
+        self.title = inner.title
         self._inner = inner
         self._source = source
         self._cancel = cancel
@@ -122,7 +123,10 @@ class EncodedSource:
     def _take(self) -> None:
         """Take a piece of plain bytes, or their end, and compress it."""
         assert self._ahead is not None
-        plain = self._ahead.take()
+        try:
+            plain = self._ahead.take()
+        except OSError as error:
+            raise unreadable(self._inner, error) from None
         if plain and self._tap is not None:
             self._tap(plain)
         self._plain_ended = not plain

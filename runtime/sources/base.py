@@ -49,6 +49,10 @@ class OpenSource(Protocol):
     """A source that is being read."""
 
     @property
+    def title(self) -> str:
+        """What is read, for messages."""
+
+    @property
     def fd(self) -> int:
         """Descriptor to read the object's bytes from, to its end."""
 
@@ -71,7 +75,7 @@ class ReadableSource(OpenSource, Protocol):
     """A source as a reader's thread has it: its bytes as they go into records."""
 
     def read(self, view: memoryview) -> int:
-        """Fill the beginning of *view*; 0 at the end. Blocks; raises :class:`Called` when called off, or OSError."""
+        """Fill the beginning of *view*; 0 at the end. Blocks; raises :class:`Called` when called off, or a Fault."""
 
 
 class PlainSource:
@@ -80,6 +84,7 @@ class PlainSource:
     def __init__(self, inner: OpenSource, *, cancel: Cancel, tap: Tap | None = None) -> None:
         self.waits = inner.waits
         self.size = inner.size
+        self.title = inner.title
         self._inner = inner
         self._cancel = cancel
         self._tap = tap
@@ -105,6 +110,8 @@ class PlainSource:
                 count = os.readv(self._inner.fd, [view])
             except BlockingIOError:
                 continue
+            except OSError as error:
+                raise unreadable(self._inner, error) from None
             if count and self._tap is not None:
                 self._tap(view[:count])
             return count
@@ -121,6 +128,12 @@ class PlainSource:
 def fault(source: Source, message: str, *, todo: str = "") -> SourceFault:
     """A :class:`SourceFault` of this source, in one form."""
     return SourceFault(message, place=Place(source=source.name), todo=todo)
+
+
+def unreadable(opened: OpenSource, error: OSError) -> SourceFault:
+    """What became of reading *opened*: a file, and where in it, or whatever it is."""
+    at = "" if opened.waits else f" at byte {os.lseek(opened.fd, 0, os.SEEK_CUR)}"
+    return SourceFault(f"{opened.title} cannot be read{at}: {error.strerror or error}")
 
 
 def place_of(path: str, base: Path) -> str:

@@ -183,6 +183,7 @@ class ChainSource:
     """
 
     waits = True
+    title = "what is merged"
 
     def __init__(
         self,

@@ -29,6 +29,8 @@ _STREAM_BYTES = 212_992
 _GATHER_SECONDS = 0.05
 #: How long messages of a child that has ended are waited for (a process of its own making may hold them open).
 _DRAIN_SECONDS = 2.0
+#: So long a child that was killed is waited for: one that the kernel holds (a dead disk) ends when the device answers.
+_REAP_SECONDS = 5.0
 #: ``selectors.EVENT_READ``
 _READABLE = 1
 
@@ -162,6 +164,7 @@ class Child:
         self._messages = messages
         self._done = done
         self._run = run
+        self._left = False  # killed, and held by the kernel
         self.fd = fd
 
     def wait(self, cancel: Cancel) -> int:
@@ -194,12 +197,23 @@ class Child:
 
     def _reap(self) -> None:
         """The group is killed before its leader is reaped: until then nobody else can bear its number."""
-        if self._process.returncode is None:
+        if self._process.returncode is None and not self._left:
             self._kill()
-            self._process.wait()
-            self._run.forget(self._process.pid)
+            self._left = not self._ends()
+            if not self._left:
+                self._process.wait()
+                self._run.forget(self._process.pid)
         if not self._done.wait(_DRAIN_SECONDS):
             self._run.drop(self._messages, self._done)
+
+    def _ends(self) -> bool:
+        pidfd = os.pidfd_open(self._process.pid)
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            return bool(poll.poll(_REAP_SECONDS * 1000))
+        finally:
+            os.close(pidfd)
 
     def _kill(self) -> None:
         try:

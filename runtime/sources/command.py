@@ -46,6 +46,7 @@ class CommandSource:
     """A running command. It ends well with exit status 0 only; otherwise its object is failed."""
 
     waits = True
+    title = "its output"
 
     def __init__(self, source: Source, *, base: Path, children: Children, cancel: sources.Cancel) -> None:
         self._source = source

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +15,10 @@ from typing import TYPE_CHECKING
 from ..model import Ending
 from ..plan import Source
 from . import base as sources
-from . import patterns, roots
+from . import mounts, patterns, roots
 from .children import Child, Children, make_stream
 from .snapshots import BadSnapshot
-from .tar_messages import TarMessages
+from .tar_messages import TarMessages, readable
 
 if TYPE_CHECKING:
     from .levels import Listing
@@ -142,10 +145,30 @@ def _in_memory(data: bytes) -> int:
     return fd
 
 
+def _not_given(name: bytes, missing: int, began_ns: int) -> bool:
+    """Whether a file that is said to have shrunk by *missing* bytes did not, or cannot be read there."""
+    try:
+        fd = os.open(b"/" + name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    except OSError as error:
+        return error.errno not in {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
+    try:
+        facts = os.fstat(fd)
+        if facts.st_ctime_ns < began_ns:
+            return True
+        if stat.S_ISREG(facts.st_mode) and facts.st_size >= missing:
+            os.pread(fd, 1, facts.st_size - missing)
+        return False
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+
+
 class FilesSource:
     """A running tar."""
 
     waits = True
+    title = "tar's archive"
 
     def __init__(
         self,
@@ -170,11 +193,16 @@ class FilesSource:
         self._messages = TarMessages(
             [*chosen.warnings, *(f"{path}: {why}" for path, why in lacking)], unread=len(lacking)
         )
+        self._source = source
+        self._paths = [f"/{name}" for name in chosen.names]
+        self._mounts = mounts.held_by(self._paths, one_file_system=source.one_file_system)
         if listing is not None:
             try:
                 listing.prepare()
             except (OSError, BadSnapshot) as error:
                 raise sources.fault(source, f"the snapshot {listing.path} cannot be made: {error}") from None
+        # The clock of files runs a little behind (one tick of the kernel's).
+        self._began_ns = time.time_ns() - 20_000_000
         read_end, write_end = make_stream()
         try:
             argv, names = command_line(source, chosen.names, own, tar=features(), listing=listing)
@@ -208,7 +236,28 @@ class FilesSource:
 
     def finish(self) -> Ending:
         """Wait for tar's exit status and sort its messages; see :class:`~.base.OpenSource`."""
-        return self._messages.ending(self._child.wait(self._cancel))
+        status = self._child.wait(self._cancel)
+        self._look_at_shrunk()
+        lost = mounts.lost(self._mounts, self._paths)
+        for point in lost.below:
+            self._messages.lacks(f"{point}: its file system was unmounted while it was read: files of it lack")
+        ending = self._messages.ending(status)
+        if not lost.own or ending.status != "whole":
+            return ending
+        error = f"{', '.join(lost.own)}: its file system was unmounted while it was read"
+        return Ending("failed", warnings=ending.warnings, unread=ending.unread, error=error)
+
+    def _look_at_shrunk(self) -> None:
+        """Tell files that shrank while they were read from those whose disk did not give all of them.
+
+        tar takes each short read for the end of a file that shrank. Who changes a file changes its ctime.
+        """
+        messages = self._messages
+        unread = [name for name, missing in messages.shrunk if _not_given(name, missing, self._began_ns)]
+        for name in unread:
+            messages.lacks(f"{readable(name)}: not all of it could be read: what lacks is stored as zeros")
+        if unread:
+            messages.unread += messages.shrunk_beyond
 
     def close(self) -> None:
         """Kill, reap, close."""

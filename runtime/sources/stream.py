@@ -15,11 +15,12 @@ from .children import enlarge
 
 
 class StreamSource:
-    """An open file. A file that grows or shrinks while it is read is just the bytes that were read."""
+    """An open file. A file that grows or shrinks while it is read is just the bytes that were read, with a warning."""
 
     def __init__(self, source: Source, *, base: Path) -> None:
         assert source.stream is not None
         self.size = source.size
+        self.title = "standard input"
         if source.stream == "-":
             try:
                 self.fd = os.dup(0)
@@ -30,9 +31,9 @@ class StreamSource:
                 raise sources.fault(
                     source, "standard input was closed, or is open for writing only", todo="pipe the data into the run"
                 )
-            self._look(source, "standard input")
+            self._look(source)
             return
-        path = sources.place_of(source.stream, base)
+        self.title = path = sources.place_of(source.stream, base)
         try:
             # Without O_NONBLOCK the opening of a FIFO waits for its writer, and could not be called off.
             self.fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
@@ -43,14 +44,16 @@ class StreamSource:
             raise sources.fault(
                 source, f"{path} cannot be opened: {what}", todo="see that it exists and may be read"
             ) from None
-        self._look(source, path)
+        self._look(source)
 
-    def _look(self, source: Source, name: str) -> None:
-        found = os.fstat(self.fd)
+    def _look(self, source: Source) -> None:
+        self._before = found = os.fstat(self.fd)
         if stat.S_ISDIR(found.st_mode):
             self.close()
             raise sources.fault(
-                source, f"{name} is a folder: it cannot be read as a stream", todo="declare the source with `files = …`"
+                source,
+                f"{self.title} is a folder: it cannot be read as a stream",
+                todo="declare the source with `files = …`",
             )
         self.waits = not stat.S_ISREG(found.st_mode)
         if not self.waits:
@@ -60,8 +63,15 @@ class StreamSource:
             enlarge(self.fd)
 
     def finish(self) -> Ending:
-        """The end of the bytes is a good end."""
-        return Ending("whole")
+        """The end of the bytes is a good end; a file that changed meanwhile is none of one moment, which is said."""
+        if self.waits:
+            return Ending("whole")
+        before, now = self._before, os.fstat(self.fd)
+        got = os.lseek(self.fd, 0, os.SEEK_CUR)
+        if (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns) and got == now.st_size:
+            return Ending("whole")
+        changed = f"{self.title} changed while it was read: it had {before.st_size} bytes at first, {got} were read"
+        return Ending("whole", warnings=(changed,))
 
     def close(self) -> None:
         """Close it."""

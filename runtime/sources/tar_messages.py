@@ -19,7 +19,9 @@ _NOISE = re.compile(
     r": (socket ignored|door ignored|implausibly old time stamp .*|time stamp .* is .* s in the future"
     r"|file is on a different filesystem; not dumped|contents? on a different filesystem.*"
     r"|directory is on a different filesystem; not dumped"
-    r"|[Dd]irectory is new|[Dd]irectory has been renamed( from .*)?)$"
+    r"|[Dd]irectory is new|[Dd]irectory has been renamed( from .*)?"
+    # of each file of a file system that has no extended attributes: nothing lacks
+    r"|Warning: Cannot [fl]?listxattr: Operation not supported)$"
     r"|: Removing leading .* from (member names|hard link targets)$"
     r"|: Exiting with failure status due to previous errors$"
 )
@@ -35,6 +37,12 @@ _UNREAD = re.compile(
 )
 #: about the archive itself, or about tar: never a matter of one file
 _FATAL = re.compile(r"^(-|<stdout>): |Error is not recoverable|memory exhausted|^Child ")
+#: What tar says of each short read. A disk that fails in the middle of a file gives one, too, before its error.
+_SHRANK = re.compile(rb"^(?:g?tar: )?(.*): File shrank by ([0-9]+) bytes; padding with zeros$", re.DOTALL)
+#: So many such files are looked at again.
+SHRUNK_MAX = 1000
+_ESCAPES = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v"}
+_ESCAPED = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
 _OCTAL = re.compile(rb"(?:\\[2-3][0-7]{2})+")
 
 
@@ -48,6 +56,9 @@ class TarMessages:
         self.unread = unread
         self.beyond = 0
         self.other: str | None = None
+        #: names (as tar was given them) and how many bytes of each were not read
+        self.shrunk: list[tuple[bytes, int]] = []
+        self.shrunk_beyond = 0
 
     def feed(self, data: bytes) -> None:
         """Some more bytes; empty at the end."""
@@ -61,6 +72,11 @@ class TarMessages:
                 self._sort(self._rest[:_LINE_MAX])
             self._rest, self._skipping = b"", True
 
+    def lacks(self, line: str) -> None:
+        """One more that could not be read, of which tar says nothing."""
+        self.unread += 1
+        self._keep(line)
+
     def _sort(self, raw: bytes) -> None:
         line = readable(raw).removeprefix("tar: ").removeprefix("gtar: ")
         if not line or _NOISE.search(f": {line}"):
@@ -72,9 +88,17 @@ class TarMessages:
             self._keep(line)
         elif _CHANGE.search(line):
             self._keep(line)
+            if (shrank := _SHRANK.match(raw)) is not None:
+                self._keep_shrunk(_plain(shrank[1]), int(shrank[2]))
         else:
             self.other = self.other or line
             self._keep(line)
+
+    def _keep_shrunk(self, name: bytes, missing: int) -> None:
+        if len(self.shrunk) < SHRUNK_MAX:
+            self.shrunk.append((name, missing))
+        else:
+            self.shrunk_beyond += 1
 
     def _keep(self, line: str) -> None:
         if len(self.warnings) < WARNINGS_MAX:
@@ -95,6 +119,16 @@ class TarMessages:
         if error is not None:
             return Ending("failed", warnings=warnings, unread=self.unread, error=error)
         return Ending("whole", warnings=warnings, unread=self.unread)
+
+
+def _plain(quoted: bytes) -> bytes:
+    """A name without tar's escapes ("Quoting Member Names" in its manual)."""
+
+    def decode(match: re.Match[bytes]) -> bytes:
+        word = match[1]
+        return bytes([int(word, 8) & 0xFF]) if len(word) == 3 else _ESCAPES.get(word, word)
+
+    return _ESCAPED.sub(decode, quoted)
 
 
 def readable(raw: bytes) -> str:

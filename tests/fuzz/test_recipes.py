@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-TARGETS = ("volume", "archive", "state", "compiled")
+TARGETS = ("volume", "archive", "state", "compiled", "paths")
 CORPUS = Path(__file__).parent / "corpus"
 #: Seconds for new recipes of each target; the corpus and one recipe of each kind are examined beside.
 SECONDS = float(os.environ.get("TCC_FUZZ_SECONDS", "1.2"))

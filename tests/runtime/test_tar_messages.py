@@ -7,7 +7,7 @@ CHANGES = [
     "tar: home/a: file changed as we read it",
     "tar: home/a: File shrank by 4096 bytes; padding with zeros",
     "tar: home/a: File removed before we read it",
-    "tar: home/a b: Warning: Cannot flistxattr: Operation not supported",
+    "tar: home/a b: Warning: Cannot flistxattr: Permission denied",
 ]
 UNREAD = [
     "tar: home/a: Cannot open: Permission denied",
@@ -22,6 +22,7 @@ NOISE = [
     "tar: home/a: implausibly old time stamp 1969-12-31 23:00:00",
     "tar: proc/: file is on a different filesystem; not dumped",
     "tar: Removing leading `/' from member names",
+    "tar: home/a b: Warning: Cannot flistxattr: Operation not supported",
 ]
 LAST = "tar: Exiting with failure status due to previous errors"
 
@@ -43,6 +44,16 @@ def test_a_tree_that_lives_is_whole_with_a_warning(line: str) -> None:
 def test_an_unread_file_is_counted_and_the_object_is_whole(line: str) -> None:
     ending = after(line, CHANGES[0], LAST, status=2)
     assert (ending.status, ending.unread, len(ending.warnings)) == ("whole", 1, 2)
+
+
+def test_files_that_are_said_to_have_shrunk_are_known_by_their_names() -> None:
+    """Whatever is in them: they are looked at again (``files.py``)."""
+    names = [b"home/a", b"home/a\\nb", b"home/b\\\\n", b"home/\\303\\251\\377", b"a: File shrank by 1 bytes", b"a\\:b"]
+    messages = TarMessages()
+    for name in names:
+        messages.feed(b"tar: " + name + b": File shrank by 4096 bytes; padding with zeros\n")
+    plain = [b"home/a", b"home/a\nb", b"home/b\\n", b"home/\xc3\xa9\xff", names[4], b"a:b"]
+    assert messages.shrunk == [(name, 4096) for name in plain]
 
 
 @pytest.mark.parametrize("line", NOISE)

@@ -28,7 +28,8 @@ from tapechain.runtime.taking import Taking
 pytestmark = pytest.mark.timeout(110)
 SESSION = Session("0190b5a0-0000-7000-8000-000000000000", 1, "p", "f", "2026-01-01T00:00:00.000Z")
 ITEMS = [ObjectFacts(f"0190b5a0-0000-7000-8000-00000000000{n}", f"s{n}", "stream", SESSION) for n in range(1, 4)]
-LONG = pytest.mark.skipif(not os.environ.get("TCC_SCHEDULES"), reason="takes minutes: set TCC_SCHEDULES=1")
+THOROUGH = bool(os.environ.get("TCC_SCHEDULES"))
+LONG = pytest.mark.skipif(not THOROUGH, reason="takes minutes: set TCC_SCHEDULES=1")
 
 
 class Gone(Exception):

@@ -13,16 +13,16 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from exploring import Broken, World, explore
+from exploring import Broken, World, explore, sample
 from instrumented import Queue, instrumented, mutated
-from tapechain.runtime.faults import DriveFullFault
+from tapechain.runtime.faults import DriveFault, DriveFullFault
 from tapechain.runtime.model import Ending, ObjectFacts
 from tapechain.runtime.ring import Ring
 from tapechain.runtime.spool import spooler as spooler_module
 from tapechain.runtime.spool.spooler import Spooler
 from tapechain.runtime.taking import Taking
 
-from .test_ring_schedules import ITEMS, LONG, index_of, raw
+from .test_ring_schedules import ITEMS, LONG, THOROUGH, Gone, index_of, raw
 
 pytestmark = pytest.mark.timeout(110)
 
@@ -30,21 +30,28 @@ pytestmark = pytest.mark.timeout(110)
 class Store:
     """The spool's file, in memory: one thread uses it."""
 
-    def __init__(self, most: int | None) -> None:
+    def __init__(self, most: int | None, put_fails: int | None = None, take_fails: int | None = None) -> None:
         self.most = most
-        self.held: dict[int, int] = {}
+        self.put_fails, self.take_fails = put_fails, take_fails
+        self.taken = 0
+        self.held: dict[int, bytes] = {}
         self.next = 0
         self.used_bytes = 0
 
     def put(self, record: memoryview) -> int:
         if self.most is not None and len(self.held) >= self.most:
             raise DriveFullFault("its spool is full")
-        self.held[self.next] = record[0]
+        if self.next == self.put_fails:
+            raise DriveFault("its spool cannot be written")
+        self.held[self.next] = bytes(record)
         self.next += 1
         return self.next - 1
 
     def take(self, place: int, into: memoryview) -> None:
-        into[0] = self.held.pop(place)
+        if self.taken == self.take_fails:
+            raise DriveFault("its spool cannot be read")
+        self.taken += 1
+        into[:] = self.held.pop(place)
 
     def drop(self, place: int) -> None:
         del self.held[place]
@@ -55,17 +62,24 @@ class Store:
 @dataclass(frozen=True)
 class Spooled:
     """One writer, a spool of *most* records, a drive. ``cut``: the run is stopped. ``stands``: the drive takes
-    nothing before the writer has published so many."""
+    nothing before the writer has published so many. ``put_fails``, ``take_fails``: the spool's file fails after so
+    many. ``dies``: the drive fails after so many records. ``called``: the source is called off, too, as by a signal.
+    ``lasting``: the source ends only when nobody takes from it any more."""
 
     objects: tuple[int, ...] = (2,)
     by_object: bool = False
     most: int | None = None
     cut: bool = False
     stands: int = 0
+    put_fails: int | None = None
+    take_fails: int | None = None
+    dies: int | None = None
+    called: bool = False
+    lasting: bool = False
 
     def __call__(self, world: World) -> Callable[[], Any]:
         ring = Ring(2, 16)
-        store = Store(self.most)
+        store = Store(self.most, self.put_fails, self.take_fails)
         spooler = Spooler("R", store, 16, "object" if self.by_object else "interleave", Queue())  # type: ignore[arg-type]
         spooler.attach(ring, essential=True)
         seen: list[Any] = []
@@ -79,6 +93,8 @@ class Spooled:
                 if self.stands:
                     moves = lambda: raw(ring, "published") >= self.stands or raw(ring, "ended")  # noqa: E731
                     world.point(world.var(drive), False, moves)
+                if self.dies == len(seen):
+                    raise Gone
                 assert record[0] == sequence
                 seen.append((index_of(object_id), sequence))
 
@@ -95,6 +111,7 @@ class Spooled:
         taking.attach(spooler.ring, essential=True)
 
         def write() -> None:
+            slot: memoryview | None = memoryview(b"")
             for index, count in enumerate(self.objects):
                 for sequence in range(count):
                     world.passed("step")
@@ -104,21 +121,45 @@ class Spooled:
                     slot[0] = sequence
                     ring.publish(ITEMS[index], sequence, 16, 16)
                     published.append((index, sequence))
-                ring.finish(ITEMS[index], Ending("whole"))
-                published.append((index, "whole"))
+                status = "whole" if slot is not None else "cut-off"
+                if self.lasting:
+                    left = lambda: all(raw(reader, "left") for reader in raw(ring, "_readers"))  # noqa: E731
+                    world.point(world.var(store, 0, "its readers"), False, left)
+                ring.finish(ITEMS[index], Ending(status))
+                published.append((index, status))
+                if slot is None:
+                    break
             ring.end()
 
         world.thread("writer", write, local=lambda: published)
         world.thread("spool", spooler._run)
-        world.thread("drive", lambda: taking.take_all("interleave"), local=lambda: seen)
+
+        def drive() -> None:
+            try:
+                taking.take_all("interleave")
+            except Gone:
+                taking.leave()
+
+        def stop() -> None:
+            if self.called:  # as Course._end_early: sources first, then the spool
+                ring.cancel()
+            spooler.cut("stopped")
+
+        world.thread("drive", drive, local=lambda: seen)
         if self.cut:
-            world.thread("stop", lambda: spooler.cut("stopped"))
+            world.thread("stop", stop)
 
         def at_end() -> Any:
-            if self.most is not None and spooler.__dict__["fault"] is not None:
-                assert isinstance(spooler.__dict__["fault"], DriveFullFault)
-                return "full", len(seen)
-            assert spooler.__dict__["fault"] is None, spooler.__dict__["fault"]
+            assert raw(ring, "ended") and raw(spooler.ring, "ended")
+            fault = spooler.__dict__["fault"]
+            if fault is not None:
+                full, failing = self.most is not None, (self.put_fails, self.take_fails) != (None, None)
+                assert full or failing, fault
+                assert isinstance(fault, DriveFullFault) == full, fault
+            if fault is not None or self.dies is not None:
+                # The drive has a beginning of it, in order; the source was not held: it ended by itself, or at once.
+                assert seen == published[: len(seen)] and self.dies in (None, len(seen))
+                return type(fault).__name__, len(seen), len(published)
             assert not store.held
             if self.cut:
                 begun = {index for index, what in seen}
@@ -140,7 +181,24 @@ CASES = [
     (0, Spooled(objects=(7,), stands=7)),
     (0, Spooled(objects=(8,), stands=7, most=1)),
     (0, Spooled(objects=(4,), stands=4, cut=True)),
+    (0, Spooled(objects=(4, 1), stands=3, put_fails=0)),
+    (0, Spooled(objects=(7,), stands=7, take_fails=1)),
+    (0, Spooled(objects=(5,), dies=1)),
+    (0, Spooled(objects=(3,), dies=1, lasting=True)),
+    (0, Spooled(objects=(4,), cut=True, called=True)),
 ]
+#: What two preemptions more are too much for to go through: as many executions with up to three at random.
+DRAWN = [
+    Spooled(objects=(2, 2)),
+    Spooled(objects=(2, 2), by_object=True),
+    Spooled(objects=(8,), stands=7, most=1),
+    Spooled(objects=(7,), stands=7, take_fails=1),
+    Spooled(objects=(6, 1), stands=4, put_fails=1),
+    Spooled(objects=(7,), dies=2),
+    Spooled(objects=(5,), dies=3, lasting=True),
+    Spooled(objects=(7,), stands=3, cut=True, called=True),
+]
+RUNS = 60
 
 
 @pytest.mark.parametrize(("preemptions", "case"), CASES, ids=str)
@@ -149,6 +207,14 @@ def test_no_schedule_with_few_preemptions_breaks_a_spool(preemptions: int, case:
         found = explore(case, preemptions=preemptions)
     print(f"{case}, at most {preemptions} preemptions: {found}")
     assert found.complete and found.executions > 3
+
+
+@pytest.mark.parametrize("case", DRAWN, ids=str)
+def test_no_schedule_drawn_with_more_preemptions_breaks_a_spool(case: Spooled) -> None:
+    with spooled():
+        found = sample(case, preemptions=3, runs=RUNS if not THOROUGH else 4000)
+    print(f"{case}, drawn with at most 3 preemptions: {found}")
+    assert found.states > RUNS and found.ends
 
 
 @LONG
@@ -195,6 +261,18 @@ BUGS = {
         Spooler, "_forget", 'self.ring.finish(one.item, Ending("cut-off", error=self._why_cut))', "pass",
         Spooled(objects=(7,), stands=7, cut=True),
     ),
+    "a spool sleeps although its drive has gone": (
+        Spooler, "_sleep", "self.ring.abandoned\n", "False\n", Spooled(objects=(2,), dies=1, lasting=True),
+    ),
+    "a spool that fails keeps its rings": (
+        Spooler, "_run", "feed.reader.leave()", "pass", Spooled(objects=(7,), stands=7, put_fails=0),
+    ),
+    "a record that cannot be read back is passed by": (
+        Spooler, "_hand_on", "self.file.take(one.place, slot[: one.total_bytes])",
+        "try:\n            self.file.take(one.place, slot[: one.total_bytes])\n"
+        "        except Exception:\n            continue",
+        Spooled(objects=(7,), stands=7, take_fails=1),
+    ),
 }  # fmt: skip
 
 
@@ -203,5 +281,6 @@ def test_a_bug_in_the_spool_is_found(bug: str) -> None:
     owner, name, old, new, case = BUGS[bug]
     with mutated(owner, name, old, new), spooled():
         with pytest.raises(Broken, match="after:"):
+            sample(case, preemptions=3, runs=300)
             for preemptions in range(3):
                 explore(case, preemptions=preemptions)

@@ -19,10 +19,15 @@ decides who goes on. So an execution is a list of choices, and any execution can
 
 With ``preemptions=n`` only the executions are explored in which a thread that could go on is overtaken at most *n*
 times (threads that block may be followed by any other); then without sleep sets, whose shortcuts may cost preemptions.
+
+:func:`sample` is for what that is too much of: executions at random, each with a number of preemptions at steps that
+are drawn beforehand (after Burckhardt et al., "A Randomized Scheduler with Probabilistic Guarantees of Finding Bugs",
+2010: a bug that needs *d* of them among *k* steps is met with a chance of at least one in about k to the d-th).
 """
 
 from __future__ import annotations
 
+import random
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -372,6 +377,33 @@ class _Explorer:
         return False
 
 
+class _Sampler(_Explorer):
+    """One execution after another, none like the last: who is overtaken at which steps is drawn beforehand."""
+
+    def __init__(self, preemptions: int, dice: random.Random) -> None:
+        super().__init__(preemptions, None)
+        self.dice = dice
+        self.most_steps = 1
+        self.points: frozenset[int] = frozenset()
+
+    def begin(self) -> None:
+        assert self.preemptions is not None
+        self.stack = []
+        drawn = self.dice.randrange(self.preemptions + 1)
+        self.points = frozenset(self.dice.randrange(self.most_steps) for _ in range(drawn))
+
+    def _descend(self, world: World, operations: dict[int, tuple[int, bool]]) -> int:
+        depth = len(self.stack)
+        self.most_steps = max(self.most_steps, depth + 1)
+        last = self.stack[-1].now if self.stack else -1
+        others = [t for t in operations if t != last]
+        overtaken = depth in self.points and others
+        chosen = last if last in operations and not overtaken else self.dice.choice(others)
+        self.visited[hash((world.memory, *[t.history for t in world.threads]))] = 0
+        self.stack.append(_Node(operations, set(), [], chosen, last, 0))
+        return chosen
+
+
 #: The world whose threads run, for what is instrumented. There is one at a time.
 _present: list[World] = []
 
@@ -410,6 +442,22 @@ def explore(scenario: Scenario, *, preemptions: int | None = None, most: int | N
         if most is not None and found.executions >= most:
             found.complete = False
             break
+    found.states = len(explorer.visited)
+    found.seconds = time.process_time() - begun
+    return found
+
+
+def sample(scenario: Scenario, *, preemptions: int, runs: int, seed: int = 0) -> Found:
+    """Run *runs* executions of *scenario*, each with at most *preemptions*. Raises :class:`Broken` as ``explore``."""
+    explorer = _Sampler(preemptions, random.Random(seed))
+    found = Found(complete=False)
+    begun = time.process_time()
+    for _ in range(runs):
+        explorer.begin()
+        one = World(explorer)
+        _run(one, explorer, scenario, found)
+        found.executions += 1
+        found.operations += one.operations
     found.states = len(explorer.visited)
     found.seconds = time.process_time() - begun
     return found

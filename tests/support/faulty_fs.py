@@ -9,12 +9,16 @@ It reads one line of JSON at a time from its standard input:
 
 and answers each with one line of JSON: ``[TIMES that each rule fired…]`` as it stood before.
 
-A rule: ``{"when": {"ops": […], "path": REGEX, "head": TEXT, "nth": N}, "then": {"ops": […], "path": REGEX, "do": …,
-"times": N}}``. At the N-th operation that fits *when* (*head*: a write's bytes hold TEXT) the rule is armed; from then
-on, that one included, each operation that fits *then* is done so, N times, or for ever:
+A rule: ``{"when": {"ops": […], "path": REGEX, "head": TEXT, "at": BYTE, "nth": N}, "then": {"ops": […], "path": REGEX,
+"at": BYTE, "do": …, "times": N}}``. At the N-th operation that fits *when* (*head*: a write's bytes hold TEXT; *at*: a
+read reaches behind BYTE) the rule is armed; from then on, that one included, each operation that fits *then* is done
+so, N times, or for ever:
 
     ["error", ERRNO]        fails
-    ["short", BYTES]        a write takes only so many bytes
+    ["short", BYTES]        a write takes, or a read gives, only so many bytes
+    ["direct"]              of ``open``: what is read goes by no cache, so that a short read is one, and not the end
+    ["cut", BYTES]          the file is cut to so many bytes first
+    ["grow", BYTES]         so many bytes are put behind the file's end first
     ["torn", BYTES, ERRNO]  a write takes so many bytes and fails
     ["slow", SECONDS]       late
     ["hang"]                not before the rules change
@@ -61,6 +65,7 @@ _IO = struct.Struct("<QQIIQII")
 _STATFS = struct.Struct("<5Q4I24x")
 _BIG_WRITES, _MAX_PAGES = 1 << 5, 1 << 22
 _MAX_WRITE = 1 << 20
+_DIRECT = 1  # FOPEN_DIRECT_IO
 
 
 class Rule:
@@ -72,16 +77,17 @@ class Rule:
         self.fired = 0
 
     @staticmethod
-    def _fits(part: dict[str, Any], op: str, path: str, data: bytes) -> bool:
-        if op not in part["ops"] or re.search(part.get("path", ""), path) is None:
+    def _fits(part: dict[str, Any], op: str, path: str, data: bytes, reach: int) -> bool:
+        if op not in part["ops"] or re.search(part.get("path", ""), path) is None or part.get("at", -1) >= reach:
             return False
         return "head" not in part or part["head"].encode() in data
 
-    def fires(self, op: str, path: str, data: bytes) -> bool:
-        if self.left and self._fits(self.when, op, path, data):
+    def fires(self, op: str, path: str, data: bytes, reach: int) -> bool:
+        if self.left and self._fits(self.when, op, path, data, reach):
             self.left -= 1
         times = self.then.get("times")
-        if self.left or (times is not None and self.fired >= times) or not self._fits(self.then, op, path, data):
+        spent = times is not None and self.fired >= times
+        if self.left or spent or not self._fits(self.then, op, path, data, reach):
             return False
         self.fired += 1
         return True
@@ -90,8 +96,9 @@ class Rule:
 class Faults:
     """The rules, and what they do to an operation."""
 
-    def __init__(self, mount: str) -> None:
+    def __init__(self, mount: str, root: str) -> None:
         self._mount = mount
+        self._root = root
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
         self._healed = threading.Event()
@@ -105,15 +112,17 @@ class Faults:
                 self._healed = threading.Event()
         return fired
 
-    def meet(self, op: str, path: str, data: bytes = b"", room: Callable[[], int] = lambda: 0) -> tuple[int, int]:
+    def meet(
+        self, op: str, path: str, data: bytes = b"", room: Callable[[], int] = lambda: 0, span: tuple[int, int] = (0, 0)
+    ) -> tuple[int, int]:
         """Bytes that a write takes, and the error that it ends with then (0: none). Raises what the operation does.
 
-        *room*: how far the files of its folder would grow by it, in all.
+        *room*: how far the files of its folder would grow by it, in all; *span*: what a read asks for, from and to.
         """
         with self._lock:
-            fired = [rule.then["do"] for rule in self._rules if rule.fires(op, path, data)]
+            fired = [rule.then["do"] for rule in self._rules if rule.fires(op, path, data, span[1])]
             healed = self._healed
-        taken, error = len(data), 0
+        taken, error = len(data) or span[1] - span[0], 0
         for what, *values in fired:
             match what:
                 case "error":
@@ -122,6 +131,13 @@ class Faults:
                     taken = min(taken, values[0])
                 case "torn":
                     taken, error = min(taken, values[0]), values[1]
+                case "direct":
+                    taken = _DIRECT
+                case "cut":
+                    os.truncate(f"{self._root}{path}", values[0])
+                case "grow":
+                    with open(f"{self._root}{path}", "ab") as file:
+                        file.write(b"+" * values[0])
                 case "slow":
                     time.sleep(values[0])
                 case "hang":
@@ -301,9 +317,9 @@ class Folder:
 
     def open(self, node: int, body: bytes) -> bytes:
         (flags,) = struct.unpack_from("<I", body)
-        self.faults.meet("open", self._paths[node])
+        how, _ = self.faults.meet("open", self._paths[node])
         mode = os.O_RDWR if flags & (os.O_WRONLY | os.O_RDWR) else os.O_RDONLY
-        return struct.pack("<QII", os.open(self._own(node), mode | os.O_CLOEXEC), 0, 0)
+        return struct.pack("<QII", os.open(self._own(node), mode | os.O_CLOEXEC), how, 0)
 
     def release(self, node: int, body: bytes) -> bytes:
         os.close(struct.unpack_from("<Q", body)[0])
@@ -311,8 +327,8 @@ class Folder:
 
     def read(self, node: int, body: bytes) -> bytes:
         fh, offset, size, *_ = _IO.unpack_from(body)
-        self.faults.meet("read", self._paths[node])
-        return os.pread(fh, size, offset)
+        taken, _ = self.faults.meet("read", self._paths[node], span=(offset, offset + size))
+        return os.pread(fh, taken, offset)
 
     def write(self, node: int, body: bytes) -> bytes:
         fh, offset, *_ = _IO.unpack_from(body)
@@ -361,6 +377,7 @@ class Folder:
     # ---------------------------------------------------------------- folders, the whole
 
     def opendir(self, node: int, body: bytes) -> bytes:
+        self.faults.meet("opendir", self._paths[node])
         return bytes(16)
 
     def releasedir(self, node: int, body: bytes) -> bytes:
@@ -465,7 +482,7 @@ def unmount(where: str) -> None:
 def main() -> None:
     root, where, *log = sys.argv[1:]
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    faults = Faults(where)
+    faults = Faults(where, root)
     folder = Folder(root, faults, log[0] if log else None)
     try:
         fuse = mount(where)
