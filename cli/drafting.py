@@ -46,6 +46,8 @@ class Sighted:
     sources: tuple[tuple[str, str], ...]
     volumes: frozenset[str]
     drives: frozenset[str]
+    #: where the plan was read, as it really is
+    read: str | None = None
 
 
 def sight(plan_path: str | None, catalog: str | None, state: str | None, defines: Mapping[str, str]) -> Sighted:
@@ -82,6 +84,7 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
             tuple(opened.source_names()),
             frozenset(volume.name for volume in volumes),
             frozenset([*holdings.drives, *(volume.drive for volume in volumes)]),
+            os.path.realpath(plan_path) if plan_path is not None else None,
         )
 
 
@@ -289,6 +292,8 @@ def put(
         sys.stdout.buffer.flush()
     else:
         path = Path(output)
+        if sighted.read is not None and os.path.realpath(path) == sighted.read:
+            raise UsageFault(f"{shown(output)} is the plan itself", safe="it is as it was", todo="name another file")
         if not force and path.is_file() and not holds(path, text):
             raise UsageFault(
                 f"{shown(output)} exists already", safe="it was not changed", todo="name another file, or --force"

@@ -30,7 +30,7 @@ _GATHER_SECONDS = 0.05
 #: How long messages of a child that has ended are waited for (a process of its own making may hold them open).
 _DRAIN_SECONDS = 2.0
 #: So long a child that was killed is waited for: one that the kernel holds (a dead disk) ends when the device answers.
-_REAP_SECONDS = 5.0
+_REAP_SECONDS = 2.0
 #: ``selectors.EVENT_READ``
 _READABLE = 1
 

@@ -88,6 +88,7 @@ def test_no_command_writes_over_what_is_kept(place: Any) -> None:
             if command[0] != "catalog" or name != kept_files[4]:
                 done = place.tcc(*command, name)
                 assert done.code in (1, 2) and "\nerror: " in "\n" + done.err, done
+    assert "is the plan itself" in place.tcc(*COMMANDS[2], "plan.tc").err
     assert contents(place.folder) == before
 
 

@@ -353,7 +353,7 @@ def test_a_run_whose_source_hangs_ends_in_order_when_it_is_told_to(
     assert tcc("compile", "plan.tc", cwd=tmp_path).code == 0
     mounted.faults([rule((op,), f"/{place.real.name}{path}", "hang")])
     process = subprocess.Popen(
-        ["tcc", "run", "plan.plan.json", "--progress", "json", "--report", "report.json"],
+        ["tcc", "run", "plan.plan.json", "--progress", "json", "--hang-after", "3s", "--report", "report.json"],
         cwd=tmp_path, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stderr is not None

@@ -259,6 +259,8 @@ def _still(world: Path, before: _State, word: str) -> None:
     for name, data in before.files.items():
         if name in ("tree/one", "dump.img") and word != "run":
             continue  # what else is told to write there does so
+        if name.endswith(".tc") and word == "force":
+            continue  # it is told to put a plan in a plan's place, and not of the one that it reads
         assert (world / name).read_bytes() == data, f"{word} wrote over {name}"
     assert before.objects <= _objects(world), f"{word} took something from the catalog"
     line, _, data = before.snapshot.read_bytes().partition(b"\n")
