@@ -76,9 +76,9 @@ def compact_command(drives: tuple[str, ...], volumes: tuple[str, ...], to: tuple
     def make(sighted: Sighted) -> Drafted:
         from ..compiler.draft.drafts import compact
 
-        _check_volumes(volumes, sighted)
+        named = _volumes(volumes, sighted)
         _check_drives(drives, sighted)
-        return compact(sighted.holdings, drives, volumes, _outputs(to, sighted))
+        return compact(sighted.holdings, drives, named, _outputs(to, sighted))
 
     return _draft(make, **common)
 
@@ -93,8 +93,7 @@ def refresh_command(volumes: tuple[str, ...], to: tuple[str, ...], **common: Any
     def make(sighted: Sighted) -> Drafted:
         from ..compiler.draft.drafts import refresh
 
-        _check_volumes(volumes, sighted)
-        return refresh(sighted.holdings, volumes, _outputs(to, sighted))
+        return refresh(sighted.holdings, _volumes(volumes, sighted), _outputs(to, sighted))
 
     return _draft(make, **common)
 
@@ -247,8 +246,18 @@ def _sources(given: Sequence[str], sighted: Sighted) -> list[str]:
     return [source_text(*one_source(sighted.sources, text, sighted.catalog)) for text in given]
 
 
-def _check_volumes(given: Sequence[str], sighted: Sighted) -> None:
+def _volumes(given: Sequence[str], sighted: Sighted) -> list[str]:
+    """Each volume as drafts call it, from its name or its UUID. Raises UsageFault."""
     _check(given, "volume", sighted.volumes, "`tcc volumes` lists them")
+    for name in given:
+        meant = sighted.volumes[name]
+        if len(meant) > 1:
+            raise UsageFault(
+                f"{len(meant)} volumes are called {name}: {', '.join(meant)}",
+                safe="nothing was drafted",
+                todo="name one by its UUID (`tcc volumes` says where each lies)",
+            )
+    return [sighted.volumes[name][0] for name in given]
 
 
 def _check_drives(given: Sequence[str], sighted: Sighted) -> None:

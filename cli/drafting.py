@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import os
+import re
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..compiler.draft.holdings import Held, HeldCopy, HeldDrive
-from ..compiler.draft.outcome import Drafted, Holdings, Left
+from ..compiler.draft.outcome import Drafted, Holdings, Left, Unknown
 from ..compiler.draft.text import Draft, Output, string_text, write
 from ..dsl.units import print_size
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
@@ -21,7 +23,7 @@ from .kept import PLAN
 from .writing import holds, write_whole
 
 if TYPE_CHECKING:
-    from ..runtime.catalog.queries import CatalogObject
+    from ..runtime.catalog.queries import CatalogObject, CatalogVolume
     from ..runtime.catalog.store import Catalog
     from ..runtime.plan import CompiledPlan, Drive
 
@@ -36,7 +38,8 @@ _LACKING = frozenset({"failed", "cut-off"})
 class Sighted:
     """What a draft is made from, and how it finds the same catalog again.
 
-    ``sources`` (plan, source), ``volumes`` and ``drives``: the names that the catalog has, at hand or not.
+    ``sources`` (plan, source) and ``drives``: the names that the catalog has, at hand or not; ``volumes``: name or
+    identifier → the volumes that it means, as :class:`~..compiler.draft.holdings.HeldCopy` calls them.
     """
 
     holdings: Holdings
@@ -44,7 +47,7 @@ class Sighted:
     plan: CompiledPlan | None
     catalog: str
     sources: tuple[tuple[str, str], ...]
-    volumes: frozenset[str]
+    volumes: Mapping[str, tuple[str, ...]]
     drives: frozenset[str]
     #: where the plan was read, as it really is
     read: str | None = None
@@ -82,7 +85,7 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
             plan,
             opened.name,
             tuple(opened.source_names()),
-            frozenset(volume.name for volume in volumes),
+            _called(volumes),
             frozenset([*holdings.drives, *(volume.drive for volume in volumes)]),
             os.path.realpath(plan_path) if plan_path is not None else None,
         )
@@ -113,6 +116,7 @@ def holdings_of(
         if volume.drive not in drives and volume.location is not None:
             drives[volume.drive] = HeldDrive(volume.drive, str(Path(volume.location).parent))
     pools = {v.id: v.pool for v in volumes}
+    names = {identifier: its[0] for identifier, its in _called(volumes).items()}
     away: dict[str, str] = {}
     stray: dict[str, str] = {}
     for volume in volumes:
@@ -125,8 +129,31 @@ def holdings_of(
         elif Path(volume.location).parent.resolve() != Path(folder).resolve():
             stray[volume.id] = f"{volume.location}, where the drive's folder is {folder}"
             say(f"note: {volume.location} is left out: drive {volume.drive} has its volumes in {folder}")
-    objects = [_held(o, away, stray, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
-    return Holdings(tuple(objects), dict(sorted(drives.items())))
+    objects = [_held(o, names, away, stray, pools, expired) for o in reversed(catalog.objects()) if o.status == "whole"]
+    return Holdings(tuple(objects), dict(sorted(drives.items())), tuple(_unknown(drives, volumes)))
+
+
+def _unknown(drives: Mapping[str, HeldDrive], volumes: Sequence[CatalogVolume]) -> Iterator[Unknown]:
+    """Volumes in the drives' folders that the catalog does not know as they lie there, by place and size."""
+    from ..runtime.drives.blank import BLANK_BYTES
+    from ..runtime.kinds import encode_name
+
+    sizes = {volume.location: volume.bytes for volume in volumes}
+    for name, drive in drives.items():
+        pattern = re.compile(re.escape(encode_name(name)) + r"-[0-9]{6}\.tar", re.ASCII)
+        folder = Path(drive.folder)
+        try:
+            found = sorted(entry.name for entry in os.scandir(folder) if pattern.fullmatch(entry.name))
+            files = {file: (folder.resolve() / file, (folder / file).stat().st_size) for file in found}
+        except OSError:
+            continue  # a folder that is not there, or not ours to read: its volumes are not at hand
+        for file, (path, size) in files.items():
+            known = sizes.get(str(path))
+            if known is None and size != BLANK_BYTES:
+                yield Unknown(name, Path(file).stem, f"the catalog does not know it: `tcc catalog add {path}` tells it")
+            elif known is not None and known != size:
+                why = f"it has {size} bytes, the catalog knows {known}: `tcc catalog add {path}` tells it the rest"
+                yield Unknown(name, Path(file).stem, why)
 
 
 def _is_there(path: Path) -> bool:
@@ -136,8 +163,20 @@ def _is_there(path: Path) -> bool:
         return False  # a disk that fails, a folder that nobody may enter: as good as gone for now
 
 
-def _held(
+def _called(volumes: Sequence[CatalogVolume]) -> dict[str, tuple[str, ...]]:
+    """Name or identifier → the volumes that it means, each as it is called here: by its name where no other has it."""
+    same = collections.Counter(volume.name for volume in volumes)
+    called: dict[str, tuple[str, ...]] = {}
+    for volume in volumes:
+        own = volume.name if same[volume.name] == 1 else f"{volume.name} ({volume.id})"
+        called[volume.id] = (own,)
+        called[volume.name] = (*called.get(volume.name, ()), own)
+    return called
+
+
+def _held(  # noqa: PLR0917 - one object's all
     item: CatalogObject,
+    names: Mapping[str, str],
     away: Mapping[str, str],
     stray: Mapping[str, str],
     pools: Mapping[str, str | None],
@@ -148,7 +187,7 @@ def _held(
     elsewhere: list[HeldCopy] = []
     for c in item.copies:
         if c.status == "stored" and c.segments:
-            volumes = tuple(dict.fromkeys(s.volume_name for s in c.segments))
+            volumes = tuple(dict.fromkeys(names[s.volume_id] for s in c.segments))
             ids = dict.fromkeys(s.volume_id for s in c.segments)
             kept = any((item.id, pools.get(v)) not in expired for v in ids)
             absent = tuple((away.get(v) or stray[v]) for v in ids if v in away or v in stray)

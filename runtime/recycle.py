@@ -250,6 +250,11 @@ def _todo(reasons: tuple[str, ...]) -> str:
         return "name every plan that wrote on it: --plan FILE, as often as needed"
     if "time stands still" in text or "newest" in text:
         return "back the source up again; or, where it is no more, give it up by name: --give-up PLAN/SOURCE"
+    if reasons and all("is needed by the incremental" in reason for reason in reasons):
+        return (
+            "begin a new chain with `tcc run --full`, and wait until retention lets the old one go; or merge it onto"
+            " the drives that hold it (`tcc draft consolidate`): a full lets go what it was merged from"
+        )
     if "for ever" in text:
         return "say in the plan how long its pool keeps: `retention`, `sessions`"
     return "wait until it has expired (`tcc volumes --plan FILE`)"

@@ -20,15 +20,15 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
     def there(copy: HeldCopy) -> bool:
         return bool(chosen & set(copy.volumes)) and (not drives or copy.drive in drives)
 
-    every = [h for h in holdings.objects if any(there(c) for c in (*h.copies, *h.away))]
+    every = [h for h in holdings.objects if any(there(c) for c in (*h.copies, *h.away, *h.stray))]
     if not every:
         raise NothingToDraft("no volume holds more that has expired than what is kept")
-    kept = [h for h in every if any(there(c) and c.kept for c in (*h.copies, *h.away))]
+    kept = [h for h in every if any(there(c) and c.kept for c in (*h.copies, *h.away, *h.stray))]
     if not kept:
         raise NothingToDraft(
             f"nothing on {', '.join(sorted(chosen)[:6])} is kept any more: `tcc volume recycle` takes them back"
         )
-    gathered = gather(holdings, lambda c: c.kept and there(c), outputs)
+    gathered = gather(holdings, lambda c: c.kept and there(c), outputs, strays=True)
     gone = sum(h.bytes for h in every) - sum(h.bytes for h in kept)
     why = (
         f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
@@ -36,7 +36,8 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
         if gathered.left
         else "When the copies are stored and verified, those volumes hold nothing that is needed.",
     )
-    return _copied("compact", why, holdings, gathered, outputs)
+    behind = holdings.behind(lambda u: u.volume in chosen or (u.drive in drives or not (drives or volumes)))
+    return _copied("compact", why, holdings, gathered, outputs, missing=behind)
 
 
 def refresh(holdings: Holdings, volumes: Sequence[str], outputs: Sequence[Output]) -> Drafted:
@@ -45,13 +46,14 @@ def refresh(holdings: Holdings, volumes: Sequence[str], outputs: Sequence[Output
     Where a volume is not at hand its objects come from other copies.
     """
     meant = set(volumes)
-    gathered = gather(holdings, lambda c: bool(meant & set(c.volumes)), outputs)
-    held = {v for h in holdings.objects for c in (*h.copies, *h.away) for v in c.volumes}
+    gathered = gather(holdings, lambda c: bool(meant & set(c.volumes)), outputs, strays=True)
+    held = {v for h in holdings.objects for c in (*h.copies, *h.away, *h.stray) for v in c.volumes}
     notes = tuple(f"volume {name} holds no whole object" for name in volumes if name not in held)
+    behind = holdings.behind(lambda u: u.volume in meant)
     if len(notes) == len(volumes):
-        raise NothingToDraft(f"no whole object lies on {', '.join(volumes)}")
+        raise NothingToDraft("; ".join((f"no whole object lies on {', '.join(volumes)}", *behind)))
     why = (f"Refreshing: every whole object that {', '.join(volumes[:6])} holds, onto new media.",)
-    return _copied("refresh", why, holdings, gathered, outputs, notes=notes)
+    return _copied("refresh", why, holdings, gathered, outputs, missing=behind, notes=notes)
 
 
 def demultiplex(
@@ -65,7 +67,8 @@ def demultiplex(
         "Demultiplexing: records of several objects lie mixed on the drives that are read; here each object is written",
         "in one piece, so that it comes back without reading over the others.",
     )
-    return _copied("demultiplex", why, holdings, gathered, outputs, missing=_without_objects(holdings, sources))
+    missing = (*_without_objects(holdings, sources), *holdings.behind(lambda u: u.drive in drives or not drives))
+    return _copied("demultiplex", why, holdings, gathered, outputs, missing=missing)
 
 
 def chain(holdings: Holdings, source: str, outputs: Sequence[Output]) -> Drafted:
@@ -159,10 +162,11 @@ def _reading_rate(links: Sequence[Held], holdings: Holdings) -> int | None:
 def migrate(holdings: Holdings, drives: Sequence[str], outputs: Sequence[Output]) -> Drafted:
     """All whole objects of these drives to other drives, pools or media."""
     gathered = gather(holdings, lambda c: c.drive in drives, outputs)
+    behind = holdings.behind(lambda u: u.drive in drives)
     if gathered == _NOTHING:
-        raise NothingToDraft(f"no whole object lies on {', '.join(drives)}")
+        raise NothingToDraft("; ".join((f"no whole object lies on {', '.join(drives)}", *behind)))
     why = (f"Migration: every whole object of {', '.join(drives)}.",)
-    return _copied("migrate", why, holdings, gathered, outputs)
+    return _copied("migrate", why, holdings, gathered, outputs, missing=behind)
 
 
 _CATCH_UP = (
@@ -312,7 +316,7 @@ def _copied(
         reasons = "; ".join(f"{h.name} of {h.started}: {reason}" for h, reason in gathered.left[:5])
         raise NothingToDraft(reasons, gathered.left)
     if not gathered.wanted:
-        raise NothingToDraft(f"{', '.join(sorted(never))} holds all of it already")
+        raise NothingToDraft("; ".join((f"{', '.join(sorted(never))} holds all of it already", *missing)))
     reads, without = reads_of(gathered.wanted, holdings.objects, holdings.drives, never=never)
     left = (*gathered.left, *((h, why_unread(h, never)) for h in without))
     if not reads:

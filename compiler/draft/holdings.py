@@ -16,7 +16,8 @@ Folder = str
 
 @dataclass(frozen=True, slots=True)
 class HeldCopy:
-    """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read.
+    """One stored copy: its drive, and the names of the volumes that hold it, in the order in which they are read (of
+    several volumes of one name with the identifier behind it).
 
     ``kept``: the retention of the pool that it lies in still wants it. ``absent``: those of its volumes that are not at
     hand, each in words that say where it was to be.

@@ -22,11 +22,27 @@ class NothingToDraft(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Unknown:
+    """A volume in a drive's folder that is not as the catalog has it: what lies on it beyond that is in no draft."""
+
+    drive: str
+    volume: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Holdings:
     """All whole objects, newest last, and the drives that hold copies (those whose folder is known), by name."""
 
     objects: tuple[Held, ...]
     drives: dict[str, HeldDrive]
+    unknown: tuple[Unknown, ...] = ()
+
+    def behind(self, meant: Callable[[Unknown], bool]) -> tuple[str, ...]:
+        """What the catalog lacks of the volumes that are *meant*, in words."""
+        return tuple(
+            f"what else volume {u.volume} of drive {u.drive} may hold: {u.why}" for u in self.unknown if meant(u)
+        )
 
     def on(self, drives: Sequence[str]) -> tuple[Held, ...]:
         """The objects of which one of *drives* has a stored copy."""
@@ -70,17 +86,19 @@ def gather(
     outputs: Sequence[Output],
     *,
     others: bool = True,
+    strays: bool = False,
 ) -> Gathered:
     """The objects with a copy that is *meant*, at hand or not, which one of *outputs* lacks.
 
-    The meant copies are read where they can be, else (with *others*) whatever other copy is at hand.
+    The meant copies are read where they can be, else (with *others*) whatever other copy is at hand. *strays*: copies
+    that lie elsewhere than their drive's others may be meant, too.
     """
     written = frozenset(output.drive.name for output in outputs)
     wanted: list[Held] = []
     left: list[tuple[Held, str]] = []
     already = instead = 0
     for held in holdings.objects:
-        if not any(meant(copy) for copy in (*held.copies, *held.away)):
+        if not any(meant(copy) for copy in (*held.copies, *held.away, *(held.stray if strays else ()))):
             continue
         if outputs and all(held.on(name) is not None for name in written):
             already += 1
@@ -109,6 +127,8 @@ def why_unread(held: Held, written: Collection[str], meant: Callable[[HeldCopy],
         for copy in copies
         if copy.drive in written
     ]
-    if not reasons:
-        reasons += [f"its copy on drive {c.drive} lies elsewhere: {', '.join(c.absent)}" for c in held.stray]
+    reasons += [
+        f"its copy on drive {c.drive} lies elsewhere: {', '.join(c.absent)} (a --plan whose drive lies there reads it)"
+        for c in held.stray
+    ]
     return "; ".join(reasons) or "no drive that can be read holds it whole"

@@ -286,3 +286,54 @@ def test_the_run_that_merges_a_chain_can_be_estimated(folder: Path, capsys: pyte
     assert estimate["drives"][0]["bytes"] > 300_000
     run("check", "--strict", "full.tc")
     run("run", "full.tc", "--progress", "none")
+
+
+def test_of_two_volumes_of_one_name_one_is_named_by_its_identifier(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """R1 was moved, and the next run began R1-000001 anew: a refresh of "R1-000001" could throw the other away."""
+    shutil.move(folder / "media/R1", folder / "old")
+    run("run", "night.tc", "--progress", "none")
+    run("catalog", "add", "old", "--plan", "night.tc")
+    words = ("--to", "new=new/store", "--plan", "night.tc", "-o", "draft.tc", "--force")
+    run("draft", "refresh", "R1-000001", *words, code=2)
+    said = capsys.readouterr().err
+    with open_volume(folder / "old/R1-000001.tar") as old, open_volume(folder / "media/R1/R1-000001.tar") as new:
+        ids = old.label.volume, new.label.volume
+    assert all(f"R1-000001 ({key})" in said for key in ids) and "UUID" in said
+    run("draft", "refresh", ids[1], *words)
+    assert "reads 2 object(s)" in (folder / "draft.tc").read_text()
+    run("check", "--strict", "draft.tc")
+    run("draft", "refresh", ids[0], *words)
+    assert "come from other copies" in (folder / "draft.tc").read_text(), "R2 has them: old is not the drive's folder"
+    shutil.move(folder / "media/R2", folder / "away")
+    capsys.readouterr()
+    run("draft", "refresh", ids[0], *words, code=1)
+    assert "lies elsewhere" in capsys.readouterr().err
+
+
+def test_a_catalog_that_is_behind_the_media_is_said_and_nothing_is_called_all_of_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = (folder / "state/catalog.sqlite").read_bytes()
+    run("run", "night.tc", "--progress", "none")
+    shutil.rmtree(folder / "state")
+    (folder / "state").mkdir()
+    (folder / "state/catalog.sqlite").write_bytes(kept)
+    capsys.readouterr()
+    words = ("--to", "new=new/store", "--plan", "night.tc", "-o", "draft.tc", "--force")
+    for kind in (("migrate", "R1"), ("refresh", "R1-000001"), ("demultiplex", "--drive", "R1")):
+        run("draft", *kind, *words, code=3)
+        said = capsys.readouterr().err
+        assert "left out: what else volume R1-000001 of drive R1 may hold" in said
+        assert f"`tcc catalog add {folder}/media/R1/R1-000001.tar`" in said
+    run("catalog", "add", "media", "--plan", "night.tc")
+    drafted("migrate", "R1", "--to", "new=new/store")
+    assert all("new" in drives for drives in copies(folder).values()) and len(copies(folder)) == 6
+    (folder / "state/catalog.sqlite").unlink()
+    (folder / "state/catalog.sqlite").write_bytes(kept)
+    run("catalog", "add", "new", "--plan", "night.tc")
+    capsys.readouterr()
+    run("draft", "migrate", "R1", *words, code=1)
+    said = capsys.readouterr().err
+    assert "holds all of it already; what else volume R1-000001" in said
