@@ -82,6 +82,43 @@ def test_whatever_is_done_to_a_tree_every_session_comes_back(bench, seen, mutate
         assert seen(bench.restored(f"back{n}")) == states[n], n
 
 
+def without(entries, left_out: str):
+    """What *seen* gave, but for what is called *left_out* and lies below it."""
+    kept = {k: v for k, v in entries.items() if left_out not in Path(k).parts and k != "hard links"}
+    groups = [tuple(k for k in group if left_out not in Path(k).parts) for group in entries["hard links"]]
+    return {**kept, "hard links": tuple(sorted(group for group in groups if len(group) > 1))}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("own", [False, True], ids=["excludes", "and writes in it"])
+def test_whatever_is_left_out_every_session_comes_back_without_it(bench, seen, mutate, seed, own) -> None:
+    """``e`` is excluded at any depth, wildcards, too; the run's own volumes may lie in the source."""
+    chance = random.Random(100 + seed)
+    bench.plan('exclude = ["e", "*.tmp", "x[yz]"]', top="depth = 4")
+    if own:
+        plan = bench.folder / "plan.tc"
+        plan.write_text(plan.read_text().replace('"media/R1"', '"tree/own/R1"'))
+        (bench.tree / "own" / "R1").mkdir(parents=True)
+    work = bench.tree / "work"
+    work.mkdir()
+    states = []
+    for turn in range(4):
+        for _ in range(chance.randrange(3, 25)):
+            mutate(work, chance, "abcde")
+        (work / f"{turn}.tmp").write_text("left out")
+        (work / "xy").write_text("left out, too")
+        states.append(seen(work))
+        bench.run()
+    assert [s["level"] for s in bench.sessions] == ["full", *["incremental"] * 3]
+    for n, entry in enumerate(bench.sessions):
+        bench.restore(f"back{n}", "--object", entry["object"])
+        expected = without(states[n], "e")
+        for name in ("xy", *(f"{turn}.tmp" for turn in range(4))):
+            expected.pop(name, None)
+        assert seen(bench.restored(f"back{n}") / "work") == expected, n
+        assert not list(bench.restored(f"back{n}").rglob("*.tar"))
+
+
 def test_what_did_not_change_is_not_stored_again(bench) -> None:
     old = sysconfig.get_path("stdlib") + "/json"
     bench.plan(files=f'["tree", "{old}"]')
