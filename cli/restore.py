@@ -224,7 +224,8 @@ def _tell(result: Restored, only: Selection | None) -> None:
     for warning in item.warnings:
         say(f"warning: when it was backed up: {warning}", style="1;33")
     if item.unread:
-        say(f"warning: the object lacks {item.unread} files that could not be read when it was backed up", style="1;33")
+        files = "one file" if item.unread == 1 else f"{item.unread} files"
+        say(f"warning: the object lacks {files} that could not be read when it was backed up", style="1;33")
     for note in result.mended_notes:
         say(f"warning: {note}", style="1;33")
     if result.mended > len(result.mended_notes):

@@ -253,7 +253,9 @@ def _lack(report: ObjectReport) -> str | None:
         return "nothing of it is stored"
     if any(copy.status != "stored" for copy in kept):
         return "not all of its copies are stored"
-    return f"{report.unread} files could not be read" if report.unread else None
+    if not report.unread:
+        return None
+    return "one file could not be read" if report.unread == 1 else f"{report.unread} files could not be read"
 
 
 def _read(path: Path) -> tuple[dict[str, Any], bytes]:

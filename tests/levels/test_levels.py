@@ -54,7 +54,7 @@ def test_files_that_could_not_be_read_keep_the_old_snapshot(bench) -> None:
     (bench.folder / "later").write_text("x")
     first = bench.run()
     (bench.folder / "later").unlink()
-    assert "1 files could not be read" in bench.run(code=3)["notes"]
+    assert "one file could not be read" in bench.run(code=3)["notes"]
     (bench.folder / "later").write_text("again")
     assert bench.run()["parent"] == first["object"]
 
