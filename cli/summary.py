@@ -119,7 +119,8 @@ def _object(entry: ObjectReport, faulty: Collection[str]) -> Iterator[str]:
             yield f"    target {target.target}: {target.status}: {target.error or 'it did not end well'}"
             yield from (f"      {note}" for note in target.notes[:_WARNINGS_SHOWN])
     if entry.unread:
-        yield f"    {plural(entry.unread, 'file')} could not be read and {_lack(entry.unread)} in every copy; what was said meanwhile:"
+        lacking = f"{plural(entry.unread, 'file')} could not be read and {_lack(entry.unread)} in every copy"
+        yield f"    {lacking}; what was said meanwhile:"
     yield from _warnings(entry)
 
 
