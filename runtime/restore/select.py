@@ -167,13 +167,14 @@ def choose(
     objects = catalog.objects(plan=plan, source=source)
     if object_id is not None:
         return Choice(_asked_for(catalog, objects, plan, source, object_id))
+    notes: list[str] = []
     if as_of is not None:
+        notes += _disordered(objects, as_of)
         oldest = min((o.started for o in objects), default=None)
         objects = [o for o in objects if o.started <= as_of]
         if not objects:
             since = f"the oldest object that is known is of {oldest}" if oldest else "`tcc objects` lists what is known"
             raise RestoreFault(f"no session up to {as_of} read it", place=Place(source=source), todo=since)
-    notes: list[str] = []
     partly: CatalogObject | None = None
     for candidate in objects:
         if candidate.status != "whole":
@@ -200,6 +201,18 @@ def choose(
         place=Place(source=source),
         todo="only whole objects are restored; a volume's label says how to take records from it with tar",
     )
+
+
+def _disordered(objects: Sequence[CatalogObject], as_of: str) -> list[str]:
+    """What to say where newer sessions lie before *as_of* and older ones behind it (*objects*: newest first)."""
+    newest = next((o for o in objects if o.started <= as_of), None)
+    ahead = [o for o in objects if o.started > as_of and newest is not None and o.number < newest.number]
+    if newest is None or not ahead:
+        return []
+    return [
+        f"session {newest.number} says that it is of {newest.started}, and session {ahead[0].number}, before it, of"
+        f" {ahead[0].started}: the clock was set; --as-of goes by what each says, --object names one for certain"
+    ]
 
 
 def _asked_for(catalog: Known, objects: list[CatalogObject], plan: str, source: str, object_id: str) -> CatalogObject:

@@ -210,6 +210,8 @@ def test_a_drill_and_the_way_back_by_time_work_under_any_clock(clock: Clock) -> 
     clock.run(0)
     moment = datetime.fromtimestamp(time.time() + DAY).isoformat(timespec="seconds")
     assert contents(clock.restored("image", "--as-of", moment)) == {"image": b"third"}
+    said = clock.tcc("restore", "image", "--plan", "plan.tc", "--to", "noted", "--as-of", moment).stderr
+    assert "session 3 says that it is of" in said and "the clock was set; --as-of goes by what each says" in said
     assert contents(clock.restored("image")) == {"image": b"third"}
     for seconds in (0, 50 * YEAR, -20 * YEAR):
         clock.set(seconds)
