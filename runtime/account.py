@@ -13,6 +13,7 @@ from typing import Any
 
 from . import events as ev
 from .advice import advised
+from .catalog.facts import ContradictionFault
 from .faults import CatalogFault, Fault
 from .hang import HANG_SECONDS
 from .kinds import SourceKind
@@ -98,8 +99,14 @@ class Account:
         if self._catalog is not None:
             try:
                 self._catalog.record_volume(index)
+            except ContradictionFault as fault:  # that volume's fault alone: what the others hold is recorded
+                self._refused(fault)
             except Exception as error:  # noqa: BLE001 - the data matters more than the catalog: go on storing
                 self._catalog_failed(error)
+
+    def _refused(self, fault: ContradictionFault) -> None:
+        self._flawed = True
+        self.note(f"the catalog does not take what a volume tells: {fault.message}; {fault.safe}; {fault.todo}")
 
     def catch_up(self, name: str) -> Sequence[str]:
         """A run that was ended at once may have left the catalog behind what its drives had confirmed."""
@@ -143,7 +150,10 @@ class Account:
                 known = dataclasses.replace(report, objects=self._for_the_catalog(objects))
                 self._catalog.finish_session(known, self._session, _kinds(self._plan))
             except Exception as error:  # noqa: BLE001 - as in record
-                self._catalog_failed(error)
+                if isinstance(error, ContradictionFault):
+                    self._refused(error)
+                else:
+                    self._catalog_failed(error)
                 status = status_of(objects, flawed=True)
                 report = dataclasses.replace(report, status=status, notes=tuple(self._notes))
         self._observe("finished", report)

@@ -85,6 +85,22 @@ def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False)
     faults: list[Fault] = []
     notes: list[str] = []
     volumes = indexes = empty = 0
+    doubtful: list[tuple[Path, ReadVolume]] = []
+
+    def record(path: Path, found: ReadVolume) -> None:
+        nonlocal volumes, indexes, empty
+        try:
+            if found.empty is not None:
+                catalog.record_empty(found.empty, path, BLANK_BYTES)
+            else:
+                catalog.record_volumes(found.sessions)
+        except CatalogFault as fault:
+            faults.append(_named(fault, path))
+            return
+        empty += found.empty is not None
+        volumes += bool(found.sessions)
+        indexes += len(found.sessions)
+
     for path in volume_files(paths):
         try:
             found = read_volume(path, anyhow=anew)
@@ -96,18 +112,12 @@ def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False)
             faults.append(_named(MediaFault(found.doubt, todo="copy what it holds to a sound volume"), path))
         if not found.sessions and found.empty is None:
             notes.append(f"volume {path.stem}: it holds no session")
-            continue
-        try:
-            if found.empty is not None:
-                catalog.record_empty(found.empty, path, BLANK_BYTES)
-            else:
-                catalog.record_volumes(found.sessions)
-        except CatalogFault as fault:
-            faults.append(_named(fault, path))
-            continue
-        empty += found.empty is not None
-        volumes += bool(found.sessions)
-        indexes += len(found.sessions)
+        elif found.doubt is not None:
+            doubtful.append((path, found))  # what it says of an object counts only where no other volume knows it
+        else:
+            record(path, found)
+    for path, found in doubtful:
+        record(path, found)
     return Rebuilt(volumes, indexes, tuple(faults), tuple(notes), empty=empty)
 
 

@@ -15,6 +15,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, TypeVar
 
 from ..hang import HANG_SECONDS
+from .facts import ContradictionFault
 from .store import Catalog
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Scribe(Catalog):
         self._catalog = catalog
         self._work: SimpleQueue[tuple[Callable[[], object], Event | None] | None] = SimpleQueue()
         self._failure: Exception | None = None
+        self._refused: list[ContradictionFault] = []
         self._thread = Thread(target=self._write, name="catalog", daemon=True)
 
     def begin_session(self, plan: str, fingerprint: str, started: str, at_least: int = 0) -> Session:
@@ -57,8 +59,13 @@ class Scribe(Catalog):
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None
     ) -> None:
-        """As :meth:`Catalog.finish_session`, behind all that was left to be written."""
+        """As :meth:`Catalog.finish_session`, behind all that was left to be written.
+
+        Raises ContradictionFault, when the session's end is written, where a volume was not believed.
+        """
         self._answer(lambda: self._catalog.finish_session(report, session, kinds))
+        if self._refused:
+            raise self._refused[0]
 
     def close(self) -> None:
         """Wait until what was left is written, or has failed."""
@@ -92,6 +99,8 @@ class Scribe(Catalog):
             try:
                 if self._failure is None:
                     job()
+            except ContradictionFault as fault:  # that volume's fault alone
+                self._refused.append(fault)
             except Exception as error:  # noqa: BLE001 - handed to the run with its next call
                 self._failure = error
             finally:

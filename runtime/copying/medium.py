@@ -29,6 +29,7 @@ from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Ending, ObjectFacts
+from ..restore.fitting import Fit
 from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred
 from ..restore.shelf import Shelf, open_as
 from ..ring import Ring
@@ -55,6 +56,10 @@ class Progress:
     last_seen: bool = False
     ending: Ending | None = None
     healer: ObjectReader | None = None
+    fit: Fit = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fit = Fit(self.held.item)
 
 
 @dataclass(slots=True)
@@ -366,8 +371,8 @@ class MediumReader:
                 try:
                     with self.watch:
                         reader.fetch(found, slot)
-                    if found.header.source != one.facts.source:
-                        raise MediaFault(f"its label names the source {found.header.source}", place=Place())
+                    if (why := one.fit.why_not(found.header)) is not None:
+                        raise MediaFault(f"volume {leg.volume}, at byte {found.position}: {why}", place=Place())
                 except MediaFault as fault:
                     self._note(str(fault))
                     self._heal(one, sequence + 1)
@@ -410,7 +415,7 @@ class MediumReader:
             self._healing = True  # only here other volumes than the drive's own are asked
             if one.healer is None:
                 with self.watch:
-                    healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf)
+                    healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf, one.fit)
                 one.healer = healer
             count = len(one.healer.mended.notes)
             try:

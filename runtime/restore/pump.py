@@ -13,6 +13,7 @@ from ..catalog.queries import CatalogObject
 from ..faults import Place, RestoreFault
 from ..media.record import HEADER_BYTES, FirstWords
 from ..members.packing import Member
+from .fitting import FACTS
 from .gaps import Thread
 from .reading import ObjectReader, RecordLost
 from .sinks import GapSink
@@ -20,7 +21,7 @@ from .sinks import GapSink
 
 def agree(item: CatalogObject, words: FirstWords) -> None:
     """The object's first record must say what is known of it: it is restored by that. Raises RestoreFault."""
-    for name in ("kind", "level", "parent", "compress", "encrypt"):
+    for name in FACTS:
         said, true = getattr(item, name), getattr(words, name)
         if said != true:
             raise RestoreFault(
@@ -88,6 +89,8 @@ class Pump:
             try:
                 header, into = self._reader.take(sequence)
             except RecordLost as loss:
+                if loss.words is not None:
+                    agree(self._item, loss.words)
                 self._pending.append(loss)
                 if self._payload is not None and not self._mind_the_gaps():
                     break

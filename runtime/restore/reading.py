@@ -14,11 +14,12 @@ from ..catalog.queries import CatalogCopy, CatalogObject
 from ..faults import MediaFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.label import LABEL_BYTES
-from ..media.record import HEADER_BYTES, RecordHeader
+from ..media.record import HEADER_BYTES, FirstWords, RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
+from .fitting import Fit
 from .patience import HangingFault
 from .seeking import NEAR, Found, find
 from .shelf import Shelf
@@ -28,12 +29,16 @@ NAMED_MAX = 50
 
 
 class RecordLost(Exception):
-    """No copy at hand holds record ``sequence``; ``reasons`` say what each copy answered."""
+    """No copy at hand holds record ``sequence``; ``reasons`` say what each copy answered.
 
-    def __init__(self, sequence: int, reasons: Sequence[str]) -> None:
+    ``words``: those of a first record that is sound, and says otherwise than is known.
+    """
+
+    def __init__(self, sequence: int, reasons: Sequence[str], words: FirstWords | None = None) -> None:
         super().__init__(f"record {sequence} is lost: " + ("; ".join(reasons) or "no copy holds it"))
         self.sequence = sequence
         self.reasons = tuple(reasons)
+        self.words = words
 
 
 @dataclass(slots=True)
@@ -192,8 +197,12 @@ class _Part:
 class ObjectReader:
     """All copies of one object, in the order in which they are preferred. Close it when done."""
 
-    def __init__(self, item: CatalogObject, copies: Sequence[CatalogCopy], shelf: Shelf) -> None:
+    def __init__(
+        self, item: CatalogObject, copies: Sequence[CatalogCopy], shelf: Shelf, fit: Fit | None = None
+    ) -> None:
+        """*fit*: what was seen of the object's records before."""
         self.mended = Mended()
+        self._fit = fit or Fit(item)
         self._shelf = shelf
         self._own: memoryview | None = None
         self._item = item
@@ -245,6 +254,7 @@ class ObjectReader:
     def _fetch(self, sequence: int, into: memoryview | None) -> RecordHeader:
         reasons: list[str] = []
         hanging: dict[str, None] = {}
+        words: FirstWords | None = None
         # Parts that were put together from records may hold more than they claim: they are asked last.
         for claims in (True, False):
             for drive, parts in self._copies:
@@ -261,6 +271,10 @@ class ObjectReader:
                         if claims:
                             reasons.append(str(fault) if fault.place.drive else f"drive {drive}: {fault}")
                         continue
+                    if (why := self._fit.why_not(header)) is not None:
+                        reasons.append(f"drive {drive}: volume {part.segment.volume_name}, record {sequence}: {why}")
+                        words = words or header.first
+                        continue
                     if reasons:
                         self.mended.add(f"record {sequence} was taken from drive {drive}, since {'; '.join(reasons)}")
                     return header
@@ -270,9 +284,11 @@ class ObjectReader:
                     header = self._ask(part, _Part.search, sequence, into)
                 except MediaFault:
                     continue
+                if self._fit.why_not(header) is not None:
+                    continue
                 self.mended.add(f"record {sequence} lies out of its order on drive {drive}")
                 return header
-        raise RecordLost(sequence, [*reasons, *hanging])
+        raise RecordLost(sequence, [*reasons, *hanging], words)
 
     def _ask(
         self,

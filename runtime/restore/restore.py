@@ -135,6 +135,8 @@ def check_identities(reading: Reading, shelf: Shelf, identities: Sequence[Any], 
     try:
         header = next(reader.records(into))
     except RecordLost as loss:
+        if loss.words is not None:
+            agree(item, loss.words)
         if not item.encrypt:
             return
         raise RestoreFault(

@@ -20,6 +20,7 @@ from ..media.scan import Damage, ScannedIndex, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
 from .devices import Devices, by_device, device_of
+from .fitting import Fit
 from .reading import ObjectReader, RecordLost
 from .shelf import Shelf
 from .verdicts import CopyVerdict, ObjectVerdict, Seen, Verdict, Verified, VolumeVerdict
@@ -126,11 +127,12 @@ def _read_all(
     hands: int,
 ) -> None:
     places = _places(expected)
+    fits = {item.id: Fit(item) for item, _, _ in expected}
     for member in reader.members(LABEL_BYTES, reader.size, check=True, hands=hands, failed=_unreadable(verdict)):
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
-            _count(member.header, member.position, places, verdict, seen)
+            _count(member.header, member.position, places, fits, verdict, seen)
         elif isinstance(member, ScannedIndex) and (why := contradiction(reader, member.index)) is not None:
             verdict.wrong(f"the index at byte {member.position} is not believed: {why}", ailment="lies")
             # Records that changed places are all there, each of which its object's reading finds and judges.
@@ -151,6 +153,7 @@ def _read_some(
 ) -> None:
     wanted = {item.id for item, _, _ in expected}
     places = _places(expected)
+    fits = {item.id: Fit(item) for item, _, _ in expected}
     segments = [segment for _, _, segment in expected]
     low = min((s.first for s in segments), default=reader.size)
     high = max((s.last for s in segments), default=0)
@@ -159,7 +162,7 @@ def _read_some(
         if isinstance(member, Damage):
             verdict.wrong(str(member))
         elif isinstance(member, ScannedRecord):
-            _count(member.header, member.position, places, verdict, seen)
+            _count(member.header, member.position, places, fits, verdict, seen)
         progress(member.position)
 
 
@@ -182,16 +185,21 @@ def _places(expected: Iterable[tuple[CatalogObject, str, Segment]]) -> dict[int,
     return found
 
 
-def _count(
+def _count(  # noqa: PLR0917 - one step of two loops
     header: RecordHeader,
     position: int,
     places: dict[int, tuple[str, int]],
+    fits: dict[str, Fit],
     verdict: VolumeVerdict,
     seen: dict[str, Seen],
 ) -> None:
     """A sound record. Behind a newer one of its object only a part of its own begins: any tar goes by the order."""
     verdict.records += 1
     verdict.bytes += header.payload_bytes
+    fit = fits.get(header.object_id)
+    if fit is not None and (why := fit.why_not(header)) is not None:
+        verdict.wrong(f"object {header.object_id}: record {header.sequence}, at byte {position}: {why}", ailment="lies")
+        return
     there = seen.setdefault(header.object_id, Seen(header.source))
     stray = header.sequence <= there.newest
     if places.get(position) == (header.object_id, header.sequence):
