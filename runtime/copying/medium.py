@@ -56,10 +56,15 @@ class Progress:
     last_seen: bool = False
     ending: Ending | None = None
     healer: ObjectReader | None = None
-    fit: Fit = field(init=False)
+    #: what its records must be
+    fit: Fit | None = None
 
-    def __post_init__(self) -> None:
-        self.fit = Fit(self.held.item)
+    @property
+    def fitting(self) -> Fit:
+        """As :attr:`fit`, from the first record on."""
+        if self.fit is None:
+            self.fit = Fit(self.held.item)
+        return self.fit
 
 
 @dataclass(slots=True)
@@ -371,8 +376,8 @@ class MediumReader:
                 try:
                     with self.watch:
                         reader.fetch(found, slot)
-                    if (why := one.fit.why_not(found.header)) is not None:
-                        raise MediaFault(f"volume {leg.volume}, at byte {found.position}: {why}", place=Place())
+                    if (why := one.fitting.why_not(found.header)) is not None:
+                        raise MediaFault(why, place=Place(volume=reader.path.stem, position=found.position))
                 except MediaFault as fault:
                     self._note(str(fault))
                     self._heal(one, sequence + 1)
@@ -415,7 +420,7 @@ class MediumReader:
             self._healing = True  # only here other volumes than the drive's own are asked
             if one.healer is None:
                 with self.watch:
-                    healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf, one.fit)
+                    healer = ObjectReader(one.held.item, self._copies(one.held), self._shelf, one.fitting)
                 one.healer = healer
             count = len(one.healer.mended.notes)
             try:
