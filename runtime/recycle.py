@@ -2,9 +2,9 @@
 
 The order is what makes it safe at every moment (docs/volumes.md): the magazine is locked; the volume itself is read and
 what it holds told to the catalog; all of it is judged; where the volume has the highest number an empty one is
-labelled behind it, so that no name is given twice and session numbers go on; the catalog forgets the volume; its file
-is removed. Killed between any two of these, the catalog knows at most less than there is, and the next run tells it
-again.
+labelled behind it, so that no name is given twice and session numbers go on (where the disk is so full that this cannot
+be, it is made last); the catalog forgets the volume; its file is removed. Killed between any two of these, the catalog
+knows at most less than there is, and the next run tells it again.
 """
 
 from __future__ import annotations
@@ -13,17 +13,16 @@ import os
 import stat
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .catalog.queries import CatalogCopy, CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .drives.base import IndexedVolume
-from .drives.blank import BLANK_BYTES, last_volume, make_blank
+from .drives.blank import BLANK_BYTES, Behind, last_volume
 from .drives.magazine import Magazine, fault_of
-from .faults import DriveFault, KeptFault, MediaFault, Place, UsageFault
+from .faults import DriveFault, DriveFullFault, KeptFault, MediaFault, Place, UsageFault
 from .frozen import frozen
-from .media.label import VolumeLabel
 from .media.volume import VolumeReader, open_volume
 from .plan import Pool
 
@@ -104,9 +103,9 @@ def recycle(
             return Recycled(judged, 0, None)
         path = magazine.path / f"{volume.name}.tar"
         with _opened(volume, path) as reader:
-            blank = _blank_behind(magazine, path, reader)
-            if blank is not None:
-                catalog.record_empty(blank[1], blank[0], BLANK_BYTES)
+            behind = Behind(magazine, path, reader.label)
+            with suppress(DriveFullFault):  # the room of this one is all there is: the empty one comes when it is free
+                behind.make()
             found = _contents(reader, path)
             catalog.forget_volume(volume.id)
             try:
@@ -114,7 +113,12 @@ def recycle(
             except BaseException:
                 catalog.record_volumes(found)
                 raise
-            return Recycled(judged, reader.size, None if blank is None else blank[0])
+            freed = reader.size
+        with suppress(DriveFault):  # the volume has gone: the next run makes its own
+            behind.make()
+        if behind.blank is not None:
+            catalog.record_empty(behind.blank[1], behind.blank[0], BLANK_BYTES)
+        return Recycled(judged, freed, None if behind.blank is None else behind.blank[0])
 
 
 @contextmanager
@@ -303,31 +307,6 @@ def _contents(reader: VolumeReader, path: Path) -> list[IndexedVolume]:
             todo="look at it with `tcc volume show`; a file that you remove by hand is forgotten by this command later",
         )
     return [IndexedVolume(reader.label, index, path, reader.size) for index in contents.sessions]
-
-
-def _blank_behind(magazine: Magazine, path: Path, reader: VolumeReader) -> tuple[Path, VolumeLabel] | None:
-    """Label an empty volume with the next number where the volume at *path* has the highest one.
-
-    Returns that one, or the empty one that is there already.
-    """
-    last = last_volume(magazine)
-    if last is None:
-        return None
-    if last[0] != path:
-        return (
-            (last[0], last[1]) if last[3] and last[1].pool == reader.label.pool else None
-        )  # made by a recycling that was killed, or by hand
-    label = reader.label
-    return make_blank(
-        magazine,
-        agent=label.agent,
-        pool=label.pool,
-        record=label.record,
-        capacity=label.capacity,
-        plan=label.session.plan,
-        fingerprint=label.session.fingerprint,
-        number=last[2],
-    )
 
 
 def _remove(magazine: Magazine, path: Path, reader: VolumeReader) -> None:

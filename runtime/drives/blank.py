@@ -26,17 +26,18 @@ def make_blank(
     plan: str,
     fingerprint: str,
     number: int,
+    least: int = 0,
 ) -> tuple[Path, VolumeLabel]:
     """Label the next volume of an open magazine; the next session begins on it.
 
     *number*: the highest session number on the magazine's volumes, so that numbers go on from there when the catalog is
-    lost. The label's session is one of its own, which read nothing. Returns where it lies, and its label. Raises
-    DriveFault, DriveFullFault.
+    lost. *least*: no volume of a lower number is made. The label's session is one of its own, which read nothing.
+    Returns where it lies, and its label. Raises DriveFault, DriveFullFault.
     """
     now = times.now_text()
     session = Session(ids.new_id(), number, plan, fingerprint, now)
     for _ in range(100):
-        which = magazine.next_number()
+        which = max(magazine.next_number(), least)
         name = label_format.volume_name(magazine.drive, which)
         label = VolumeLabel(ids.new_id(), name, magazine.drive, agent, pool, now, record, capacity, session)
         try:
@@ -64,3 +65,37 @@ def last_volume(magazine: Magazine) -> tuple[Path, VolumeLabel, int, bool] | Non
         last = reader.last_index()
         highest = max(reader.label.session.number, last.session.number if last else 0)
         return path, reader.label, highest, last is None and reader.size == BLANK_BYTES
+
+
+class Behind:
+    """The empty volume behind one that is given up, where that has the highest number: then no name is given twice."""
+
+    def __init__(self, magazine: Magazine, path: Path, label: VolumeLabel) -> None:
+        """*path*, *label*: of the volume that is given up. Raises MediaFault as :func:`last_volume` does."""
+        self._magazine = magazine
+        self._label = label
+        self._highest = 0
+        #: where it lies, and its label; also one that was there already
+        self.blank: tuple[Path, VolumeLabel] | None = None
+        last = last_volume(magazine)
+        self._wanted = last is not None and last[0] == path
+        if last is None:
+            return
+        self._highest, self._number = last[2], magazine.numbers()[-1]
+        if not self._wanted and last[3] and last[1].pool == label.pool:
+            self.blank = last[0], last[1]
+
+    def make(self) -> None:
+        """Label it, unless it is there or none is wanted. Raises DriveFault, DriveFullFault."""
+        if self._wanted and self.blank is None:
+            self.blank = make_blank(
+                self._magazine,
+                agent=self._label.agent,
+                pool=self._label.pool,
+                record=self._label.record,
+                capacity=self._label.capacity,
+                plan=self._label.session.plan,
+                fingerprint=self._label.session.fingerprint,
+                number=self._highest,
+                least=self._number + 1,
+            )

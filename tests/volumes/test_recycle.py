@@ -1,5 +1,6 @@
 """Recycling: only by name, only what has expired, proved from the volume itself; killed anywhere it loses nothing."""
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from tapechain.runtime import recycle as recycling
 from tapechain.runtime.catalog.rebuild import record_paths
+from tapechain.runtime.drives.magazine import Magazine
 from tapechain.runtime.faults import DriveBusyFault, DriveFault, Fault, KeptFault, MediaFault, UsageFault
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.numbers import highest_number
@@ -279,7 +281,7 @@ class Killed(BaseException):
 
 
 STEPS = {
-    "before the empty volume": ("tapechain.runtime.recycle", "make_blank"),
+    "before the empty volume": ("tapechain.runtime.drives.blank.Behind", "make"),
     "behind the empty volume": ("tapechain.runtime.catalog.store.Catalog", "forget_volume"),
     "behind the catalog": ("tapechain.runtime.recycle", "_remove"),
 }
@@ -292,7 +294,8 @@ def test_killed_at_any_step_the_catalog_never_knows_more_than_there_is(
     objects = [world.run({"home": bytes([n])}, ["R1"], pool="month")["home"] for n in range(2)]
     short = {("night", "month"): Pool("month", retention=DAY)}
     owner, name = STEPS[step]
-    target: Any = recycling if owner == "tapechain.runtime.recycle" else recycling.Catalog
+    owners = {"recycle": recycling, "Behind": recycling.Behind, "Catalog": recycling.Catalog}
+    target: Any = owners[owner.rpartition(".")[2]]
 
     def killed(*_: Any, **__: Any) -> None:
         raise Killed
@@ -349,3 +352,43 @@ def test_a_volume_that_was_replaced_meanwhile_is_not_removed(old: Any, monkeypat
             recycle(catalog, "R1-000001", POOLS, now=after(33))
     assert path.read_bytes() == b"somebody else's"
     assert (old.folder / "was.tar").read_bytes() == content
+
+
+def test_on_a_disk_without_any_room_the_room_of_the_volume_itself_is_enough(
+    world: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The only volume fills the disk: where no empty one fits before it goes, the empty one is made of its room."""
+    for n in range(2):
+        world.run({"home": bytes([n])}, ["R1"], pool="month")
+    short = {("night", "month"): Pool("month", retention=DAY)}
+    path = world.volumes("R1")[0]
+    full = path.stat()
+    create = Magazine.create
+    tried = []
+
+    def room(self: Magazine, number: int, content: bytes) -> int | None:
+        inodes = [os.fstat(int(fd)).st_ino for fd in os.listdir("/proc/self/fd") if _is_open(int(fd))]
+        taken = path.exists() or full.st_ino in inodes
+        tried.append((number, taken))
+        if taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return create(self, number, content)
+
+    with world.catalog() as catalog, monkeypatch.context() as patch:
+        patch.setattr(Magazine, "create", room)
+        done = recycle(catalog, "R1-000001", short, now=after(5))
+        assert done.freed_bytes == full.st_size and done.blank is not None and done.blank.stem == "R1-000002"
+        assert tried == [(2, True), (2, False)], "no name is given twice, and the volume's room is free before"
+        assert {(v.name, v.sessions) for v in catalog.volumes()} == {("R1-000002", 0)}
+    with open_volume(path.with_name("R1-000002.tar")) as reader:
+        assert reader.label.session.number == 2, "session numbers go on"
+    world.run({"home": b"next"}, ["R1"], pool="month")
+    assert names(world) == ["R1-000002"]
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
