@@ -55,6 +55,7 @@ def refuse_without_threads(plan: CompiledPlan) -> None:
         + sum(source.kind != "stream" for source in sources)
         + sum(bool(source.encrypt) for source in sources)
         + sum(bool(source.encrypt or source.compress) for source in sources)
+        + sum(bool(source.compress) for source in sources) * len(os.sched_getaffinity(0))
         + len({(agent.drive, agent.role) for agent in plan.agents})
         + sum(agent.spool is not None for agent in plan.agents)
         + len(plan.targets)

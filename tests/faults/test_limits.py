@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import control_groups
 import pytest
 
 OPEN = int(os.environ.get("TCC_OPEN", "400"))
@@ -102,3 +103,25 @@ mirror group m of b { agent c -> R2 { * <- a } }
         tcc(tmp_path, "restore", entry["source"], "--plan", "plan.plan.json", "--to", entry["source"] + "-back",
             "--state", "state", code=0 if stored else 1)  # fmt: skip
     tcc(tmp_path, "verify", "--plan", "plan.plan.json", "--state", "state")
+
+
+def test_too_few_threads_and_processes_are_said(tmp_path: Path) -> None:
+    """A real limit (TasksMax of a unit): nothing begins, or all is whole; never a half."""
+    (tmp_path / "plan.tc").write_text(
+        """plan p { record = 64KiB  depth = 4 }
+source tree { files = "plan.tc" }
+source zipped { command = ["seq", "1", "100000"]  compress = "zstd" }
+drive R1 { volumes = "media/R1" }
+backup group b { agent a -> R1 { B1 <- tree  B2 <- zipped } }
+"""
+    )
+    tcc(tmp_path, "compile", "plan.tc")
+    codes = []
+    with control_groups.limited("pids") as run:
+        for most in (2, 4, 6, 40):
+            done = run(most, "tcc", "run", "plan.plan.json", "--state", "state", cwd=tmp_path)
+            codes.append(done.returncode)
+            assert "internal error" not in done.stderr
+            if done.returncode:
+                assert "TasksMax" in done.stderr and not (tmp_path / "media").exists()
+    assert codes[0] == 2 and codes[-1] == 0 and set(codes) == {0, 2}

@@ -7,17 +7,18 @@ pages that the kernel needs on their way to the disk. The data are several times
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import random
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import control_groups
 import pytest
+from control_groups import entered, groups, made_group
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(110)]
 
@@ -27,83 +28,14 @@ PROCESS_BYTES = 48 << 20
 CODEC_BYTES = PROCESS_BYTES + (12 << 20) + (60 << 20) + (24 << 20)
 DATA_BYTES = 96 << 20
 
-#: Runs a command within the control group whose list of processes is its first argument.
-ENTER = 'echo $$ > "$0" && exec "$@"'
-
 Limited = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-Group = tuple[Path, str, str]
-
-
-def groups(mounts: str, own: str, user: int) -> Iterator[Group | str]:
-    """Where a control group may be made, its file of the limit, and that of swap: version 2 and 1; or why not there.
-
-    *mounts* and *own*: what ``/proc/self/mountinfo`` and ``/proc/self/cgroup`` say. Of version 2 the places are its
-    root, the groups above this process, and what systemd leaves to a user; each where it passes the limit of memory on.
-    """
-    for line in mounts.splitlines():
-        place, kind, options = line.split()[4], line.partition(" - ")[2].split()[0], line.split()[-1]
-        if kind == "cgroup" and "memory" in options.split(","):
-            yield Path(place), "memory.limit_in_bytes", "memory.memsw.limit_in_bytes"
-        elif kind == "cgroup2":
-            ours = next((Path(o.split(":", 2)[2]) for o in own.splitlines() if o.startswith("0::")), Path("/"))
-            below = [Path("/"), *ours.parents, ours, Path(f"/user.slice/user-{user}.slice/user@{user}.service")]
-            for group in dict.fromkeys(below):
-                one = Path(place, *group.parts[1:])
-                try:
-                    passed_on = (one / "cgroup.subtree_control").read_text().split()
-                except OSError as error:
-                    yield f"{one}: {error.strerror}"
-                    continue
-                if "memory" in passed_on:
-                    yield one, "memory.max", "memory.swap.max"
-                else:
-                    yield f"{one} passes on {' '.join(passed_on) or 'no limits'}, not memory"
-
-
-def made_group(known: Iterable[Group | str], name: str, limit: int) -> Path:
-    """A new control group of so many bytes; skips, with the reasons, where none can be made."""
-    reasons: list[str] = []
-    for group in known:
-        if isinstance(group, str):
-            reasons.append(group)
-            continue
-        place, of_memory, of_swap = group
-        try:
-            (place / name).mkdir()
-            (place / name / of_memory).write_text(str(limit))
-            if (place / name / of_swap).exists():
-                (place / name / of_swap).write_text("0" if of_swap.endswith("max") else str(limit))
-            return place / name
-        except OSError as error:
-            reasons.append(f"{place / name}: {error.strerror}")
-    pytest.skip(f"no control group that limits memory can be made here: {'; '.join(reasons) or 'none is mounted'}")
-
-
-def entered(group: Path, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run *command* within *group*; skips where this process may not enter it."""
-    tasks = str(group / "cgroup.procs")
-    if subprocess.run(["sh", "-c", ENTER, tasks, "true"], capture_output=True, timeout=100).returncode:
-        pytest.skip(f"a process may not be moved into the control group {group}")
-    return subprocess.run(["sh", "-c", ENTER, tasks, *command], cwd=cwd, capture_output=True, text=True, timeout=100)
 
 
 @pytest.fixture
 def limited() -> Iterator[Limited]:
     """Runs a command with at most so many bytes of memory."""
-    made: list[Path] = []
-
-    def run(limit: int, *command: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        own = Path("/proc/self/cgroup").read_text()
-        known = groups(Path("/proc/self/mountinfo").read_text(), own, os.getuid())
-        made.append(made_group(known, f"tapechain-test-{os.getpid()}-{len(made)}", limit))
-        return entered(made[-1], *command, cwd=cwd)
-
-    yield run
-    for one in made:
-        with contextlib.suppress(OSError):
-            one.rmdir()
+    with control_groups.limited("memory") as run:
+        yield run
 
 
 def test_control_groups_of_version_2_are_found(tmp_path: Path) -> None:

@@ -51,7 +51,8 @@ def test_many_runs_in_one_process_leave_nothing(runner: Any, plan_of: Callable[.
             gc.collect()
             sizes.append(resident_bytes())
     assert len(set(after)) == 1, after
-    assert sizes[-1] - sizes[1] < 3 << 20, sizes  # a run's rings and records are several MiB
+    # A run's rings and records are several MiB; what one moment's threads take beside them is no growth.
+    assert min(sizes[3:]) - min(sizes[:3]) < 3 << 20, sizes
 
 
 class Ends:
