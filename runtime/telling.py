@@ -13,7 +13,7 @@ from .plan import CompiledPlan
 from .report import copy_report, object_report
 
 if TYPE_CHECKING:
-    from .copying.medium import Progress
+    from .copying.progress import Progress
     from .copying.work import Work
 
 #: (drive, object) → the drive's word

@@ -15,26 +15,24 @@ import dataclasses
 import fcntl
 import os
 import threading
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from ..catalog.queries import CatalogCopy
-from ..events import Event, MediumDone, Noted, SourceSample, SourceState
+from ..events import Event, MediumDone, Noted, SourceSample
 from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place, unforeseen
 from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Ending, ObjectFacts
-from ..restore.fitting import Fit
 from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred
 from ..restore.shelf import Shelf, open_as
 from ..ring import Ring
 from .holdings import Held
 from .passes import Leg, Want
+from .progress import Feed, Progress, Unsettled, legs_in, stretches
 from .work import DriveWork
 
 _SAFE = "the volumes that are read are never written"
@@ -42,70 +40,6 @@ _SAFE = "the volumes that are read are never written"
 
 class _CalledOff(Exception):
     pass
-
-
-@dataclass(slots=True)
-class Progress:
-    """One object on its way into one ring. ``ending`` is set when the ring has been told."""
-
-    ring: int
-    held: Held
-    facts: ObjectFacts
-    next_sequence: int = 0
-    bytes: int = 0
-    last_seen: bool = False
-    ending: Ending | None = None
-    healer: ObjectReader | None = None
-    #: what its records must be
-    fit: Fit | None = None
-
-    @property
-    def fitting(self) -> Fit:
-        """As :attr:`fit`, from the first record on."""
-        if self.fit is None:
-            self.fit = Fit(self.held.item)
-        return self.fit
-
-
-@dataclass(slots=True)
-class _Feed:
-    """One ring that this reader fills. ``spare``: a slot that is claimed and holds nothing yet."""
-
-    name: str
-    ring: Ring
-    size: int
-    progress: dict[str, Progress]
-    spare: memoryview | None = None
-    gone: bool = False
-    state: SourceState = "waiting"
-    bytes: int = 0
-    records: int = 0
-
-
-class _Leg:
-    """The wants on one volume in one pass, in the order of the medium, and which of them are settled."""
-
-    def __init__(self, wants: Sequence[Want]) -> None:
-        self.wants = wants
-        self._settled: set[int] = set()
-        self._of_ring: dict[int, deque[Want]] = {}
-        for want in wants:
-            self._of_ring.setdefault(want.ring, deque()).append(want)
-
-    def settle(self, want: Want) -> None:
-        """Nothing more is expected of it."""
-        self._settled.add(id(want))
-
-    def left(self, wants: Sequence[Want]) -> list[Want]:
-        """Those of *wants* that are not settled yet."""
-        return [want for want in wants if id(want) not in self._settled]
-
-    def first(self, ring: int) -> Want | None:
-        """The first want of the ring that is not settled yet."""
-        wants = self._of_ring[ring]
-        while wants and id(wants[0]) in self._settled:
-            wants.popleft()
-        return wants[0] if wants else None
 
 
 class MediumReader:
@@ -133,15 +67,15 @@ class MediumReader:
         self._notes = 0
         self._healing = False
         self._renew()
-        self._feeds: dict[int, _Feed] = {}
+        self._feeds: dict[int, Feed] = {}
         wanted: dict[int, dict[str, Held]] = {}
-        for leg in _legs(work.passes):
+        for leg in legs_in(work.passes):
             for want in leg.wants:
                 wanted.setdefault(want.ring, {})[want.held.item.id] = want.held
         for buffer in work.buffers:
             number = buffer.buffer.ring
             mine = wanted.get(number, {}).values()
-            self._feeds[number] = _Feed(
+            self._feeds[number] = Feed(
                 buffer.name,
                 rings[number],
                 sum(held.item.bytes for held in mine),
@@ -241,7 +175,7 @@ class MediumReader:
         return self.work.drive, self._own_folder()
 
     def _own_folder(self) -> Path:
-        return next((leg.volume.path.parent for leg in _legs(self.work.passes)), self.work.folder)
+        return next((leg.volume.path.parent for leg in legs_in(self.work.passes)), self.work.folder)
 
     def _forsake(self, fault: Fault) -> None:
         """End every ring in place of the reader's thread."""
@@ -299,7 +233,7 @@ class MediumReader:
         self.ending = lost or why
         self._events.put(MediumDone(self.work.drive, self.ending))
 
-    def _end_ring(self, feed: _Feed, why: Ending) -> Ending | None:
+    def _end_ring(self, feed: Feed, why: Ending) -> Ending | None:
         """End one ring; the first ending of an object that is not whole."""
         found: Ending | None = None
         for one in feed.progress.values():
@@ -316,13 +250,13 @@ class MediumReader:
 
     def _read_leg(self, leg: Leg) -> None:
         """Read one volume from its first wanted record to its last."""
-        left = _Leg(leg.wants)
+        left = Unsettled(leg.wants)
         if leg.volume.path.parent not in self.hanging:
             self._read_volume(leg, left)
         for want in left.left(left.wants):
             self._settle(left, want)
 
-    def _read_volume(self, leg: Leg, left: _Leg) -> None:
+    def _read_volume(self, leg: Leg, left: Unsettled) -> None:
         try:
             with self.watch:
                 opened = open_as(leg.volume.path, leg.volume.id)
@@ -330,12 +264,12 @@ class MediumReader:
             with opened as reader:
                 if reader.doubt:
                     self._note(f"volume {leg.volume.name}: {reader.doubt}")
-                for wants in _stretches(leg.wants):
+                for wants in stretches(leg.wants):
                     self._walk(reader, left, wants)
         except MediaFault as fault:
             self._note(f"volume {leg.volume.name}: {fault.message}")
 
-    def _walk(self, reader: VolumeReader, leg: _Leg, stretch: Sequence[Want]) -> None:
+    def _walk(self, reader: VolumeReader, leg: Unsettled, stretch: Sequence[Want]) -> None:
         """Read from the first wanted record of *stretch* to its last."""
         by_object: dict[str, list[Want]] = {}
         for want in stretch:
@@ -356,7 +290,7 @@ class MediumReader:
         for want in leg.left(stretch):
             self._settle(leg, want)
 
-    def _record(self, reader: VolumeReader, leg: _Leg, wants: Sequence[Want], found: ScannedRecord) -> None:
+    def _record(self, reader: VolumeReader, leg: Unsettled, wants: Sequence[Want], found: ScannedRecord) -> None:
         """Hand one record to every ring that wants it; it is read once."""
         sequence = found.header.sequence
         source: memoryview | None = None
@@ -392,14 +326,14 @@ class MediumReader:
     def _progress(self, want: Want) -> Progress:
         return self._feeds[want.ring].progress[want.held.item.id]
 
-    def _settle_before(self, leg: _Leg, want: Want) -> None:
+    def _settle_before(self, leg: Unsettled, want: Want) -> None:
         """What should have come into this ring before *want* will not come from this medium any more."""
         while (earlier := leg.first(want.ring)) is not None:
             if earlier is want or earlier.segment.last > want.segment.first:
                 return
             self._settle(leg, earlier)
 
-    def _settle(self, leg: _Leg, want: Want) -> None:
+    def _settle(self, leg: Unsettled, want: Want) -> None:
         """The part is passed: what of it did not come is taken from other copies."""
         leg.settle(want)
         one = self._progress(want)
@@ -444,7 +378,7 @@ class MediumReader:
         # What hangs is told once, not with each record that comes from elsewhere.
         return [c for c in copies if not all(self._shelf.find(s.volume_id).closed for s in c.segments)]
 
-    def _claim(self, feed: _Feed) -> memoryview | None:
+    def _claim(self, feed: Feed) -> memoryview | None:
         """An empty slot of the ring; None when nobody takes anything from it any more. Blocks while it is full."""
         if feed.spare is None:
             feed.spare = feed.ring.claim()
@@ -454,7 +388,7 @@ class MediumReader:
             feed.gone = True
         return feed.spare
 
-    def _publish(self, feed: _Feed, one: Progress, header: RecordHeader) -> None:
+    def _publish(self, feed: Feed, one: Progress, header: RecordHeader) -> None:
         feed.spare = None
         feed.ring.publish(one.facts, header.sequence, header.total_bytes, header.payload_bytes)
         feed.bytes += header.payload_bytes
@@ -465,7 +399,7 @@ class MediumReader:
             item = one.held.item
             self._finish(feed, one, Ending("whole", warnings=item.warnings, unread=item.unread))
 
-    def _finish(self, feed: _Feed, one: Progress, ending: Ending) -> None:
+    def _finish(self, feed: Feed, one: Progress, ending: Ending) -> None:
         one.ending = ending
         self._heal_no_more(one)
         if one.next_sequence:  # drives need not know of what never began
@@ -483,25 +417,3 @@ class MediumReader:
         self._notes += 1
         if self._notes <= NAMED_MAX:
             self._events.put(Noted(f"{self.name}: {text}"))
-
-
-def _legs(passes: Sequence[Sequence[Leg]]) -> Iterator[Leg]:
-    for legs in passes:
-        yield from legs
-
-
-def _stretches(wants: Sequence[Want]) -> list[list[Want]]:
-    """The wants of each byte range in which records are wanted: those that meet are of one; all in order."""
-    joined: list[list[Want]] = []
-    end = -1
-    for want in sorted(wants, key=_first):
-        if joined and want.segment.first <= end:
-            joined[-1].append(want)
-        else:
-            joined.append([want])
-        end = max(end, want.segment.last)
-    return joined
-
-
-def _first(want: Want) -> int:
-    return want.segment.first

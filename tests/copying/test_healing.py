@@ -1,5 +1,6 @@
 """Damaged media: each record comes from any copy that has it sound; what is lost everywhere is named, others go on."""
 
+import os
 import random
 
 import pytest
@@ -7,6 +8,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.timeout(60)
+
+#: ``TCC_EXAMPLES=1000 python -m pytest --timeout 0 --hypothesis-seed N`` tries more, and others.
+EXAMPLES = int(os.environ.get("TCC_EXAMPLES", "15"))
 
 
 def data(size: int, seed: int = 1) -> bytes:
@@ -93,7 +97,11 @@ def test_volume_that_is_cut_anywhere_is_made_up_for(copying, world) -> None:
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=int(os.environ.get("TCC_EXAMPLES", "15")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_any_damage_is_mended_or_named(tmp_path_factory, support, copying_in, of_object, seed: int) -> None:
     """Bytes are flipped at random on two copies: what arrives whole is right, and what does not is named."""
     turns = random.Random(seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import shutil
 import tarfile
@@ -32,7 +33,9 @@ HARM = st.one_of(
     st.tuples(st.just("noise"), PLACE, PLACE),
 )
 HARMS = st.lists(st.tuples(st.sampled_from(DRIVES), st.integers(0, 5), HARM), min_size=1, max_size=6)
-SLOWLY = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+#: ``TCC_EXAMPLES=1000 python -m pytest --timeout 0 --hypothesis-seed N`` tries more, and others.
+EXAMPLES = int(os.environ.get("TCC_EXAMPLES", "12"))
+SLOWLY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def harm(volume: Path, what: tuple[str, float, float]) -> None:
