@@ -93,7 +93,7 @@ def one_source(names: Sequence[tuple[str, str]], text: str, where: str) -> tuple
     near = difflib.get_close_matches(text, known, n=1)
     raise UsageFault(
         f"the catalog {where} knows no source {text}",
-        todo=f"did you mean {near[0]}?" if near else "`tcc objects` lists what it knows",
+        todo=f"did you mean {near[0]}?" if near else "`tcc objects` lists what it knows; --plan FILE asks a plan's",
     )
 
 

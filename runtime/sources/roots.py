@@ -65,7 +65,8 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
         try:
             is_link = stat.S_ISLNK(os.lstat(path).st_mode)
         except (OSError, ValueError) as error:
-            missing.append((path, getattr(error, "strerror", None) or str(error)))
+            why = getattr(error, "strerror", None) or str(error)
+            missing.append((path, f"{why} (a plan's paths are taken as written)" if written[:1] in ("~", "$") else why))
             continue
         if is_link and not follow:
             warnings.append(
