@@ -13,6 +13,10 @@ from .console import harmless, print_fault, print_result, say
 from .options import catalog_option, define_option, plans_option, state_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ..runtime.catalog.store import Catalog
+    from ..runtime.plan import Pool
     from ..runtime.recycle import Judged
 
 EPILOG = """\b
@@ -20,6 +24,7 @@ Examples:
   tcc volume recycle R1-000001 --plan night.tc --dry-run     say whether it may go, and what is lost
   tcc volume recycle R1-000001 --plan night.tc               asks for the volume's name once more
   tcc volume recycle R1-000001 R1-000002 --plan night.tc --yes
+  tcc volume recycle R1-000001 --gone --plan night.tc        compacted, verified, taken away: the catalog forgets it
 """
 
 
@@ -34,6 +39,11 @@ Examples:
     multiple=True,
     help="A source that is no more: its newest objects are not kept beyond their retention.",
 )
+@click.option(
+    "--gone",
+    is_flag=True,
+    help="NAME was taken away for good: forget it, where all whole objects that it held and are kept lie elsewhere.",
+)
 @plans_option
 @catalog_option
 @state_option
@@ -44,6 +54,7 @@ def recycle_command(
     yes: bool,
     dry_run: bool,
     given_up: tuple[str, ...],
+    gone: bool,
     plan_paths: tuple[str, ...],
     catalog: str | None,
     state: str | None,
@@ -52,7 +63,8 @@ def recycle_command(
     """Give up what the volume NAME (a name, a UUID, or a path) holds: its file goes, the catalog forgets its copies.
 
     Only where the pool's retention has ended for everything on it, as the volume itself and the plans that wrote on it
-    say; what is not known is kept. Refuses while a run holds the drive. Ends with 1 where a volume is refused.
+    say; what is not known is kept. Refuses while a run holds the drive. Ends with 1 where a volume is refused. With
+    --gone the volume must have been taken away already; nothing on any medium is changed then.
     """
     from ..runtime.catalog.keeping import pools_of
     from ..runtime.recycle import judge, recycle
@@ -65,16 +77,14 @@ def recycle_command(
         sources = _sources(known.source_names(), given_up)
         for name in dict.fromkeys(names):
             try:
+                if gone:
+                    code = max(code, _forget_gone(known, name, pools, yes=yes, dry_run=dry_run))
+                    continue
                 judged = judge(known, name, pools, given_up=sources)
                 _tell(judged)
                 if dry_run:
                     continue
-                if not (yes or sys.stdin.isatty()):
-                    raise UsageFault(
-                        f"nobody is there to confirm that {judged.volume.name} may go",
-                        safe="the volume is as it was",
-                        todo="say --yes, or run it on a terminal",
-                    )
+                _refuse_without_somebody(judged.volume.name, yes=yes)
                 if not yes and not _confirmed(judged.volume.name):
                     say(f"{judged.volume.name} is kept: its name was not typed")
                     code = EXIT_FAILED
@@ -89,6 +99,34 @@ def recycle_command(
             if done.blank is not None:
                 say(f"note: the next session begins on the empty volume {done.blank.stem}")
     return code
+
+
+def _refuse_without_somebody(name: str, *, yes: bool) -> None:
+    if not (yes or sys.stdin.isatty()):
+        raise UsageFault(
+            f"nobody is there to confirm that {name} may go",
+            safe="the volume is as it was",
+            todo="say --yes, or run it on a terminal",
+        )
+
+
+def _forget_gone(known: Catalog, name: str, pools: Mapping[tuple[str, str], Pool], *, yes: bool, dry_run: bool) -> int:
+    """Forget a volume that was taken away for good; the exit code."""
+    from ..runtime.gone import forgettable
+    from ..runtime.recycle import find_volume
+
+    volume = find_volume(known, name)
+    count = forgettable(known, volume, pools)
+    say(f"{volume.name} is not there; of {count} object(s) on it all that is kept lies whole elsewhere")
+    if dry_run:
+        return EXIT_OK
+    _refuse_without_somebody(volume.name, yes=yes)
+    if not yes and not _confirmed(volume.name):
+        say(f"{volume.name} is not forgotten: its name was not typed")
+        return EXIT_FAILED
+    known.forget_volume(volume.id)
+    print_result(harmless(f"{volume.name} is forgotten; on the media nothing was changed"))
+    return EXIT_OK
 
 
 def _forget_lists(folder: Path, judged: Judged) -> None:

@@ -16,13 +16,14 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .catalog.queries import CatalogCopy, CatalogObject, CatalogVolume
+from .catalog.queries import CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .drives.base import IndexedVolume
 from .drives.blank import BLANK_BYTES, Behind, last_volume
 from .drives.magazine import Magazine, fault_of
 from .faults import DriveFault, DriveFullFault, KeptFault, MediaFault, Place, UsageFault
 from .frozen import frozen
+from .gone import Witnesses
 from .media.volume import VolumeReader, open_volume
 from .plan import Pool
 
@@ -195,11 +196,12 @@ def _prove_fulls(
 
     *sources*: (plan, source) of what lies on *volume*. Raises KeptFault.
     """
+    witnesses = Witnesses(catalog)
     for full in catalog.objects_named(instead):
         if (full.plan, full.source) not in sources:
             continue
         for copy in full.copies:
-            why = _not_there(catalog, full, copy) if copy.status == "stored" else None
+            why = witnesses.lacks(full, copy.segments) if copy.status == "stored" else None
             if why is not None:
                 raise KeptFault(
                     f"it holds what the full {full.id} of {full.plan}/{full.source} was merged from, which is to stand"
@@ -208,27 +210,6 @@ def _prove_fulls(
                     safe="nothing was changed",
                     todo="bring that volume back, or see `tcc verify`: the full must be whole before its parts go",
                 )
-
-
-def _not_there(catalog: Catalog, full: CatalogObject, copy: CatalogCopy) -> str | None:
-    """Why the volumes do not say themselves that they hold this copy; None where they do."""
-    places = {place.id: place for place in catalog.places()}
-    covered = 0
-    for segment in copy.segments:
-        place = places.get(segment.volume_id)
-        if place is None or place.location is None:
-            return f"nobody knows where volume {segment.volume_name} lies"
-        try:
-            with open_volume(Path(place.location)) as reader:
-                if reader.label.volume != segment.volume_id:
-                    return f"{place.location} is another volume"
-                found = [o for index in reader.indexes().sessions for o in index.objects if o.object_id == full.id]
-        except MediaFault as fault:
-            return str(fault)
-        for part in sorted(found, key=lambda o: o.first_sequence):
-            if part.first_sequence <= covered:
-                covered = max(covered, part.first_sequence + part.records)
-    return None if covered >= full.records else f"its volumes list {covered} of its {full.records} records"
 
 
 def _refuse_empty(magazine: Magazine, path: Path, reader: VolumeReader) -> None:

@@ -34,7 +34,7 @@ def compact(holdings: Holdings, drives: Sequence[str], volumes: Sequence[str], o
         f"Compaction: what is still kept on {len(chosen)} volume(s), of which {size_text(gone)} has expired.",
         "What could not be read now is left out (the draft said what): those volumes are still needed."
         if gathered.left
-        else "When the copies are stored and verified, those volumes hold nothing that is needed.",
+        else "When the copies are stored and verified, those volumes may go (docs/volumes.md: taking a medium away).",
     )
     behind = holdings.behind(lambda u: u.volume in chosen or (u.drive in drives or not (drives or volumes)))
     return _copied("compact", why, holdings, gathered, outputs, missing=behind)

@@ -1,0 +1,97 @@
+"""Volumes that were taken away: forgotten where all that is kept lies elsewhere, and only there."""
+
+import io
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tapechain.cli.main import _main
+
+PLAN = """
+plan night { record = 64KiB  state = "state" }
+source img { command = ["head", "-c", "100000", "/dev/urandom"] }
+source old { command = ["head", "-c", "100000", "/dev/urandom"] }
+pool p { sessions = 1 }
+drive R1 { volumes = "media/R1"  pool = p }
+backup group b { agent a -> R1 { B1 <- img  B2 <- old } }
+"""
+
+Tcc = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcc:
+    """A volume of which most has expired, and one behind it; the command in this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.delenv("TCC_STATE", raising=False)
+
+    def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        done = subprocess.CompletedProcess(arguments, _main(list(arguments)), *capfd.readouterr())
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    (tmp_path / "night.tc").write_text(PLAN)
+    call("run", "night.tc")
+    (tmp_path / "night.tc").write_text(PLAN.replace("  B2 <- old", ""))
+    for _ in range(2):
+        call("run", "night.tc")
+    call("volume", "label", "R1", "--plan", "night.tc")
+    call("run", "night.tc")
+    return call
+
+
+def gone(tcc: Tcc, *more: str, code: int = 0) -> str:
+    done = tcc("volume", "recycle", "R1-000001", "--gone", "--yes", "--plan", "night.tc", *more, code=code)
+    return done.stdout + done.stderr
+
+
+def names(tcc: Tcc) -> set[str]:
+    return {v["name"] for v in json.loads(tcc("volumes", "--json", "--plan", "night.tc").stdout)}
+
+
+def test_a_compacted_volume_is_taken_away_and_forgotten(tcc: Tcc, tmp_path: Path) -> None:
+    tcc("draft", "compact", "--volume", "R1-000001", "--to", "new=media/new", "--plan", "night.tc", "-o", "c.tc")
+    tcc("run", "c.tc")
+    before = {p: p.read_bytes() for p in (tmp_path / "media").rglob("*.tar")}
+    assert "it is there" in gone(tcc, code=2)
+    assert "it is kept" in tcc("volume", "recycle", "R1-000001", "--yes", "--plan", "night.tc", code=1).stderr
+    (tmp_path / "media/R1/R1-000001.tar").rename(tmp_path / "away.tar")
+    tcc("verify", "--state", "state", code=1)
+    dry = tcc("volume", "recycle", "R1-000001", "--gone", "--dry-run", "--plan", "night.tc")
+    assert "lies whole elsewhere" in dry.stderr and "R1-000001" in names(tcc)
+    assert "is forgotten" in gone(tcc)
+    assert names(tcc) == {"R1-000002", "new-000001"}
+    tcc("verify", "--state", "state")
+    tcc("restore", "old", "--plan", "night.tc", "--to", "back")
+    assert (tmp_path / "back/old").stat().st_size == 100_000
+    (tmp_path / "away.tar").rename(tmp_path / "media/R1/R1-000001.tar")
+    assert {p: p.read_bytes() for p in (tmp_path / "media").rglob("*.tar")} == before, "no medium was changed"
+    tcc("run", "night.tc")
+    assert "R1-000001" in names(tcc), "it was only not mounted: the next run tells of it"
+
+
+@pytest.mark.parametrize("spoil", ["never copied", "away", "another volume", "cut", "unknown pool"])
+def test_what_lies_nowhere_else_is_not_forgotten(tcc: Tcc, tmp_path: Path, spoil: str) -> None:
+    if spoil != "never copied":
+        tcc("draft", "compact", "--volume", "R1-000001", "--to", "new=media/new", "--plan", "night.tc", "-o", "c.tc")
+        tcc("run", "c.tc")
+    copy = tmp_path / "media/new/new-000001.tar"
+    (tmp_path / "media/R1/R1-000001.tar").rename(tmp_path / "kept.tar")
+    if spoil == "away":
+        copy.unlink()
+    if spoil == "another volume":
+        shutil.copy(tmp_path / "media/R1/R1-000002.tar", copy)
+    if spoil == "cut":
+        copy.write_bytes(copy.read_bytes()[:40_000])
+    if spoil == "unknown pool":
+        (tmp_path / "night.tc").write_text(PLAN.replace("pool p { sessions = 1 }", "pool p { capacity = 1GB }"))
+    said = gone(tcc, code=1)
+    assert "whole nowhere else at hand" in said and "nothing was forgotten" in said
+    assert "night/img of" in said if spoil == "unknown pool" else "night/old of" in said
+    assert "R1-000001" in names(tcc)
