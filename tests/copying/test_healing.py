@@ -7,10 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-pytestmark = pytest.mark.timeout(60)
-
 #: ``TCC_EXAMPLES=1000 python -m pytest --timeout 0 --hypothesis-seed N`` tries more, and others.
 EXAMPLES = int(os.environ.get("TCC_EXAMPLES", "15"))
+pytestmark = pytest.mark.timeout(60 if EXAMPLES < 100 else 0)
 
 
 def data(size: int, seed: int = 1) -> bytes:
@@ -98,7 +97,7 @@ def test_volume_that_is_cut_anywhere_is_made_up_for(copying, world) -> None:
 
 @given(seed=st.integers(0, 2**32))
 @settings(
-    max_examples=int(os.environ.get("TCC_EXAMPLES", "15")),
+    max_examples=EXAMPLES,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

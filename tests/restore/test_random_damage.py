@@ -19,8 +19,6 @@ from tapechain.runtime.faults import Fault
 from tapechain.runtime.media.unlabelled import open_anyhow
 from tapechain.runtime.media.volume import open_volume
 
-pytestmark = pytest.mark.timeout(110)
-
 BLOCK = 64 * 1024
 DRIVES = ("R1", "R2")
 PLACE = st.floats(0, 1, exclude_max=True)
@@ -35,6 +33,7 @@ HARM = st.one_of(
 HARMS = st.lists(st.tuples(st.sampled_from(DRIVES), st.integers(0, 5), HARM), min_size=1, max_size=6)
 #: ``TCC_EXAMPLES=1000 python -m pytest --timeout 0 --hypothesis-seed N`` tries more, and others.
 EXAMPLES = int(os.environ.get("TCC_EXAMPLES", "12"))
+pytestmark = pytest.mark.timeout(110 if EXAMPLES < 100 else 0)
 SLOWLY = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
