@@ -1,22 +1,28 @@
 """Sources that fail in every way at once: each object's state is true, the others are unharmed, memory is bounded."""
 
+import contextlib
+import json
 import os
 import resource
+import signal
 import socket
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytestmark = pytest.mark.timeout(180)
+#: Bytes of messages that a command floods its run with; with ``TCC_FAULTS=1`` a gigabyte.
+FLOOD = 1 << 30 if int(os.environ.get("TCC_FAULTS", "0")) else 30_000_000
 
 #: source → its declaration, and how its object ends: whole with this text, or failed with these words.
 SOURCES: dict[str, tuple[str, str | None, str]] = {
     "good": ("seq 1 30000", "".join(f"{n}\n" for n in range(1, 30_001)), ""),
     "late": ("seq 1 30000; exit 3", None, "exit status 3"),
     "killed": ("seq 1 30000; kill -SEGV $$", None, "SIGSEGV"),
-    "floods": ("head -c 30000000 /dev/zero >&2; seq 1 9", "".join(f"{n}\n" for n in range(1, 10)), ""),
-    "fails flooding": ("seq 1 9; head -c 3000000 /dev/zero | tr '\\\\0' x >&2; exit 1", None, "exit status 1"),
+    "floods": (f"head -c {FLOOD} /dev/zero >&2; seq 1 9", "".join(f"{n}\n" for n in range(1, 10)), ""),
+    "fails flooding": (f"seq 1 9; head -c {FLOOD // 10} /dev/zero | tr '\\\\0' x >&2; exit 1", None, "exit status 1"),
     "closes early": ("echo all; exec 1>&-; true", "all\n", ""),
     "closes and fails": ("echo all; exec 1>&-; exit 7", None, "exit status 7"),
     "nothing": ("true", "", ""),
@@ -91,3 +97,48 @@ def test_endless_data_fill_their_own_drive_and_no_other(bench: Any) -> None:
     found = {entry["source"]: [copy["status"] for copy in entry["copies"]] for entry in bench.report()["objects"]}
     assert found["good"] == ["stored"] and "stored" not in found["endless"]
     bench.ok("restore", "good", "--plan", "plan.tc", "--to", "back")
+
+
+#: Commands that never end by themselves.
+HANGS = {
+    "closed": "echo all; exec 1>&-; sleep {}",
+    "open": "echo some; sleep {}",
+    "deaf": "trap '' TERM INT HUP; echo some; sleep {} & sleep {}",
+    "floods": "echo all; exec 1>&-; yes {} >&2",
+    "silent": "exec sleep {}",
+}
+
+
+def test_commands_that_hang_end_with_the_run_and_harm_no_other(bench: Any) -> None:
+    """With their output closed or open, deaf to signals, flooding their messages for ever: a signal ends the run."""
+    mark = f"1000{os.getpid()}"  # seconds, and in each process's words, so that none is overlooked
+    lines = [f'source {n} {{ command = ["sh", "-c", "{c.replace("{}", mark)}"] }}' for n, c in HANGS.items()]
+    lines += ['source good { command = ["seq", "1", "30000"] }', 'drive R1 { volumes = "media/R1" }']
+    buffers = " ".join(f"B{n} <- {name}" for n, name in enumerate([*HANGS, "good"]))
+    group = f"backup group b {{ agent a -> R1 {{ {buffers} }} }}\n"
+    bench.write("plan hang { record = 64KiB  depth = 2 }\n" + "\n".join(lines) + "\n" + group)
+    process = subprocess.Popen(
+        ["tcc", "run", "plan.tc", "--progress", "json", "--report", "report.json"],
+        cwd=bench.folder, env=bench.environment, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    for line in process.stderr:
+        states = {s["name"]: s["state"] for s in json.loads(line).get("sources", [])} if line[:1] == "{" else {}
+        if states.get("good") == "whole":
+            break
+    process.send_signal(signal.SIGTERM)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGTERM, said
+    found = {entry["source"]: entry for entry in bench.report()["objects"]}
+    assert found.keys() == {*HANGS, "good"}
+    assert found["good"]["status"] == "whole" and found["good"]["copies"][0]["status"] == "stored", found["good"]
+    for name in HANGS:
+        assert found[name]["status"] == "cut-off" and found[name]["copies"][0]["status"] != "stored", found[name]
+    running = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (folder / "cmdline").read_bytes()
+            running += [words] if mark.encode() in words else []
+    assert not running, "a command outlived the run"
+    bench.ok("restore", "good", "--plan", "plan.tc", "--to", "back")
+    assert bench.tcc("restore", "closed", "--plan", "plan.tc", "--to", "other").code == 1
