@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import tempfile
 import time
@@ -161,7 +162,11 @@ def _newest(catalog: Catalog, plan: str, source: str, shelf: Any) -> CatalogObje
 
 
 def _scratch(given: str | None) -> Path:
+    from .kept import no_folder_for
+
     try:
+        if given is not None and (why := no_folder_for(os.path.realpath(given))) is not None:
+            raise UsageFault(f"no scratch folder can be made: {why}", todo="name another folder (--scratch DIR)")
         if given is not None:
             Path(given).mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="tcc-drill-", dir=given)).absolute()

@@ -82,6 +82,18 @@ def _beside_a_database(path: str) -> bool:
     return False
 
 
+def no_folder_for(path: str) -> str | None:
+    """Why no folder may be made at *path*, or above it, in words; None where there is no reason.
+
+    A folder in the place of what SQLite keeps beside a catalog shuts the catalog.
+    """
+    while not os.path.lexists(path) and path not in ("", "/"):
+        if _beside_a_database(path):
+            return f"{path} is where a catalog's journal belongs"
+        path = os.path.dirname(path)  # noqa: PTH120 - text
+    return None
+
+
 def why_not(path: str, may: frozenset[str] = frozenset()) -> str | None:
     """Why *path* is not written over, in words; None where it may be. *may*: what the command may replace."""
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..runtime.faults import UsageFault
 from ..runtime.plain_files import open_plain
 from .console import shown
-from .kept import why_not
+from .kept import no_folder_for, why_not
 
 #: So long somebody may take to open a FIFO, or to go on reading it.
 PATIENCE_SECONDS = 10.0
@@ -33,6 +33,8 @@ def write_whole(path: Path, content: bytes, *, may: frozenset[str] = frozenset()
     that it leads to is written. What is kept (``kept.py``) is spared, but for *may*. Raises :class:`UsageFault`.
     """
     try:
+        if (why := no_folder_for(os.path.realpath(path.parent))) is not None:
+            raise OSError(errno.EINVAL, why)
         path.parent.mkdir(parents=True, exist_ok=True)
         if descriptor_of(path) is not None or (path.exists() and not path.is_file()):
             _pour(path, content)

@@ -247,6 +247,9 @@ def _state(world: Path) -> _State:
 
 
 def _objects(world: Path) -> set[str]:
+    for suffix in ("-journal", "-wal", "-shm"):
+        # A state folder, or a catalog, that was told to lie there shuts this catalog, and does not harm it.
+        shutil.rmtree(world / "state" / f"catalog.sqlite{suffix}", ignore_errors=True)
     connection = sqlite3.connect(world / "state" / "catalog.sqlite")
     try:
         return {one for (one,) in connection.execute("SELECT id FROM objects")}
