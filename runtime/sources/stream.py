@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -31,7 +32,7 @@ class StreamSource:
                 raise sources.fault(
                     source, "standard input was closed, or is open for writing only", todo="pipe the data into the run"
                 )
-            self._look(source)
+            self._look_at(source)
             return
         self.title = path = sources.place_of(source.stream, base)
         try:
@@ -44,7 +45,14 @@ class StreamSource:
             raise sources.fault(
                 source, f"{path} cannot be opened: {what}", todo="see that it exists and may be read"
             ) from None
-        self._look(source)
+        self._look_at(source)
+
+    def _look_at(self, source: Source) -> None:
+        try:
+            self._look(source)
+        except OSError as error:
+            self.close()
+            raise sources.fault(source, f"{self.title} cannot be read: {error.strerror}") from None
 
     def _look(self, source: Source) -> None:
         self._before = found = os.fstat(self.fd)
@@ -66,15 +74,19 @@ class StreamSource:
         """The end of the bytes is a good end; a file that changed meanwhile is none of one moment, which is said."""
         if self.waits:
             return Ending("whole")
-        before, now = self._before, os.fstat(self.fd)
-        got = os.lseek(self.fd, 0, os.SEEK_CUR)
+        try:
+            before, now = self._before, os.fstat(self.fd)
+            got = os.lseek(self.fd, 0, os.SEEK_CUR)
+        except OSError as error:
+            raise sources.unreadable(self, error) from None
         if (before.st_size, before.st_mtime_ns) == (now.st_size, now.st_mtime_ns) and got == now.st_size:
             return Ending("whole")
         changed = f"{self.title} changed while it was read: it had {before.st_size} bytes at first, {got} were read"
         return Ending("whole", warnings=(changed,))
 
     def close(self) -> None:
-        """Close it."""
+        """Close it. What was read is read: what its file system says to that is of no use."""
         fd, self.fd = self.fd, -1
         if fd >= 0:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
