@@ -15,14 +15,16 @@ def standing(link: Link, object_id: str, *, plan: str, source: str, drives: Coll
     """Why nothing more can be built on the object, or None.
 
     It and every object below it, down to a full, must be whole, of this source, and stored on each of *drives*: else
-    the copies that the plan promises would not each be enough for a restore. A full that stands for one of them, and
-    is stored so, is as good as that one and all below it.
+    the copies that the plan promises would not each be enough for a restore. On a drive that stores a full that stands
+    for one of them, this is as good as that one and all below it.
     """
     at: str | None = object_id
+    left = set(drives)
     for _ in range(LINKS_MAX):
         if at is None:
             return f"object {object_id} leads to no full one"
-        if _stood_for(link, at, plan=plan, source=source, drives=drives):
+        left -= _with_full_for(link, at, plan=plan, source=source)
+        if drives and not left:
             return None
         row = first(
             link,
@@ -36,7 +38,7 @@ def standing(link: Link, object_id: str, *, plan: str, source: str, drives: Coll
             return f"object {at}, which it would build on, is of another source"
         if row["status"] != "whole":
             return f"object {at}, which it would build on, is {row['status']}"
-        without = _without(link, at, drives)
+        without = _without(link, at, left)
         if without:
             return f"object {at}, which it would build on, is not stored on {', '.join(without)}"
         if row["level"] == "full":
@@ -51,12 +53,13 @@ def _without(link: Link, object_id: str, drives: Collection[str]) -> list[str]:
     return sorted(set(drives) - {str(copy["drive"]) for copy in rows})
 
 
-def _stood_for(link: Link, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> bool:
-    """Whether a full that stands for the object is stored on each of *drives*."""
+def _with_full_for(link: Link, object_id: str, *, plan: str, source: str) -> set[str]:
+    """The drives that store a full that stands for the object."""
     rows = link.rows(
-        "SELECT objects.id FROM objects JOIN sessions ON sessions.id = objects.session_id"
+        "SELECT DISTINCT copies.drive FROM objects JOIN sessions ON sessions.id = objects.session_id"
+        " JOIN copies ON copies.object_id = objects.id AND copies.status = 'stored'"
         " WHERE objects.parent = :id AND objects.level = 'full' AND objects.status = 'whole'"
         " AND objects.source = :source AND sessions.plan = :plan",
         {"id": object_id, "source": source, "plan": plan},
     )
-    return any(not _without(link, str(row["id"]), drives) for row in rows)
+    return {str(row["drive"]) for row in rows}

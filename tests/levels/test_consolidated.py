@@ -318,6 +318,7 @@ def test_it_is_no_fresh_backup_and_needs_none_of_its_parents(bench, seen) -> Non
         about = {"plan": "p", "source": "T"}
         assert catalog.standing(newest, drives=["S"], **about) is None
         assert catalog.standing(newest, drives=["R1"], **about) is None
-        assert "not stored on S" in str(catalog.standing(newest, drives=["R1", "S"], **about))
+        assert catalog.standing(newest, drives=["R1", "S"], **about) is None, "R1 has the chain, S the full"
+        assert "not stored on X" in str(catalog.standing(newest, drives=["R1", "S", "X"], **about))
         verdicts = catalog.expiry(pools_of([dataclasses.replace(plan, pools=(Pool("k", 1.0),))]), now=later).objects
         assert set(verdicts) == {o.id for o in known}

@@ -94,6 +94,9 @@ def test_volumes_below_a_merged_full_are_recycled_and_all_that_is_kept_comes_bac
     recycle(bench, "R2-000001", code=1)
     recycle(bench, "R1-000001", "R1-000002", "R1-000003")
     comes_back(bench, states[4])
+    (bench.tree / "file 6").write_text("6\n")
+    assert bench.run()["level"] == "incremental", "R1 has the full below it, R2 the whole chain"
+    states[4] = {p.name: (p.read_text(),) for p in bench.tree.iterdir()}
     shutil.move(bench.folder / "media/R2", bench.folder / "away")
     comes_back(bench, states[4])
     comes_back(bench, states[3], "--object", bench.sessions[3]["object"])
