@@ -6,8 +6,10 @@ import errno
 import os
 import stat
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from ..compiler.world import tape_identity
 
@@ -26,6 +28,17 @@ INCLUDE_VARIABLE = "TCC_INCLUDE"
 
 #: What lies at the top of a project.
 _PROJECT_MARKS = (".git", ".hg", ".svn")
+
+
+#: A path that has not answered for so long is taken as it is written: its disk or server hangs, which a run then names.
+_ANSWER_SECONDS = 5.0
+#: So many paths are asked with patience; a plan that has more lies in folders that have answered by then.
+_ASKED_MAX = 500
+
+#: ``/mnt/nas`` may be mounted by itself; ``/mnt/nas/R1`` hangs with all that lies beside it.
+_DEEP = 3
+
+T = TypeVar("T")
 
 
 def project_folders(path: str) -> tuple[str, ...]:
@@ -54,6 +67,8 @@ class RealWorld:
         self._catalog = catalog
         self._folders: dict[str, str] = {}
         self._project: tuple[str, ...] | None = None
+        self._silent: set[str] = set()
+        self._asked = 0
 
     def recorded(self) -> Recorded | None:
         """What the catalog knows."""
@@ -78,7 +93,38 @@ class RealWorld:
         return content
 
     def resolve(self, path: str) -> str:
-        """The real path; what does not exist is resolved as far as it goes."""
+        """The real path; what does not exist is resolved as far as it goes, and what does not answer not at all."""
+        return self._answer(path, self._resolve, _as_written)
+
+    def _answer(self, path: str, ask: Callable[[str], T], otherwise: Callable[[str], T]) -> T:
+        """What *ask* says of *path*, which its file system may never answer: *otherwise* then, and for its folder."""
+        whole = _as_written(path)
+        if any(whole == folder or whole.startswith(folder + "/") for folder in self._silent):
+            return otherwise(path)
+        self._asked += 1
+        if self._asked > _ASKED_MAX:
+            return ask(path)
+        found: list[T] = []
+        failed: list[Exception] = []
+
+        def look() -> None:
+            try:
+                found.append(ask(path))
+            except Exception as error:  # noqa: BLE001 - raised again by whoever asked
+                failed.append(error)
+
+        thread = threading.Thread(target=look, daemon=True)  # one that hangs must not hold the end of the process
+        thread.start()
+        thread.join(_ANSWER_SECONDS)
+        if failed:
+            raise failed[0]
+        if found:
+            return found[0]
+        # What else lies in its folder is not asked; what is mounted beside it is.
+        self._silent.add(whole if whole.count("/") < _DEEP else whole.rpartition("/")[0])
+        return otherwise(path)
+
+    def _resolve(self, path: str) -> str:
         head, name = os.path.split(path)
         if name in {"", ".", ".."}:
             return os.path.realpath(path)
@@ -100,6 +146,9 @@ class RealWorld:
 
     def identity(self, path: str) -> str:
         """Device numbers for device nodes (a tape's nodes are one), device and inode for what exists, else the path."""
+        return self._answer(path, self._identity, lambda given: tape_identity(given) or _as_written(given))
+
+    def _identity(self, path: str) -> str:
         real = os.path.realpath(path)
         try:
             status = Path(real).stat()
@@ -112,6 +161,10 @@ class RealWorld:
                 return f"tape {((minor & ~255) >> 3) | (minor & 31)}"
             return f"{'character' if stat.S_ISCHR(status.st_mode) else 'block'} device {major}:{minor}"
         return f"inode {status.st_dev}:{status.st_ino}"
+
+
+def _as_written(path: str) -> str:
+    return os.path.abspath(path)  # noqa: PTH100 - text: no file system is asked
 
 
 class KnownWorld(RealWorld):

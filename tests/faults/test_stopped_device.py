@@ -175,3 +175,27 @@ def test_a_restore_leaves_a_drive_that_hangs_and_reads_the_other_copy(
     numbers = "".join(f"{n}\n" for n in range(1, 100001))
     assert (tmp_path / "back" / "s").read_text() == numbers * 2
     subprocess.run([*restore, "--to", "again"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+
+
+@pytest.mark.slow
+def test_a_plan_whose_mirror_hangs_is_compiled_and_run_all_the_same(
+    tmp_path: Path, daemon: subprocess.Popen[bytes]
+) -> None:
+    """What a path really is may never be answered: the plan is taken as it is written, and the run names the drive."""
+    (tmp_path / "plan.tc").write_text(PLAN.format(between=""))
+    daemon.send_signal(signal.SIGSTOP)
+    run = subprocess.Popen(
+        ["tcc", "run", "plan.tc", "--hang-after", "1s", "--report", "report.json", "--progress", "none"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    ends = threading.Timer(DEADLINE_SECONDS, run.kill)
+    ends.start()
+    until = time.monotonic() + DEADLINE_SECONDS
+    while not (tmp_path / "report.json").exists() and run.poll() is None and time.monotonic() < until:
+        threading.Event().wait(0.1)  # its exit may have to wait for the device
+    daemon.send_signal(signal.SIGCONT)
+    said = run.communicate(timeout=DEADLINE_SECONDS)[1]
+    ends.cancel()
+    assert run.returncode == 3 and "drive R2" in said and "it hangs" in said, said
+    (entry,) = json.loads((tmp_path / "report.json").read_text())["objects"]
+    assert {c["drive"]: c["status"] for c in entry["copies"]}["R1"] == "stored"
