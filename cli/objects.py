@@ -99,6 +99,7 @@ def _more(item: CatalogObject) -> dict[str, Any]:
 
 
 def _print(objects: list[CatalogObject], expires: dict[str, str] | None) -> None:
+    from .summary import plural
     from .table import moment_text, print_table, size_text
 
     rows = [
@@ -107,7 +108,7 @@ def _print(objects: list[CatalogObject], expires: dict[str, str] | None) -> None
             moment_text(o.started),
             o.kind if o.level == "full" else f"{o.kind}, {o.level}",
             size_text(o.bytes),
-            o.status + (f", {o.unread} files unread" if o.unread else ""),
+            o.status + (f", {plural(o.unread, 'file')} unread" if o.unread else ""),
             " ".join(c.drive if c.status == "stored" else f"{c.drive}({c.status})" for c in o.copies),
             *([moment_text(expires.get(o.id))] if expires is not None else []),
             o.id,

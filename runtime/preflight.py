@@ -53,6 +53,8 @@ def refuse_without_threads(plan: CompiledPlan) -> None:
     needed = (
         len(sources)
         + sum(source.kind != "stream" for source in sources)
+        + any(source.kind != "stream" for source in sources)  # who listens to all that children say
+        + 1  # who tells the catalog
         + sum(bool(source.encrypt) for source in sources)
         + sum(bool(source.encrypt or source.compress) for source in sources)
         + sum(bool(source.compress) for source in sources) * len(os.sched_getaffinity(0))

@@ -218,12 +218,14 @@ class TarSink:
         else:
             notes += messages
         if walker.device_nodes and os.geteuid() == 0:
-            notes.append(f"{walker.device_nodes} device nodes were made, as the backup has them")
+            count = walker.device_nodes
+            notes.append(f"{count} device node{'s were' if count != 1 else ' was'} made, as the backup has them")
         if walker.set_id_files:
             kept = (
                 "as the backup has them" if os.geteuid() == 0 else "without those bits, as only root may restore them"
             )
-            notes.append(f"{walker.set_id_files} setuid or setgid files were made, {kept}")
+            count = walker.set_id_files
+            notes.append(f"{count} setuid or setgid file{'s were' if count != 1 else ' was'} made, {kept}")
         return Outcome(complete > 0, tuple(problems), tuple(notes))
 
     def _put_away(self, name: bytes) -> str:

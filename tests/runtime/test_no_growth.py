@@ -154,6 +154,6 @@ def test_too_few_threads_are_told_before_anything_is_opened(
     monkeypatch.setattr(preflight.threading, "Thread", Scarce)
     sources = [Source(f"s{n}", "command", command=("touch", "read")) for n in range(15)]
     plan = plan_of(sources, {"R1": [s.name for s in sources]})
-    with pytest.raises(UsageFault, match="needs 31 threads and processes at once, and the system lets it have 20"):
+    with pytest.raises(UsageFault, match="needs 33 threads and processes at once, and the system lets it have 20"):
         runner.run(plan)
     assert not runner.drives and not (runner.folder / "read").exists() and not (runner.folder / "state").exists()
