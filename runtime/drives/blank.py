@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..faults import DriveFault, Place
+from ..faults import DriveFault, MediaFault, Place
 from ..media import ids, times, ustar
 from ..media import label as label_format
 from ..media.label import LABEL_BYTES, VolumeLabel
@@ -61,10 +61,18 @@ def last_volume(magazine: Magazine) -> tuple[Path, VolumeLabel, int, bool] | Non
     if not numbers:
         return None
     path = magazine.file_of(numbers[-1])
-    with open_volume(path) as reader:
-        last = reader.last_index()
-        highest = max(reader.label.session.number, last.session.number if last else 0)
-        return path, reader.label, highest, last is None and reader.size == BLANK_BYTES
+    try:
+        with open_volume(path) as reader:
+            last = reader.last_index()
+            highest = max(reader.label.session.number, last.session.number if last else 0)
+            return path, reader.label, highest, last is None and reader.size == BLANK_BYTES
+    except MediaFault as fault:
+        raise MediaFault(
+            f"the last volume of its folder is refused: {fault.message}",
+            place=Place(drive=magazine.drive, volume=path.stem),
+            safe="the file was not touched",
+            todo=fault.todo or "look at it with `tcc volume show`, or move it away",
+        ) from None
 
 
 class Behind:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tapechain.runtime.catalog.keeping import _fulls_stored
 from tapechain.runtime.catalog.rebuild import rebuild
 from tapechain.runtime.catalog.store import Catalog, open_catalog
 from tapechain.runtime.faults import CatalogFault
@@ -64,6 +65,21 @@ def test_it_answers_as_sqlite_does(world: Any, support: Any, postgresql: str) ->
             o.id for o in mine[0] if (o.plan, o.source) == (one.plan, one.source)
         ]
         pools = {("night0", "month"): Pool("month", sessions=1), ("night1", "month"): Pool("month", sessions=1)}
+        assert there.expiry(pools, now=2e9) == here.expiry(pools, now=2e9)
+        assert there.names_of_drive("R1") == here.names_of_drive("R1") != []
+        names = here.names_of_drive("R1")[:1]
+        assert {o.id for o in there.objects_of_drive("R1", names)} == {o.id for o in here.objects_of_drive("R1", names)}
+        for catalog in (there, here):  # as though each full had been merged for some object
+            with catalog._links.writing() as link:
+                link.run("UPDATE objects SET parent = 'below ' || id, kind = 'files' WHERE level = 'full'")
+        known = []
+        for catalog in (there, here):
+            with catalog._links.reading() as link:
+                known.append(_fulls_stored(link))
+            about = {"plan": one.plan, "source": one.source, "drives": ["R1", "none"]}
+            assert "not stored on none" in str(catalog.standing(one.id, **about))
+            assert "no longer knows" in str(catalog.standing(f"below {one.id}", **about))
+        assert known[0] == known[1] and ("R1", "month") in {place for its in known[0].values() for place in its}
         assert there.expiry(pools, now=2e9) == here.expiry(pools, now=2e9)
 
 
