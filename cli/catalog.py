@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,6 +12,9 @@ from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault, UsageFa
 from .console import print_fault, say, shown
 from .options import catalog_option, define_option, plan_option, state_option
 from .summary import plural
+
+if TYPE_CHECKING:
+    from ..runtime.plan import CompiledPlan
 
 _SUFFIXES = frozenset({".sqlite", ".sqlite3", ".db"})
 
@@ -24,10 +28,10 @@ def catalog_command() -> None:
 
 @catalog_command.command(
     "rebuild",
-    epilog="Examples:  tcc catalog rebuild media/R1 /vault/R5 --plan night.tc   "
+    epilog="Examples:  tcc catalog rebuild --plan night.tc   tcc catalog rebuild media/R1 /vault/R5 --plan night.tc   "
     "tcc catalog rebuild /mnt/disk --into sqlite:///found.sqlite",
 )
-@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@click.argument("paths", metavar="[PATH...]", nargs=-1)
 @click.option("--into", metavar="URL", help="The catalog to write (default: the one that the other options mean).")
 @plan_option
 @catalog_option
@@ -44,7 +48,8 @@ def rebuild_command(
 ) -> int:
     """Make the catalog anew from volumes: folders of volumes, or volumes' files.
 
-    The catalog that is there now is kept beside it under another name. Only what these volumes hold will be known.
+    Without PATH the folders of all drives of --plan are read. The catalog that is there now is kept beside it under
+    another name. Only what these volumes hold will be known. Ends with 3 where some of them cannot be read.
     """
     from ..runtime.catalog.rebuild import rebuild
     from .state import catalog_place, state_folder
@@ -56,7 +61,9 @@ def rebuild_command(
         plan, folder = load_plan(plan_path, defines, warnings=False)
     place = catalog_place(into or catalog, state_folder(state, plan, folder), plan, folder)
     _refuse_no_catalog(place)
-    result = rebuild(place, [Path(p) for p in paths])
+    named = [Path(p) for p in paths]
+    known = named or _folders(plan, folder)
+    result = rebuild(place, [path for path in known if named or path.is_dir()])
     for note in result.notes:
         say(f"note: {note}")
     for fault in result.faults:
@@ -68,7 +75,30 @@ def rebuild_command(
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
-    return EXIT_DEGRADED if result.faults else EXIT_OK
+    lacks = any(not path.exists() for path in known)
+    return EXIT_DEGRADED if result.faults or lacks else EXIT_OK
+
+
+def _folders(plan: CompiledPlan | None, folder: Path | None) -> list[Path]:
+    """The folders of a plan's drives, one at least; one that is not there is told: its disk may not be mounted.
+
+    Raises UsageFault.
+    """
+    if plan is None:
+        raise UsageFault(
+            "no volumes are named", todo="name their folders, or the plan whose drives hold them: --plan FILE"
+        )
+    known = {(folder or Path()) / drive.volumes: drive.name for drive in plan.drives if drive.volumes}
+    for place, drive in known.items():
+        if not place.is_dir():
+            say(f"warning: the folder of drive {drive}, {place}, is not there: what it holds will not be known")
+    if not any(place.is_dir() for place in known):
+        raise UsageFault(
+            f"none of the folders of the drives of plan {plan.plan} is there",
+            safe="nothing was changed",
+            todo="see whether their disks are mounted, or name the folders of volumes",
+        )
+    return [*known]
 
 
 def _say_forgotten(before: Path, place: str) -> None:

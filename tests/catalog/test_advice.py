@@ -90,3 +90,17 @@ def test_recycling_says_of_each_volume_what_keeps_it_though_nobody_can_confirm(t
     code, said = tcc("volume", "recycle", "nonsense", "one1-000001", "--plan", "one.tc")
     assert code == 2 and "knows no volume nonsense" in said
     assert "belongs to no pool, which keeps for ever" in said and "the volume is as it was" in said
+
+
+def test_a_catalog_is_remade_from_the_drives_of_its_plan(tcc: Tcc) -> None:
+    Path("state/catalog.sqlite").unlink()
+    Path("media of one/1").rename("elsewhere")
+    code, said = tcc("catalog", "rebuild", "--plan", "one.tc")
+    assert code == 3 and "the folder of drive one1" in said and "rebuilt: 1 volume" in said
+    assert tcc("restore", "data", "--plan", "one.tc", "--to", "back")[0] == 0
+    shutil.rmtree("media of one")
+    before = Path("state/catalog.sqlite").read_bytes()
+    code, said = tcc("catalog", "rebuild", "--plan", "one.tc")
+    assert code == 2 and "none of the folders of the drives of plan one is there" in said
+    assert Path("state/catalog.sqlite").read_bytes() == before
+    assert tcc("catalog", "rebuild")[0] == 2
