@@ -140,7 +140,13 @@ def look(drive: str, folder: Path, catalog: Known, only: Asked | None = None) ->
         ids = set(volumes)
         others = [*told.places(), *(v for v in known if v.id not in ids)]
         notes = [f.message for f in faults]
-        return _holdings(drive, folder, volumes, told, catalog, others, only=only, notes=notes)
+        # A volume that cannot say any more which one it is, or is not what it was, is asked for under both names.
+        supposed = {
+            v.id: HeldVolume(v.id, v.name, number, f)
+            for number, f in files.items()
+            if (v := here[f]) is not None and v.id not in ids
+        }
+        return _holdings(drive, folder, volumes, told, catalog, others, only=only, notes=notes, supposed=supposed)
 
 
 def _files(drive: str, folder: Path) -> dict[int, Path]:
@@ -177,6 +183,7 @@ def _holdings(  # noqa: PLR0917 - one place's all
     *,
     only: Asked | None,
     notes: Sequence[str] = (),
+    supposed: Mapping[str, HeldVolume] | None = None,
 ) -> Holdings:
     found, names = _items(told, drive, only)
     objects = _held(drive, volumes, told, found, {})
@@ -186,8 +193,9 @@ def _holdings(  # noqa: PLR0917 - one place's all
         complete = {held.item.id: held for held in objects if held.complete}
         more, more_names = _items(catalog, drive, only)
         names |= more_names
+        volumes = {**volumes, **(supposed or {})}
         known_here = _held(drive, volumes, catalog, more, {o.id: o for o in found})
-        others = {held.item.id: held for held in known_here if held.usable}
+        others = {held.item.id: dataclasses.replace(held, complete=False) for held in known_here if held.usable}
         elsewhere = {o.id: o for o in catalog.objects_named([held.item.id for held in objects])}
         objects = [
             _with_copies(held, elsewhere, drive) for held in objects if held.item.id not in others or held.complete

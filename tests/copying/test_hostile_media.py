@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from harm import LABEL, Volume, harm
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 from tapechain.runtime.faults import Fault, MediaFault
@@ -34,6 +34,7 @@ def volumes_of(world: Any, drive: str) -> list[Volume]:
 
 
 @given(seed=st.integers(0, 2**32), both=st.booleans())
+@example(seed=41260642, both=False)  # a label that moved: the volume cannot say which one it is
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_was_done_to_media_a_copy_is_right_or_names_what_lacks(
     tmp_path_factory: Any, support: Any, copying_in: Any, of_object: Any, seed: int, both: bool
@@ -134,3 +135,21 @@ def test_copies_of_a_volume_that_was_cut_hold_what_lies_before(copying: Any, wor
                         header = next(reading.records(into))
                         assert bytes(into[1536 : 1536 + header.payload_bytes]) == contents[name]
                         reading.close()
+
+
+def test_what_a_target_lost_since_is_copied_again_though_the_catalog_knows_it(
+    copying: Any, world: Any, of_object: Any
+) -> None:
+    """Its volume was cut behind the catalog's back: what lies there counts."""
+    contents = {"a": os.urandom(300_000), "b": os.urandom(200_000)}
+    ids = world.run(contents)
+    assert copying.simple("a", "b").status == "ok"
+    (target,) = (world.folder / "fresh" / "N1").glob("*.tar")
+    os.truncate(target, target.stat().st_size // 2)
+    report = copying.simple("a", "b")
+    assert report.status == "ok", report
+    for name, key in ids.items():
+        assert "N1" not in of_object(report, key).already
+        with catalog_of_volumes([world.folder / "fresh"])[0] as told:
+            (item,) = [o for o in told.objects() if o.id == key]
+            assert item.status == "whole", name
