@@ -119,7 +119,9 @@ def prepare(
         if any(agent.role == "read" for agent in plan.agents):
             from .copying.work import work_of
 
-            parts.work = work_of(plan, base=base, catalog=catalog, again=again, identities=identities)
+            parts.work = work_of(
+                plan, base=base, catalog=catalog, again=again, identities=identities, hang_seconds=hang_seconds
+            )
         fed = {ring.feed for ring in plan.rings if ring.buffers}
         for source in plan.sources:
             if source.chain is not None and source.name in fed:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import functools
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +19,7 @@ from ..catalog.queries import VolumePlace
 from ..codec.identities import check_opens
 from ..faults import MediaFault, Place, UsageFault
 from ..frozen import frozen
+from ..hang import HANG_SECONDS, answers, hanging_medium
 from ..kinds import RECORD_BYTES_MAX
 from ..media import record
 from ..model import ObjectFacts
@@ -94,17 +97,22 @@ def work_of(
     catalog: Known,
     again: bool = False,
     identities: Sequence[Any] | None = None,
+    hang_seconds: float = HANG_SECONDS,
 ) -> Work:
     """Resolve *plan*. With *again* objects are copied to drives that hold them whole already, too.
 
     *identities* open what goes to targets; None: that is not asked. Reads labels, indexes and first records; changes
     nothing. Raises UsageFault and RestoreFault: a selector selects nothing, an object's records are larger than the
-    plan's, a folder cannot be read, no identity opens an object for a target.
+    plan's, a folder cannot be read, no identity opens an object for a target; DriveFault where a folder that is read
+    does not answer for *hang_seconds*.
     """
     draft = _Draft()
     folders = {drive.name: base / drive.volumes for drive in plan.drives if drive.volumes is not None}
     readers = [agent for agent in plan.agents if agent.role == "read"]
+    silent = _silent(folders, hang_seconds)
     for agent in readers:
+        if agent.drive in silent:
+            raise hanging_medium(agent.drive, hang_seconds)
         if agent.drive not in draft.holdings:
             selectors = (parse(b.feed) for a in readers if a.drive == agent.drive for b in a.buffers)
             found = look(agent.drive, folders[agent.drive], catalog, asked(selectors))
@@ -127,7 +135,8 @@ def work_of(
     _refuse_several_in_one_file(plan, draft)
     if identities is not None:
         _refuse_what_no_identity_opens(plan, draft, identities)
-    present = {} if again else _present(plan, folders, held, catalog)
+    answering = {drive: folder for drive, folder in folders.items() if drive not in silent}
+    present = {} if again else _present(plan, answering, held, catalog)
     without = _without(plan, draft, present)
     already = collections.Counter(drive for drive, _ in present)
     draft.notes += [
@@ -170,6 +179,17 @@ def _facts(plan: CompiledPlan, draft: _Draft) -> dict[str, ObjectFacts]:
                 if agent.drive in stores and any(buffer.ring == ring for buffer in agent.buffers):
                     drives[agent.drive] = None
     return {key: one.facts(tuple(reached[key])) for key, one in held.items()}
+
+
+def _silent(folders: Mapping[str, Path], hang_seconds: float) -> set[str]:
+    """The drives whose folders do not answer."""
+
+    def look(drive: str, folder: Path) -> str:
+        with contextlib.suppress(OSError):  # that is an answer; who reads there says what is wrong
+            os.listdir(folder)  # noqa: PTH208 - only asked
+        return drive
+
+    return set(folders) - set(answers([functools.partial(look, *one) for one in folders.items()], hang_seconds))
 
 
 def _present(

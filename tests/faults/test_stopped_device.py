@@ -199,3 +199,48 @@ def test_a_plan_whose_mirror_hangs_is_compiled_and_run_all_the_same(
     assert run.returncode == 3 and "drive R2" in said and "it hangs" in said, said
     (entry,) = json.loads((tmp_path / "report.json").read_text())["objects"]
     assert {c["drive"]: c["status"] for c in entry["copies"]}["R1"] == "stored"
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["the drive that is read", "a drive that is written"])
+def test_a_copy_run_whose_drive_hangs_from_the_start_says_so(
+    tmp_path: Path, daemon: subprocess.Popen[bytes], reads: bool
+) -> None:
+    """Before the session: the folder that is read is named; one that is written is left when it is mounted."""
+    (tmp_path / "plan.tc").write_text(PLAN.replace("slow/", "real/").format(between=""))
+    copy = """
+        plan c { state = "state" }
+        drive R2 { volumes = "READ/R2" }
+        drive N { volumes = "fast/N" }
+        drive M { volumes = "WRITE/M" }
+        restore group old { agent a <- R2 { B <- all } }
+        copy group g of old { agent c -> N { * <- a } }
+        copy group h of old { agent d -> M { * <- a } }
+    """
+    read, write = ("slow", "fast") if reads else ("real", "slow")
+    (tmp_path / "copy.tc").write_text(copy.replace("READ", read).replace("WRITE", write))
+    for name in ("plan", "copy"):
+        subprocess.run(["tcc", "compile", f"{name}.tc"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    subprocess.run(["tcc", "run", "plan.plan.json"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)
+    daemon.send_signal(signal.SIGSTOP)
+    run = subprocess.Popen(
+        ["tcc", "run", "copy.plan.json", "--hang-after", "1s", "--progress", "none"],
+        cwd=tmp_path, stderr=subprocess.PIPE, text=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    ends = threading.Timer(DEADLINE_SECONDS, run.kill)
+    ends.start()
+    assert run.stderr is not None
+    said = ""
+    while "it hangs" not in said and (line := run.stderr.readline()):
+        said += line
+    if reads:
+        daemon.send_signal(signal.SIGCONT)
+    else:
+        until = time.monotonic() + DEADLINE_SECONDS
+        while "session" not in said and time.monotonic() < until and (line := run.stderr.readline()):
+            said += line
+        daemon.send_signal(signal.SIGCONT)
+    said += run.communicate(timeout=DEADLINE_SECONDS)[1]
+    ends.cancel()
+    assert "it hangs" in said and run.returncode == (1 if reads else 3), (run.returncode, said)
+    assert ("R2" if reads else "drive M") in said
+    assert list((tmp_path / "fast").glob("N/*.tar")) == [] if reads else list((tmp_path / "fast").glob("N/*.tar"))
