@@ -51,8 +51,9 @@ def test_many_runs_in_one_process_leave_nothing(runner: Any, plan_of: Callable[.
             gc.collect()
             sizes.append(resident_bytes())
     assert len(set(after)) == 1, after
-    # A run's rings and records are several MiB; what one moment's threads take beside them is no growth.
-    assert min(sizes[3:]) - min(sizes[:3]) < 3 << 20, sizes
+    # A run's rings and records are several MiB, thirty of them a hundred; what threads leave to malloc's arenas, in a
+    # process that many tests have used before, is two or three.
+    assert min(sizes[3:]) - min(sizes[:3]) < 12 << 20, sizes
 
 
 class Ends:
