@@ -41,6 +41,7 @@ class Course:
         self._mounted: set[str] = set()  # drives that are mounted or have failed
         self._done: set[str] = set()  # drives whose writers are at their end
         self._restored: set[str] = set()  # targets that are at their end
+        self._spooled: set[str] = set()  # drives whose spools are at their end
         self._ending_early = False
         self._why_early = ""
         self._drives = {drive.name: drive for drive in plan.drives}
@@ -67,8 +68,10 @@ class Course:
         return self._account.finish(self._stop.signal)
 
     def _all_done(self) -> bool:
+        """A spool's end counts, too: only when it has left its rings is it known that nobody takes from them."""
         parts = self._parts
-        return self._done >= parts.writers.keys() and self._restored >= parts.targets.keys()
+        spools = {drive for drive, spool in parts.spools.items() if spool.thread.ident is not None}
+        return self._done >= parts.writers.keys() and self._restored >= parts.targets.keys() and self._spooled >= spools
 
     def _mount(self) -> None:
         for writer in self._parts.writers.values():
@@ -196,7 +199,8 @@ class Course:
                 self._leave_alone("every copy of it failed")
                 if self._plan.on_failure == "abort":
                     self._abort(f"target {target} failed")
-            case ev.SpoolDone(_):
+            case ev.SpoolDone(drive):
+                self._spooled.add(drive)
                 self._leave_alone("every copy of it failed")
             case ev.TargetDone(target):
                 self._restored.add(target)

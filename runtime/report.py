@@ -46,7 +46,7 @@ def copy_report(
     if status in ("stored", "discarded"):
         why = None
     elif why is None:
-        why = ending.error
+        why = ending.error or "what waited for its drive was dropped when the run was stopped"
     return CopyReport(drive=drive, agent=agent, status=status, volumes=volumes, error=why)
 
 

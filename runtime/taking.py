@@ -96,10 +96,12 @@ class Taking:
         """One record of a buffer (*alone*: a run of them) and the endings before it; whether it may have more."""
         reader = feed.reader
         moved = False
+        # Looked at first: the endings before a record are there when it is, and those of one that comes now are not.
+        available = reader.available
         while (ended := reader.ended()) is not None:
             self._end(feed, *ended)
             moved = True
-        if reader.available:
+        if available:
             count = reader.run() if alone else 1
             if count > 1:
                 self._take_run(feed, count)

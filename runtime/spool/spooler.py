@@ -190,9 +190,11 @@ class Spooler:
         """Take all that is there of one buffer: straight to the writer where that is right, else into the spool."""
         reader = feed.reader
         while True:
+            # Looked at before the endings: those that belong before a record are there when it is.
+            available = reader.available
             while (ended := reader.ended()) is not None:
                 self._end(feed, *ended)
-            if not reader.available:
+            if not available:
                 break
             record, item, sequence, payload_bytes = reader.peek()
             try:

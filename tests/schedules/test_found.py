@@ -77,6 +77,9 @@ BUGS: dict[str, tuple[type, str, str, str, Any]] = {
         "    feed.reader.taken -= 1",
         Case(objects=(3,)),
     ),
+    "a record of the next object comes before the ending of the last one": (
+        Taking, "_turn", "if available:", "if reader.available:", Case(objects=(1, 1)),
+    ),
     "a bell that was rung meanwhile stays rung": (
         Doorbell, "disarm", "self._sleep.acquire()", "pass", Bells(1, 2),
     ),

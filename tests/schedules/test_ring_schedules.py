@@ -73,10 +73,11 @@ class Consumer:
         self.fails_after = fails_after
         self.seen: list[tuple[int, int]] = []
         self.ended: list[tuple[int, str]] = []
+        self.order: list[tuple[int, object]] = []
 
     @property
     def known(self) -> tuple[Any, ...]:
-        return tuple(self.seen), tuple(self.ended)
+        return tuple(self.order)
 
     def begin(self, facts: ObjectFacts) -> None: ...
 
@@ -91,6 +92,7 @@ class Consumer:
         for half in (0, 1):
             assert self.play.look(number % self.play.case.depth, half) == number, f"slot of {number} was overwritten"
         self.seen.append((index_of(object_id), sequence))
+        self.order.append(self.seen[-1])
 
     def write_run(self, records: memoryview, object_id: str, sequence: int, payload_bytes: int, count: int) -> None:
         for n in range(count):
@@ -98,6 +100,7 @@ class Consumer:
 
     def end(self, object_id: str, ending: Ending) -> None:
         self.ended.append((index_of(object_id), ending.status))
+        self.order.append(self.ended[-1])
 
 
 def index_of(object_id: str) -> int:
@@ -113,6 +116,7 @@ class Play:
         self.slots = Slots([-1] * (2 * case.depth))
         self.published: list[tuple[int, int]] = []
         self.finished: list[tuple[int, str]] = []
+        self.order: list[tuple[int, object]] = []
         self.consumers = [Consumer(self, after) for after in case.leaves]
         self.at = 0
         world.thread("writer", self.write, local=lambda: (self.at, self.finished))
@@ -149,11 +153,13 @@ class Play:
                 self.fill(number % self.case.depth, number)
                 self.ring.publish(ITEMS[index], sequence, 16, 16)
                 self.published.append((index, sequence))
+                self.order.append(self.published[-1])
                 number += 1
                 self.wait()
             self.step(100 + 10 * index + ["whole", "failed", "cut-off"].index(ending.status))
             self.ring.finish(ITEMS[index], ending)
             self.finished.append((index, ending.status))
+            self.order.append(self.finished[-1])
             self.wait()
             if ending.status != "whole":
                 break
@@ -179,7 +185,7 @@ class Play:
         assert raw(self.ring, "ended")
         for consumer in self.consumers:
             if consumer.fails_after is None:
-                assert (consumer.seen, consumer.ended) == (self.published, self.finished)
+                assert consumer.order == self.order, f"{consumer.order} of {self.order}"
             else:
                 assert consumer.seen == self.published[: len(consumer.seen)]
                 assert len(consumer.seen) == min(consumer.fails_after, len(self.published))

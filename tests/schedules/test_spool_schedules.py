@@ -169,7 +169,7 @@ class Spooled:
                 of = {i: [s for index, s in records if index == i] for i in begun}
                 assert all(numbers == list(range(len(numbers))) for numbers in of.values())
                 return len(seen)
-            assert seen == published
+            assert seen == published, (seen, published)
             return len(seen)
 
         return at_end
