@@ -164,7 +164,9 @@ class TreeComparer(_Comparing):
             self._error = f"the archive cannot be compared: {error}"
 
     def _one(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        name = os.fsencode(member.name)
+        # A sparse file has a name of tar's making, too, which Python's tarfile prefers where neither is short and plain.
+        name = os.fsencode(member.pax_headers.get("GNU.sparse.name", member.name))
+        member.size = int(member.pax_headers.get("GNU.sparse.realsize", member.size))
         plain = normal(name)
         shown = os.fsdecode(plain)
         parent = plain.rpartition(b"/")[0]

@@ -215,3 +215,17 @@ def test_compressed_and_incremental_objects_are_drilled_link_by_link(bench: Benc
         report = bench.drill("--source", "T", *arguments)
         assert report["status"] == "ok"
         assert len(report["objects"]) == 3 and all(o["source"] == "T" for o in report["objects"])
+
+
+def test_sparse_files_with_names_of_any_kind_are_compared(bench: Bench) -> None:
+    """Python's tarfile takes the name that GNU tar makes up for such a member, where the real one is long or no ASCII."""
+    for n, name in enumerate(("spärlich", "s" * 120, "GNUSparseFile.0", "dir/\x01\n")):
+        path = bench.tree / name
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(b"island")
+            file.truncate(1_000_000 + n)
+    bench.tcc("run", "p.tc", "--progress", "none")
+    tree, _ = bench.drill("--all")["objects"]
+    assert tree["members"] == tree["of"]
+    assert tree["bytes"] > 7_000_000
