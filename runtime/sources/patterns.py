@@ -88,10 +88,7 @@ def _rooted(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def _takes(pattern: str, name: str, *, rooted: bool = False) -> bool:
-    """Whether tar leaves out *name* for *pattern*: matched by it, or below what it matches.
-
-    As fnmatch of the C locale sees them, but that a bracket stands for any byte.
-    """
+    """Whether tar leaves out *name* for *pattern*: matched by it, or below what it matches. As fnmatch of the C locale."""
     before = "" if rooted else "(?:.*/)?"
     whole = f"{before}{_expression(pattern)}(?:/.*)?".encode("latin-1")
     return re.fullmatch(whole, os.fsencode(name), re.DOTALL) is not None
@@ -105,12 +102,27 @@ def _expression(pattern: str) -> str:
         at += 1
         if letter in "*?":
             out.append("[^/]*" if letter == "*" else "[^/]")
-        elif letter == "[" and (end := raw.find("]", at + 1 + (raw[at : at + 1] in "!^"))) >= 0:
-            out.append("[^/]")
-            at = end + 1
+        elif letter == "[" and (bracket := _BRACKET.match(raw, at)):
+            out.append(f"(?!/)[{'^' * bool(bracket[1])}{_set(bracket[2])}]")
+            at = bracket.end()
         else:
             if letter == "\\" and at < len(raw):
                 letter = raw[at]
                 at += 1
             out.append(re.escape(letter))
     return "".join(out)
+
+
+#: Behind a bracket: whether what stands in it is negated, and that.
+_BRACKET: Final = re.compile(r"([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]])*)\]", re.DOTALL)
+_CLASSES: Final = {
+    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s", "blank": r" \t",
+    "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9a-fA-F", "cntrl": r"\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
+}  # fmt: skip
+
+
+def _set(inside: str) -> str:
+    """What stands in a bracket, in the words of regular expressions."""
+    parts = re.split(r"\[:([a-z]+):\]", inside)
+    words = [_CLASSES.get(p, "") if n % 2 else re.sub(r"([\\\]\[^&~|])", r"\\\1", p) for n, p in enumerate(parts)]
+    return "".join(words) or r"\x00"

@@ -5,9 +5,10 @@ Everything here only looks at names and ``lstat``; it decides, ``files.py`` runs
 
 from __future__ import annotations
 
+import bisect
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ..frozen import frozen
 from . import patterns
@@ -55,28 +56,92 @@ def absolute(path: str, base: str) -> str:
 
 
 def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
-    """The roots of a source: those that exist, without those that another one holds already."""
-    found: dict[str, str] = {}  # absolute path → name for tar
+    """The roots of a source: those that exist, without those that another one holds already.
+
+    A path whose last part is a symbolic link is followed where it ends with a slash. What is so reached through a link
+    lies below the link's name, unless another path stores that link as a link, or the place it leads to: no archive can
+    hold a link and something below it, and GNU tar takes a folder with two names for one that was renamed.
+    """
+    found: dict[str, bool] = {}  # absolute path → whether a link there is followed
     missing = []
     warnings = []
     for written in paths:
         path = absolute(written, base)
-        follow = written.endswith(("/", "/."))
         try:
             is_link = stat.S_ISLNK(os.lstat(path).st_mode)
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             missing.append((path, f"{why} (a plan's paths are taken as written)" if written[:1] in ("~", "$") else why))
             continue
+        follow = is_link and written.endswith(("/", "/."))
         if is_link and not follow:
             warnings.append(
                 f"{path} is a symbolic link: the link is stored, not what it points to (end the path with / for that)"
             )
-        name = path[1:] or "."
-        found[path] = f"{name}/." if is_link and follow else name
-    kept = [p for p in found if not any(q in found and _holds(q, p, one_file_system) for q in _above(p))]
-    inside = tuple(p[1:] for p in found if p not in kept)
-    return Roots(tuple(found[p] for p in kept), inside, tuple(missing), tuple(warnings))
+        found[path] = found.get(path, False) or follow
+    while clashing := list(_clashing(found, one_file_system)):
+        for path, real in clashing:
+            warnings.append(
+                f"{path} is reached through a symbolic link that the source stores, or leads into what it stores: {real} is"
+                " stored under that name"
+            )
+            if found.pop(path):
+                found.setdefault(path, False)
+            found.setdefault(real, False)
+    above = {
+        p: next((q for q in _above(p) if q in found and _holds(q, p, found, one_file_system)), None) for p in found
+    }
+    kept = [p for p in found if above[p] is None]
+    names = tuple(f"{p[1:]}/." if found[p] else p[1:] or "." for p in kept)
+    return Roots(names, tuple(p[1:] for p in found if above[p] is not None), tuple(missing), tuple(warnings))
+
+
+def _clashing(found: Mapping[str, bool], one_file_system: bool) -> Iterator[tuple[str, str]]:
+    """Paths that are reached through a link and cannot be stored under their names, each with its real one."""
+    folders: dict[str, str] = {}
+    reals: dict[str, str] = {}
+    for path, follow in found.items():
+        if any(found.get(q) and _holds(q, path, found, one_file_system) for q in _above(path)):
+            continue
+        above, _, last = path.rpartition("/")
+        if follow:
+            reals[path] = os.path.realpath(path)
+        else:
+            real = folders.get(above)
+            if real is None:
+                real = folders[above] = os.path.realpath(above or "/").rstrip("/")
+            reals[path] = f"{real}/{last}"
+    if all(path == real for path, real in reals.items()):
+        return
+    count: dict[str, int] = {}
+    for real in reals.values():
+        count[real] = count.get(real, 0) + 1
+    order = sorted(real.rstrip("/") + "/" for real in count)
+    for path, real in reals.items():
+        if path == real:
+            continue
+        if not os.path.lexists(real):
+            continue
+        at = bisect.bisect_right(order, real.rstrip("/") + "/")
+        below = at < len(order) and order[at].startswith(real.rstrip("/") + "/")
+        if (
+            below
+            or count[real] > 1
+            or any(q in count for q in _above(real))
+            or _is_stored(path, found, one_file_system)
+        ):
+            yield path, real
+
+
+def _is_stored(path: str, found: Mapping[str, bool], one_file_system: bool) -> bool:
+    """Whether a link that leads to *path* is itself stored by another path."""
+    for way in (path, *_above(path)) if found[path] else _above(path):
+        if os.path.islink(way):
+            if found.get(way) is False and way != path:
+                return True
+            if any(q in found and _holds(q, way, {**found, way: False}, one_file_system) for q in _above(way)):
+                return True
+    return False
 
 
 def left_out(chosen: Roots, exclude: Iterable[str], own: Iterable[OwnPath]) -> Iterator[tuple[str, str]]:
@@ -97,18 +162,18 @@ def _above(path: str) -> Iterator[str]:
         yield path
 
 
-def _holds(outer: str, inner: str, one_file_system: bool) -> bool:
+def _holds(outer: str, inner: str, found: Mapping[str, bool], one_file_system: bool) -> bool:
     """Whether tar reaches *inner* from *outer*, above it: with no symbolic link and no file system's border between."""
     try:
-        device = os.lstat(outer).st_dev
+        device = (os.stat if found[outer] else os.lstat)(outer).st_dev
         path = outer.rstrip("/")
         parts = inner[len(path) + 1 :].split("/")
-        if stat.S_ISLNK(os.lstat(outer).st_mode):
+        if not found[outer] and stat.S_ISLNK(os.lstat(outer).st_mode):
             return False
         for i, part in enumerate(parts):
             path = f"{path}/{part}"
             here = os.lstat(path)
-            if i < len(parts) - 1 and stat.S_ISLNK(here.st_mode):
+            if stat.S_ISLNK(here.st_mode) and (i < len(parts) - 1 or found.get(inner, False)):
                 return False
             if one_file_system and here.st_dev != device:
                 return False

@@ -340,3 +340,26 @@ def test_only_files_have_levels(bench) -> None:
     )
     code, _, said = bench.tcc("run", "plan.tc")
     assert code == 2 and "S: level" in said and not (bench.folder / "m").exists()
+
+
+@pytest.mark.parametrize("paths", ['["tree", "tree/out/"]', '["tree", "tree/out/in"]', '["tree/in/", "tree/back/"]'])
+def test_paths_through_links_into_what_is_stored_come_back(bench, monkeypatch, paths: str) -> None:
+    """Stored below a link that the archive holds they did not come back, or were not stored; a folder with two names
+    was a renamed one for GNU tar, and the chain came back in part."""
+    monkeypatch.setattr(snapshots, "SET_BACK_SECONDS", 0)
+    real = bench.tree / "in" if "back" in paths else bench.folder / "real"
+    (real / "in" / "deep").mkdir(parents=True)
+    (real / "in" / "deep" / "file").write_text("it")
+    (bench.tree / "out").symlink_to("../real")
+    (bench.tree / "back").symlink_to("in")
+    bench.plan(files=paths)
+    bench.run()
+    (real / "in" / "new").write_text("new")
+    (real / "in" / "deep" / "file").unlink()
+    assert bench.run()["level"] == "incremental"
+    for to, more in (("back", ()), ("alone", ("--from", bench.folder / "media"))):
+        bench.restore(to, *more)
+        there = bench.folder / to / str(real)[1:]
+        assert (there / "in" / "new").read_text() == "new" and list((there / "in" / "deep").iterdir()) == []
+        link = bench.restored(to) / ("back" if "back" in paths else "out")
+        assert link.is_symlink() and link.resolve().is_relative_to(bench.folder / to)

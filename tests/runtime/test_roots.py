@@ -54,7 +54,50 @@ def test_root_behind_a_link_of_another_root_is_kept(tmp_path: Path) -> None:
     make(tmp_path, "elsewhere/in/file", "a/own")
     (tmp_path / "a" / "link").symlink_to("../elsewhere")
     chosen = choose(["a", "a/link/in"], str(tmp_path), one_file_system=False)
-    assert len(chosen.names) == 2
+    # Not behind the link: an archive with the link and something below it does not come back.
+    assert below(tmp_path, archived(chosen.names, [])) == {"elsewhere/in/file", "a/own", "a/link"}
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["link/"], {"link/."}),
+        (["link/", "b"], {"link/.", "b"}),
+        (["link/", "link/in"], {"link/."}),
+        (["link/in"], {"link/in"}),
+        (["link/", "elsewhere"], {"link", "elsewhere"}),
+        (["link/", "elsewhere/in"], {"link", "elsewhere"}),
+        (["link/", "link"], {"link/."}),
+        (["link/in", "link"], {"link", "elsewhere/in"}),
+        (["link/", "again/"], {"link", "again", "elsewhere"}),
+        (["deep/"], {"deep/."}),
+        (["deep/", "elsewhere"], {"deep", "elsewhere"}),
+        (["deep/", "link/"], {"deep", "link", "elsewhere"}),
+        (["b/out", "b"], {"b"}),
+        (["b/out/", "b"], {"b", "elsewhere"}),
+        (["b/out/in", "b/"], {"b", "elsewhere/in"}),
+        (["b/out/", "b", "elsewhere/in/"], {"b", "elsewhere"}),
+        (["tob/out/", "b"], {"tob/out/.", "b"}),
+        (["tob/out", "tob/"], {"tob/."}),
+        (["tob/out/", "tob/"], {"tob/.", "elsewhere"}),
+    ],
+)
+def test_paths_through_links_that_the_source_stores_bear_their_real_names(
+    tmp_path: Path, paths: list[str], names: set[str]
+) -> None:
+    make(tmp_path, "elsewhere/in/file", "b/file")
+    for link, target in (
+        ("link", "elsewhere"),
+        ("again", "elsewhere/"),
+        ("deep", "link"),
+        ("b/out", "../elsewhere"),
+        ("tob", "b"),
+    ):
+        (tmp_path / link).symlink_to(target)
+    for order in (paths, paths[::-1]):
+        chosen = choose(order, str(tmp_path), one_file_system=False)
+        assert {"/" + name for name in chosen.names} == {f"{tmp_path}/{name}" for name in names}
+        assert not chosen.missing
 
 
 def test_missing_roots_are_told(tmp_path: Path) -> None:
@@ -129,7 +172,8 @@ def test_a_pattern_that_fits_the_way_to_the_source_leaves_out_what_fits_below(
         (["a", "a/b/c"], ["/b/"], {"a/b/c"}),
         (["a", "a/b/c"], ["{root}/a/b"], {"a/b/c"}),
         (["a", "a/b/c"], ["/?/c"], {"a/b/c"}),
-        (["a", "a/b/c"], ["a", "/c", "x", "/a/b"], set()),
+        (["a", "a/b/c"], ["a", "/c", "x", "/a/b", "[[]*", "[!a-z]", "[^[:lower:]]"], set()),
+        (["a", "a/b/c"], ["[[:alpha:]]/[a-c]"], {"a/b/c"}),
         (["a", "x"], ["{root}/a"], {"a"}),
         (["a", "x/"], ["{root}/x"], {"x"}),
     ],
