@@ -164,7 +164,7 @@ class TreeComparer(_Comparing):
             self._error = f"the archive cannot be compared: {error}"
 
     def _one(self, archive: tarfile.TarFile, member: tarfile.TarInfo) -> None:
-        # A sparse file has a name of tar's making, too, which Python's tarfile prefers where neither is short and plain.
+        # A sparse file has a name of tar's making, too, which tarfile prefers where neither is short and plain.
         name = os.fsencode(member.pax_headers.get("GNU.sparse.name", member.name))
         member.size = int(member.pax_headers.get("GNU.sparse.realsize", member.size))
         plain = normal(name)

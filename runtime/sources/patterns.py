@@ -88,7 +88,7 @@ def _rooted(pattern: str, names: Sequence[str]) -> list[str]:
 
 
 def _takes(pattern: str, name: str, *, rooted: bool = False) -> bool:
-    """Whether tar leaves out *name* for *pattern*: matched by it, or below what it matches. As fnmatch of the C locale."""
+    """Whether tar leaves out *name* for *pattern*: matched by it, or below what it matches. As fnmatch does it."""
     before = "" if rooted else "(?:.*/)?"
     whole = f"{before}{_expression(pattern)}(?:/.*)?".encode("latin-1")
     return re.fullmatch(whole, os.fsencode(name), re.DOTALL) is not None
@@ -116,8 +116,8 @@ def _expression(pattern: str) -> str:
 #: Behind a bracket: whether what stands in it is negated, and that.
 _BRACKET: Final = re.compile(r"([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]])*)\]", re.DOTALL)
 _CLASSES: Final = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s", "blank": r" \t",
-    "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9a-fA-F", "cntrl": r"\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
+    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
+    "blank": r" \t",    "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9a-fA-F", "cntrl": r"\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
 }  # fmt: skip
 
 

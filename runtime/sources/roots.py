@@ -9,6 +9,7 @@ import bisect
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from ..frozen import frozen
 from . import patterns
@@ -82,8 +83,8 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
     while clashing := list(_clashing(found, one_file_system)):
         for path, real in clashing:
             warnings.append(
-                f"{path} is reached through a symbolic link that the source stores, or leads into what it stores: {real} is"
-                " stored under that name"
+                f"{path} is reached through a symbolic link that the source stores, or leads into what it stores: it is"
+                f" stored as {real}"
             )
             if found.pop(path):
                 found.setdefault(path, False)
@@ -136,7 +137,7 @@ def _clashing(found: Mapping[str, bool], one_file_system: bool) -> Iterator[tupl
 def _is_stored(path: str, found: Mapping[str, bool], one_file_system: bool) -> bool:
     """Whether a link that leads to *path* is itself stored by another path."""
     for way in (path, *_above(path)) if found[path] else _above(path):
-        if os.path.islink(way):
+        if Path(way).is_symlink():
             if found.get(way) is False and way != path:
                 return True
             if any(q in found and _holds(q, way, {**found, way: False}, one_file_system) for q in _above(way)):
