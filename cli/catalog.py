@@ -71,7 +71,7 @@ def rebuild_command(
     if result.kept is not None:
         say(f"note: the catalog that was there is kept as {result.kept}")
         _say_forgotten(result.kept, place)
-    if not result.volumes:
+    if not result.volumes and not result.empty:
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")

@@ -157,7 +157,7 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
     try:
         with open_catalog(aside, create=True, synced=False) as catalog:
             result = record_paths(catalog, paths, anew=True)
-        if not result.volumes:
+        if not result.volumes and not result.empty:
             return result
         if target.exists():
             aside.chmod(target.stat().st_mode & 0o777)  # whoever was let in stays so

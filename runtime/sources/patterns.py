@@ -116,8 +116,9 @@ def _expression(pattern: str) -> str:
 #: Behind a bracket: whether what stands in it is negated, and that.
 _BRACKET: Final = re.compile(r"([!^]?)(\]?(?:\[:[a-z]+:\]|[^\]])*)\]", re.DOTALL)
 _CLASSES: Final = {
-    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "space": r"\s",
-    "blank": r" \t",    "punct": r"!-/:-@\[-`{-~", "xdigit": "0-9a-fA-F", "cntrl": r"\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
+    "alpha": "a-zA-Z", "digit": "0-9", "alnum": "a-zA-Z0-9", "upper": "A-Z", "lower": "a-z", "xdigit": "0-9a-fA-F",
+    "space": r"\s", "blank": r" \t", "cntrl": r"\x00-\x1f\x7f", "print": " -~", "graph": "!-~",
+    "punct": r"!-/:-@\[-`{-~",
 }  # fmt: skip
 
 

@@ -218,7 +218,7 @@ def test_compressed_and_incremental_objects_are_drilled_link_by_link(bench: Benc
 
 
 def test_sparse_files_with_names_of_any_kind_are_compared(bench: Bench) -> None:
-    """Python's tarfile takes the name that GNU tar makes up for such a member, where the real one is long or no ASCII."""
+    """tarfile takes the name that GNU tar makes up for such a member, where the real one is long, or no ASCII."""
     for n, name in enumerate(("spärlich", "s" * 120, "GNUSparseFile.0", "dir/\x01\n")):
         path = bench.tree / name
         path.parent.mkdir(exist_ok=True)

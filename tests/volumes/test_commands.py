@@ -240,6 +240,8 @@ def test_an_empty_volume_is_listed_until_it_holds_something(tcc: Tcc, tmp_path: 
     }  # fmt: skip
     assert listed["bytes"] == (tmp_path / "media/R1/R1-000001.tar").stat().st_size
     assert " empty " in tcc("volumes", "--plan", "night.tc").stdout
+    assert "1 empty" in tcc("catalog", "rebuild", "media", "--plan", "night.tc").stderr
+    assert volumes(tcc)["R1-000001"]["status"] == "empty"
     refused = tcc("volume", "recycle", "R1-000001", "--yes", "--plan", "night.tc", code=2)
     assert "the next session begins on it" in refused.stderr
     tcc("verify", "--plan", "night.tc", "--max-age", "1d", code=1)  # its source was never stored
