@@ -113,7 +113,12 @@ class MemoryDrive:
 
     def close(self, seconds: float) -> tuple[CopyResult, ...]:
         self._call("close")
-        return tuple(CopyResult(one, self.name, "", "stored") for one in self.records)
+        # As ``drives/ledger.py``: only what ended whole here is stored here.
+        ended = {one: self.endings.get(one, Ending("cut-off", error="no ending")) for one in self.records}
+        return tuple(
+            CopyResult(one, self.name, "", "stored" if ending.status == "whole" else "cut-off", error=ending.error)
+            for one, ending in ended.items()
+        )
 
     def abandon(self, fault: Fault, seconds: float) -> tuple[CopyResult, ...]:
         return tuple(CopyResult(one, self.name, "", "cut-off", error=fault.message) for one in self.records)
@@ -250,6 +255,8 @@ class Run:
                 if not (self.signal or self.source_fails or self.abort or self.lasting) and copy.drive == "R0":
                     # whatever becomes of the second drive and of its spool
                     assert (copy.status == "stored") == (self.drives[0] is None), copy
+                if not (self.signal or self.source_fails or self.abort or self.lasting) and copy.status != "stored":
+                    assert any(f"drive {copy.drive} failed" in note for note in report.notes), report
             if entry.status == "whole":
                 assert any(drives[name].holds(entry.object, count) for name in drives) or None not in self.drives
         assert not self.source_fails or self.signal or any("S0 failed" in note for note in report.notes)
