@@ -24,7 +24,7 @@ from ..model import ObjectReport, Session
 from ..plain_files import open_plain
 from ..plan import Source
 from . import clocks, snapshots
-from .roots import OwnPath, absolute
+from .roots import OwnPath, absolute, choose
 
 _FOLDER: Final = "levels"
 #: The line of JSON before a snapshot.
@@ -169,6 +169,10 @@ class Levels:
             "drives": sorted(drives),
             "own": [(own.folder, own.names) for own in self._own],
         }
+        if any(os.path.realpath(absolute(path, self._base)) != absolute(path, self._base) for path in source.files):
+            # Where a link leads to decides by which names its folders are known.
+            chosen = choose(source.files, self._base, one_file_system=source.one_file_system)
+            seen |= {"moved": chosen.moved} if chosen.moved else {}
         return xxh3_128_hexdigest(json.dumps(seen, sort_keys=True).encode())
 
     def _sweep(self, source: Source) -> None:

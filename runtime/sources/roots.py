@@ -39,6 +39,8 @@ class Roots:
 
     names: tuple[str, ...]
     inside: tuple[str, ...]
+    #: paths that are stored under their real names, each with that
+    moved: tuple[tuple[str, str], ...]
     missing: tuple[tuple[str, str], ...]
     warnings: tuple[str, ...]
 
@@ -73,6 +75,7 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or str(error)
             missing.append((path, f"{why} (a plan's paths are taken as written)" if written[:1] in ("~", "$") else why))
+            found.setdefault(path, False)  # so that no other path changes its name while this one is away
             continue
         follow = is_link and written.endswith(("/", "/."))
         if is_link and not follow:
@@ -80,21 +83,26 @@ def choose(paths: Sequence[str], base: str, *, one_file_system: bool) -> Roots:
                 f"{path} is a symbolic link: the link is stored, not what it points to (end the path with / for that)"
             )
         found[path] = found.get(path, False) or follow
+    moved = []
     while clashing := list(_clashing(found, one_file_system)):
         for path, real in clashing:
             warnings.append(
                 f"{path} is reached through a symbolic link that the source stores, or leads into what it stores: it is"
                 f" stored as {real}"
             )
+            moved.append((path, real))
             if found.pop(path):
                 found.setdefault(path, False)
             found.setdefault(real, False)
+    for path, _ in missing:
+        found.pop(path, None)
     above = {
         p: next((q for q in _above(p) if q in found and _holds(q, p, found, one_file_system)), None) for p in found
     }
     kept = [p for p in found if above[p] is None]
     names = tuple(f"{p[1:]}/." if found[p] else p[1:] or "." for p in kept)
-    return Roots(names, tuple(p[1:] for p in found if above[p] is not None), tuple(missing), tuple(warnings))
+    inside = tuple(p[1:] for p in found if above[p] is not None)
+    return Roots(names, inside, tuple(moved), tuple(missing), tuple(warnings))
 
 
 def _clashing(found: Mapping[str, bool], one_file_system: bool) -> Iterator[tuple[str, str]]:

@@ -363,3 +363,36 @@ def test_paths_through_links_into_what_is_stored_come_back(bench, monkeypatch, p
         assert (there / "in" / "new").read_text() == "new" and list((there / "in" / "deep").iterdir()) == []
         link = bench.restored(to) / ("back" if "back" in paths else "out")
         assert link.is_symlink() and link.resolve().is_relative_to(bench.folder / to)
+
+
+def test_a_path_through_a_link_bears_one_name_in_all_of_a_chain(bench, monkeypatch) -> None:
+    """Else GNU tar sees a renamed folder, and a link of the full stands where the incremental has a folder."""
+    monkeypatch.setattr(snapshots, "SET_BACK_SECONDS", 0)
+    (bench.tree / "real" / "sub").mkdir(parents=True)
+    (bench.tree / "real" / "sub" / "file").write_text("it")
+    (bench.tree / "link").symlink_to("real")
+    bench.plan(files='["tree/link/", "tree/real/sub"]')
+    bench.run()
+    (bench.tree / "real" / "sub").rename(bench.tree / "real" / "other")
+    assert bench.run(code=3)["level"] == "incremental"  # the other path is away
+    bench.restore("back")
+    assert (bench.restored("back") / "link" / "other" / "file").read_text() == "it"
+    (bench.tree / "link").unlink()
+    (bench.folder / "elsewhere").mkdir()
+    (bench.folder / "elsewhere" / "else").write_text("else")
+    (bench.tree / "link").symlink_to("../elsewhere")
+    assert bench.run(code=3)["level"] == "full"
+    bench.restore("again")
+    assert (bench.restored("again") / "link" / "else").read_text() == "else"
+
+
+def test_an_incremental_of_a_path_that_is_a_link_holds_what_changed(bench, monkeypatch) -> None:
+    monkeypatch.setattr(snapshots, "SET_BACK_SECONDS", 0)
+    (bench.folder / "link").symlink_to("tree")
+    (bench.tree / "sub").mkdir()
+    (bench.tree / "sub" / "stays").write_text("it")
+    bench.plan(files='"link/"')
+    bench.run()
+    (bench.tree / "sub" / "new").write_text("new")
+    held = bench.members(bench.run()["object"])
+    assert [name for name in held if name.endswith(("stays", "new"))] == [f"{str(bench.folder)[1:]}/link/./sub/new"]
