@@ -12,7 +12,6 @@ there is one that lacks.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +20,7 @@ from queue import SimpleQueue
 
 from ..catalog.queries import CatalogCopy
 from ..events import Event, MediumDone, Noted, SourceSample
-from ..faults import DriveBusyFault, DriveFault, Fault, MediaFault, Place, unforeseen
+from ..faults import DriveFault, Fault, MediaFault, Place, unforeseen
 from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedRecord
@@ -33,9 +32,7 @@ from ..ring import Ring
 from .holdings import Held
 from .passes import Leg, Want
 from .progress import Feed, Progress, Unsettled, legs_in, stretches
-from .work import DriveWork
-
-_SAFE = "the volumes that are read are never written"
+from .work import DriveWork, lock_to_read
 
 
 class _CalledOff(Exception):
@@ -113,21 +110,7 @@ class MediumReader:
 
     def prepare(self) -> None:
         """Lock the drive's folder for reading: nobody writes or recycles its volumes meanwhile. Raises DriveFault."""
-        place = Place(drive=self.work.drive)
-        try:
-            self._lock = os.open(self.work.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(self._lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DriveBusyFault(
-                f"another run writes the folder {self.work.folder}",
-                place=place,
-                safe=_SAFE,
-                todo="wait until that run has ended, then run the plan again",
-            ) from None
-        except OSError as error:
-            raise DriveFault(
-                f"the folder {self.work.folder} cannot be read: {error.strerror}", place=place, safe=_SAFE
-            ) from None
+        self._lock = lock_to_read(self.work.drive, self.work.folder)
 
     def cancel(self, reason: str) -> None:
         """Call the reading off, from any thread: what is published stays, objects on their way are cut off."""
@@ -237,7 +220,7 @@ class MediumReader:
         """End one ring; the first ending of an object that is not whole."""
         found: Ending | None = None
         for one in feed.progress.values():
-            self._heal_no_more(one)
+            one.heal_no_more()
             if one.ending is None:
                 one.ending = why if why.status != "whole" else Ending("cut-off", error="nobody is left who takes it")
                 if one.next_sequence:
@@ -401,17 +384,11 @@ class MediumReader:
 
     def _finish(self, feed: Feed, one: Progress, ending: Ending) -> None:
         one.ending = ending
-        self._heal_no_more(one)
+        one.heal_no_more()
         if one.next_sequence:  # drives need not know of what never began
             feed.ring.finish(one.facts, ending)
         if ending.status != "whole":
             self._note(f"object {one.facts.id} of {one.facts.source} is cut off: {ending.error}")
-
-    @staticmethod
-    def _heal_no_more(one: Progress) -> None:
-        if one.healer is not None:
-            one.healer.close()
-            one.healer = None
 
     def _note(self, text: str) -> None:
         self._notes += 1

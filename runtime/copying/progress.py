@@ -37,6 +37,12 @@ class Progress:
             self.fit = Fit(self.held.item)
         return self.fit
 
+    def heal_no_more(self) -> None:
+        """Give back what other copies were read by."""
+        if self.healer is not None:
+            self.healer.close()
+            self.healer = None
+
 
 @dataclass(slots=True)
 class Feed:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import fcntl
 import functools
 import os
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from typing import Any
 
 from ..catalog.queries import VolumePlace
 from ..codec.identities import check_opens
-from ..faults import MediaFault, Place, UsageFault
+from ..faults import DriveBusyFault, DriveFault, MediaFault, Place, UsageFault
 from ..frozen import frozen
 from ..hang import HANG_SECONDS, answers, hanging_medium
 from ..kinds import RECORD_BYTES_MAX
@@ -331,3 +332,24 @@ def _first_record_bytes(holdings: Holdings, held: Held) -> int:
     ):
         return record.parse(reader.head(segment.first)).total_bytes
     return 0
+
+
+def lock_to_read(drive: str, folder: Path) -> int:
+    """A descriptor that keeps *folder* from being written or recycled in while it is open. Raises DriveFault."""
+    place, safe = Place(drive=drive), "the volumes that are read are never written"
+    lock = -1
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        if lock >= 0:
+            os.close(lock)
+        if isinstance(error, BlockingIOError):
+            raise DriveBusyFault(
+                f"another run writes the folder {folder}",
+                place=place,
+                safe=safe,
+                todo="wait until that run has ended, then run the plan again",
+            ) from None
+        raise DriveFault(f"the folder {folder} cannot be read: {error.strerror}", place=place, safe=safe) from None
+    return lock
