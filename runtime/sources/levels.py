@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -162,13 +163,16 @@ class Levels:
 
     def _settings(self, source: Source, drives: Sequence[str]) -> str:
         """A digest of what decides which files a run sees, and of where they go."""
-        seen = {
+        seen: dict[str, Any] = {
             "files": [absolute(path, self._base) + "/" * path.endswith(("/", "/.")) for path in source.files],
             "exclude": source.exclude,
             "one_file_system": source.one_file_system,
             "drives": sorted(drives),
             "own": [(own.folder, own.names) for own in self._own],
         }
+        # What a path itself is stands in no folder's list: a folder where a file or link was begins a new chain.
+        plain = [path for path in seen["files"] if _is_plain(path)]
+        seen |= {"plain": plain} if plain else {}
         if any(os.path.realpath(absolute(path, self._base)) != absolute(path, self._base) for path in source.files):
             # Where a link leads to decides by which names its folders are known.
             chosen = choose(source.files, self._base, one_file_system=source.one_file_system)
@@ -239,6 +243,13 @@ class Levels:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def _is_plain(path: str) -> bool:
+    try:
+        return not stat.S_ISDIR((os.stat if path.endswith("/") else os.lstat)(path).st_mode)
+    except OSError:
+        return False
 
 
 def _moment(listing: Listing | None) -> clocks.Moment:

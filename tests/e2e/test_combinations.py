@@ -159,7 +159,19 @@ class Case:
                 paths.append(root + "/" * (kind == "slash"))
         # a file with a slash behind it is no path
         paths = [p.rstrip("/") if os.path.isfile(p.rstrip("/")) else p for p in paths]
-        patterns = ["*.tmp", "cache/", "b?", "-*", "a/b", "/cache", "/a/*", f"{roots[0]}/a", "[[]*", "X*Y*", "*"]
+        patterns = [
+            "*.tmp",
+            "cache/",
+            "b?",
+            "-*",
+            "a/b",
+            "/cache",
+            "/a/*",
+            f"{self.trees[0].root.decode()}/a",
+            "[[]*",
+            "X*Y*",
+            "*",
+        ]
         exclude = chance.sample(patterns[:-1], chance.choice([0, 0, 1, 1, 2, 3]))
         words = [
             f"files = [{', '.join(quoted(p) for p in paths)}]" if len(paths) > 1 else f"files = {quoted(paths[0])}"

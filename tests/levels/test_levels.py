@@ -396,3 +396,24 @@ def test_an_incremental_of_a_path_that_is_a_link_holds_what_changed(bench, monke
     (bench.tree / "sub" / "new").write_text("new")
     held = bench.members(bench.run()["object"])
     assert [name for name in held if name.endswith(("stays", "new"))] == [f"{str(bench.folder)[1:]}/link/./sub/new"]
+
+
+@pytest.mark.parametrize("first", ["file", "link"])
+def test_a_path_that_becomes_a_folder_begins_a_new_chain(bench, first: str) -> None:
+    """No list of an incremental says what its paths themselves were: the folder could not be restored over the link."""
+    top = bench.tree / "top"
+    top.write_text("it") if first == "file" else top.symlink_to("elsewhere")
+    bench.plan(files='"tree/top"')
+    bench.run()
+    top.unlink()
+    top.mkdir()
+    (top / "file").write_text("in it")
+    assert bench.run()["level"] == "full"
+    bench.restore("back")
+    assert (bench.restored("back") / "top" / "file").read_text() == "in it"
+    (top / "file").unlink()
+    top.rmdir()
+    top.write_text("it")
+    assert bench.run()["level"] == "full"
+    bench.restore("again")
+    assert (bench.restored("again") / "top").read_text() == "it"
