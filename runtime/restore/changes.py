@@ -7,6 +7,7 @@ descriptors and without following any link, before tar sees the members that com
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from .listed import ENTRIES, FOLDER, RENAMED_FROM, RENAMED_TO, items
 #: Problems that are told one by one.
 NAMED_MAX: Final = 100
 _TEMPORARY: Final = b".tcc-moved"
+#: Access control lists, of which tar takes off what it has not; labels, which the system gives.
+_OF_THE_SYSTEM: Final = ("system.", "security.")
 
 
 class Changes:
@@ -49,6 +52,7 @@ class Changes:
         except OSError:
             return  # not there: nothing to remove
         try:
+            self._strip(fd, name)
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
             if mode & 0o700 != 0o700:
                 os.fchmod(fd, mode | 0o700)  # tar sets it right when all is done
@@ -64,6 +68,16 @@ class Changes:
             self._problem(f"{os.fsdecode(name)}: what was deleted since cannot be removed: {error.strerror}")
         finally:
             os.close(fd)
+
+    def _strip(self, fd: int, name: bytes) -> None:
+        """Take the attributes of the sessions before off a folder: tar sets those that it has, and removes none."""
+        try:
+            for attribute in os.listxattr(fd):
+                if not attribute.startswith(_OF_THE_SYSTEM):
+                    os.removexattr(fd, attribute)
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                self._problem(f"{os.fsdecode(name)}: attributes of before cannot be removed: {error.strerror}")
 
     def _remove(self, at: int, name: bytes) -> None:
         """Remove *name* in the folder *at* and all that it holds, however deep: folders are moved up, not descended."""

@@ -238,6 +238,28 @@ def test_a_chain_into_a_folder_that_holds_something_deletes_nothing_of_it(bench,
     assert str(apart.name) in said and (apart / str(bench.tree)[1:] / "led" / "away").read_text() == "led/away"
 
 
+def test_attributes_that_a_folder_lost_do_not_come_back(bench) -> None:
+    for name in ("kept", "lost", "new"):
+        (bench.tree / name).mkdir()
+    try:
+        for name in ("", "kept", "lost"):
+            os.setxattr(bench.tree / name, "user.note", name.encode())
+    except OSError as error:
+        pytest.skip(f"no attributes of users here: {error}")
+    bench.run()
+    for name in ("", "lost"):
+        os.removexattr(bench.tree / name, "user.note")
+    os.setxattr(bench.tree / "new", "user.note", b"new")
+    bench.run()
+    bench.restore("back")
+    back = bench.restored("back")
+    found = {name: os.listxattr(back / name) for name in ("", "kept", "lost", "new")}
+    assert found == {"": [], "kept": ["user.note"], "lost": [], "new": ["user.note"]}
+    assert os.getxattr(back / "kept", "user.note") == b"kept"
+    bench.restore("then", "--object", bench.sessions[0]["object"])
+    assert os.getxattr(bench.restored("then") / "lost", "user.note") == b"lost"
+
+
 # ---------------------------------------------------------------- when a link of the chain is gone
 
 
