@@ -150,7 +150,7 @@ def test_called_off_while_nothing_comes(tmp_path, children, new_key) -> None:
 
 def test_a_source_that_cannot_be_read_is_said_behind_the_thread_that_reads_ahead(tmp_path, children) -> None:
     source = Source("s", "stream", stream="/proc/self/mem", compress="zstd")
-    with pytest.raises(OSError, match="Input/output error"):
+    with pytest.raises(SourceFault, match="/proc/self/mem cannot be read at byte 0: Input/output error"):
         read(source, tmp_path, children)
 
 

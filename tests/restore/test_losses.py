@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tapechain.runtime.members.lists import ListWriter, MemberList
 from tapechain.runtime.restore.restore import Restored, plan_reading, restore
@@ -109,6 +109,7 @@ class Lossy:
 
 
 @SLOWLY
+@example(sizes=[0, 30000, 0, 70000, 200000, 0, 3000, 70000], lost={5, 6})
 @given(sizes=SIZES, lost=st.sets(st.integers(0, 20), min_size=1, max_size=5))
 def test_with_a_list_all_that_is_not_hit_comes_back_and_all_that_is_hit_is_named(
     support: Any, sizes: list[int], lost: set[int]
@@ -119,7 +120,7 @@ def test_with_a_list_all_that_is_not_hit_comes_back_and_all_that_is_hit_is_named
         result = one.back(listed=True)
         assert one.files() == {name: content[name] for name in one.untouched()}
         for name in content.keys() - one.untouched():
-            assert sum(f"{name} is " in problem for problem in result.problems) == 1, (name, result.problems)
+            assert sum(f"{name} is " in problem for problem in result.problems) == 1, "\n".join(result.problems)
         for n in one.lost:
             assert any(f"record {n} is lost" in problem for problem in result.problems)
         if one.lost:
