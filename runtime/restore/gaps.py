@@ -60,15 +60,13 @@ class ListedThread:
         self._members: Iterator[Member] = iter(members)
         self._at = next(self._members, None)
         self._end = 0
-        self._told: Member | None = None  # the last one that a gap touched: the next gap may touch it, too
 
     def behind(self, start: int, end: int) -> tuple[list[Member], int | None]:
         """See :class:`Thread`; always knows."""
         touched = []
         while self._at is not None and self._at.offset < end:
-            if self._at.end > start and self._at is not self._told:
+            if self._at.end > start:
                 touched.append(self._at)
-                self._told = self._at
             self._end = self._at.end
             if self._at.end > end:
                 return touched, self._at.end

@@ -79,6 +79,7 @@ class Pump:
         self._payload: int | None = None
         self._pending: list[RecordLost] = []
         self._from = 0  # what lies before is dropped
+        self._named = -1  # offset of the last member that was named as lost
         self._range = 0
         self._wanted = True
         self.result = Pumped()
@@ -218,8 +219,10 @@ class Pump:
     def _name(self, touched: Sequence[Member], start: int) -> None:
         """Remember the members whose headers are lost; those that only lack content are the sink's to name."""
         for member in touched:
-            if member.data <= start or not self._is_wanted(member):
+            # Two lost records behind one another may both touch the headers of one member.
+            if member.data <= start or member.offset <= self._named or not self._is_wanted(member):
                 continue
+            self._named = member.offset
             self.result.lost_count += 1
             if len(self.result.lost_members) < NAMED_MAX:
                 self.result.lost_members.append(member.name)
