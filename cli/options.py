@@ -6,8 +6,12 @@ Each is a decorator; the argument that it passes is named in its comment.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 _DEFINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
@@ -88,3 +92,10 @@ identity_option = click.option(
     multiple=True,
     help="A file of age identities, or an ssh private key, for encrypted objects (repeatable; also TCC_IDENTITY).",
 )
+
+
+def hang_option(what: str) -> Callable[[Command], Command]:
+    """``hang_after: float | None``: seconds; *what* is done with a drive that hangs."""
+    return click.option(
+        "--hang-after", metavar="DURATION", callback=duration, default="15m", show_default=True, help=what
+    )

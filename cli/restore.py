@@ -15,7 +15,7 @@ from .many import ManyVolumes
 from .options import (
     catalog_option,
     define_option,
-    duration,
+    hang_option,
     identity_option,
     plan_option,
     progress_option,
@@ -67,14 +67,7 @@ _PROBLEMS_SHOWN = 20
 @click.option(
     "--keep-damaged", is_flag=True, help="Keep files that lack some of their content, as NAME.damaged with zeros."
 )
-@click.option(
-    "--hang-after",
-    metavar="DURATION",
-    callback=duration,
-    default="15m",
-    show_default=True,
-    help="Leave a drive that does not answer for so long, and read the other copies.",
-)
+@hang_option("Leave a drive that does not answer for so long, and read the other copies.")
 @click.option("--report", "report_path", metavar="FILE", help="Write a report (JSON) to FILE; - is standard output.")
 @identity_option
 @progress_option

@@ -16,7 +16,7 @@ import click
 from ..runtime.control import Stop
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
 from .console import print_result
-from .options import catalog_option, define_option, duration, identity_option, progress_option, state_option
+from .options import catalog_option, define_option, hang_option, identity_option, progress_option, state_option
 from .plans import load_plan
 from .progress import Mode, observer_for
 from .reports import check_report, forget_report, write_report
@@ -56,14 +56,7 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 )
 @click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
 @identity_option
-@click.option(
-    "--hang-after",
-    metavar="DURATION",
-    callback=duration,
-    default="15m",
-    show_default=True,
-    help="Give a drive up that does not answer for so long; the other copies go on.",
-)
+@hang_option("Give a drive up that does not answer for so long; the other copies go on.")
 @define_option
 @state_option
 @catalog_option
