@@ -364,7 +364,9 @@ class Walker:
                 links = tuple(extended[b"linkpath"])
         self._name = name
         if kind in _FILES:
-            if any(n.endswith(b"/") for n in names):
+            # A sparse file's path only stands in for its name; GNU tar cuts it at 100 bytes, behind a slash, too.
+            real = (extended or {}).get(b"GNU.sparse.name") or names
+            if any(n.endswith(b"/") for n in real):
                 raise Unsound("a file with the name of a folder")
             self._left = content + 511 & -512
         elif kind in _WITHOUT_CONTENT:
