@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..runtime.kinds import LISTS_FOLDER, encode_name
+from ..runtime.kinds import DATABASE_FILES, LISTS_FOLDER, encode_name
 from ..runtime.sources.base import place_of
 
 if TYPE_CHECKING:
     from ..runtime.plan import CompiledPlan
     from .reports import Claim
-
-#: What SQLite keeps beside a database.
-_BESIDE = ("", "-journal", "-wal", "-shm")
 
 
 def claims_of(plan: CompiledPlan, path: str, *, base: Path, state: Path, catalog: str, report: str) -> list[Claim]:
@@ -33,7 +30,7 @@ def _kept(plan: CompiledPlan, path: str, state: Path, catalog: str) -> Iterator[
         yield f"{folder}/levels/", "the snapshots of incremental sources lie there"
     if "://" not in catalog:
         for file in (os.path.abspath(catalog), os.path.realpath(catalog)):  # noqa: PTH100
-            yield from ((f"{file}{suffix}", "it is the catalog") for suffix in _BESIDE)
+            yield from ((f"{file}{suffix}", "it is the catalog") for suffix in DATABASE_FILES)
             yield f"{os.path.dirname(file)}/{LISTS_FOLDER}/", "lists of members lie there"  # noqa: PTH120
 
 

@@ -30,6 +30,8 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 #: Beside a catalog: the member lists of its objects, one file each.
 LISTS_FOLDER: Final = "tapechain-members"
+#: Suffixes of the files that are an SQLite database: itself, and what SQLite keeps beside it.
+DATABASE_FILES: Final = ("", "-journal", "-wal", "-shm")
 
 RECORD_BYTES_MIN: Final = 64 * KIB
 RECORD_BYTES_MAX: Final = 16 * MIB

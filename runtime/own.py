@@ -8,14 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from .hang import HANG_SECONDS, answers
-from .kinds import LISTS_FOLDER, encode_name
+from .kinds import DATABASE_FILES, LISTS_FOLDER, encode_name
 from .plan import CompiledPlan
 from .sources.base import place_of
 from .sources.patterns import literal
 from .sources.roots import OwnPath
-
-#: What SQLite keeps beside a database.
-_BESIDE = ("", "-journal", "-wal", "-shm")
 
 
 def own_paths(plan: CompiledPlan, base: Path, state: Path) -> tuple[OwnPath, ...]:
@@ -58,6 +55,6 @@ def _own(plan: CompiledPlan, base: Path, state: Path) -> Iterator[OwnPath]:
 
 def own_file(path: str) -> Iterator[OwnPath]:
     """One file that the run writes (a catalog, a report), with what a database, and we, keep beside it."""
-    for suffix in _BESIDE:
+    for suffix in DATABASE_FILES:
         yield OwnPath(path + suffix)
     yield OwnPath(str(Path(path).parent / LISTS_FOLDER))

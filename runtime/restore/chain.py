@@ -184,9 +184,6 @@ def pump_link(  # noqa: PLR0917 - two callers, which name all of it
     reader = ObjectReader(reading.object, reading.copies, shelf)
     try:
         return pump_object(reading, reader, sink, place, shelf, only, members, step)
-    except BaseException:
-        sink.abandon()
-        raise
     finally:
         reader.close()
 

@@ -114,11 +114,7 @@ def restore(
             # Asking for access control lists costs tar a third more time: not where the list says that there are none.
             acls = not isinstance(members, MemberList) or members.acls or not folder.fresh or folder.gives_acls
             sink = sink_for(item, folder, identities, only=only, keep_damaged=keep_damaged, acls=acls)
-            try:
-                return pump_object(reading, reader, sink, folder, shelf, only, members, progress)
-            except BaseException:
-                sink.abandon()
-                raise
+            return pump_object(reading, reader, sink, folder, shelf, only, members, progress)
         finally:
             reader.close()
 
@@ -189,22 +185,26 @@ def pump_object(  # noqa: PLR0917 - one step of two functions
     members: Iterable[Member] | None,
     progress: Progress | None,
 ) -> Restored:
-    """Read the object into *sink*, and end that. *folder* is only named in the result."""
+    """Read the object into *sink*, and end that, or abandon it. *folder* is only named in the result."""
     item = reading.object
-    pump = Pump(
-        item,
-        reader,
-        sink,
-        ranges=None if only is None or isinstance(sink, DecodedSink) else only.ranges,
-        thread=_thread(reading, shelf, sink, members),
-        listed=members is not None,
-        progress=progress,
-    )
-    pumped = pump.run()
-    if only is not None and not pumped.losses and not isinstance(sink, DecodedSink):
-        # What was chosen ends here; the archive's own end was not read.
-        sink.write(memoryview(bytearray(2 * BLOCK)))
-    outcome = sink.cut_off(_losses(pumped)) if pumped.losses else sink.finish()
+    try:
+        pump = Pump(
+            item,
+            reader,
+            sink,
+            ranges=None if only is None or isinstance(sink, DecodedSink) else only.ranges,
+            thread=_thread(reading, shelf, sink, members),
+            listed=members is not None,
+            progress=progress,
+        )
+        pumped = pump.run()
+        if only is not None and not pumped.losses and not isinstance(sink, DecodedSink):
+            # What was chosen ends here; the archive's own end was not read.
+            sink.write(memoryview(bytearray(2 * BLOCK)))
+        outcome = sink.cut_off(_losses(pumped)) if pumped.losses else sink.finish()
+    except BaseException:
+        sink.abandon()
+        raise
     status: Literal["ok", "degraded", "failed"] = "ok"
     if outcome.problems:
         status = "degraded" if outcome.usable else "failed"

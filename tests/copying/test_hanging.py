@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hanging import Hanging
+from hanging import Hanging, reads_that_hang
 from tapechain.runtime.ring import Ring
 
 pytestmark = pytest.mark.timeout(60)
@@ -21,13 +20,8 @@ RUN = {"hang_seconds": HANG_SECONDS}
 @pytest.fixture
 def hanging(world: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     """Calls that hang are let go in the end: the tests beside this one ask that nothing stays behind."""
-    device = Hanging()
-    before = set(threading.enumerate())
-    monkeypatch.setattr(os, "preadv", device.preadv)
-    yield device
-    device.gate.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
+    with reads_that_hang(monkeypatch) as device:
+        yield device
     for name in os.listdir("/proc/self/fd"):  # to close what hangs would hang: the process's end does it
         place = Path(f"/proc/self/fd/{name}")
         if place.is_symlink() and place.readlink().is_relative_to(world.folder.resolve() / "media"):

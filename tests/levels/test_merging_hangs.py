@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hanging import Hanging
+from hanging import Hanging, reads_that_hang
 from tapechain.runtime.course import Course
 from tapechain.runtime.sources import snapshots
 
@@ -22,13 +22,8 @@ pytestmark = pytest.mark.timeout(60)
 def hanging(bench: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
     """From the run's beginning on: the objects are chosen by then."""
     monkeypatch.setattr(snapshots, "SET_BACK_SECONDS", 0)
-    device = Hanging()
-    before = set(threading.enumerate())
-    monkeypatch.setattr(os, "preadv", device.preadv)
-    yield device
-    device.gate.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
+    with reads_that_hang(monkeypatch) as device:
+        yield device
 
 
 @pytest.fixture

@@ -5,7 +5,11 @@ from __future__ import annotations
 import mmap
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 
 class Hanging:
@@ -33,3 +37,15 @@ class Hanging:
             for buffer in buffers:  # the device wakes: what it gives now must reach nothing
                 buffer[:] = b"\xee" * len(buffer)
         return self._read(fd, buffers, offset, *more)
+
+
+@contextmanager
+def reads_that_hang(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hanging]:
+    """All reads of volumes go through the device. In the end what hangs is let go, and threads of the test's end."""
+    device = Hanging()
+    before = set(threading.enumerate())
+    monkeypatch.setattr(os, "preadv", device.preadv)
+    yield device
+    device.gate.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
