@@ -143,6 +143,36 @@ def test_drive_is_locked_against_writers_while_it_is_read(copying, world, text_o
     assert seen and set(seen) == {"held"}
 
 
+def test_written_drives_are_taken_before_the_drive_that_is_read(copying, world, text_of) -> None:
+    """Two runs that copy between the same drives, each the other way, never hold what the other one waits for."""
+    import fcntl
+    import os
+
+    world.run({"a": data(300_000)})
+    at_mount = []
+
+    def look(plan_drive: Any, *, base: Path, on_index: Any) -> Any:
+        drive = open_drive(plan_drive, base=base, on_index=on_index)
+        real = drive.mount
+
+        def mount(*arguments: Any, **words: Any) -> Any:
+            fd = os.open(world.magazine("R1"), os.O_RDONLY)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                at_mount.append("free")
+            except BlockingIOError:
+                at_mount.append("held")
+            finally:
+                os.close(fd)
+            return real(*arguments, **words)
+
+        drive.mount = mount
+        return drive
+
+    assert copying.run(text_of("a"), open_drive=look).status == "ok"
+    assert at_mount and set(at_mount) == {"free"}
+
+
 def test_one_object_through_two_buffers_is_written_once(copying, world) -> None:
     ids = world.run({"a": data(200_000), "b": b"b"})
     report = copying.simple("a", "all", "all(a)")
