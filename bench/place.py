@@ -58,15 +58,15 @@ class Place:
         self.tcc = machine.tcc()
 
     @cached_property
-    def floor(self) -> str | None:
-        """``floor.c`` as a program, where there is a compiler."""
+    def floors(self) -> bool:
+        """``floor.c`` and ``floor_tree.c`` as programs in the folder, where there is a compiler."""
         compiler = shutil.which("cc")
         if compiler is None:
-            return None
-        program = self.folder / "floor"
-        source = Path(__file__).with_name("floor.c")
-        subprocess.run([compiler, "-O2", "-pthread", source, "-o", program], check=True)
-        return str(program)
+            return False
+        for name in ("floor", "floor_tree"):
+            source = Path(__file__).with_name(f"{name}.c")
+            subprocess.run([compiler, "-O2", "-pthread", source, "-o", self.folder / name], check=True)
+        return True
 
     # ------------------------------------------------------------ ours
 

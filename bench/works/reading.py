@@ -92,7 +92,7 @@ def copy(place: Place, scale: Scale) -> Iterator[Contender]:
     if shutil.which("mbuffer"):
         script = f"mbuffer -q -s 1M -m 8M -i {VOLUME} -o out0 -o out1"
         yield place.shell("mbuffer", script, least=scale.stream, files=2)
-    if place.floor is not None:
+    if place.floors:
         yield place.shell("floor", f"./floor {VOLUME} out0 out1", least=scale.stream, files=2)
 
 

@@ -22,7 +22,7 @@ def one_stream(place: Place, scale: Scale) -> Iterator[Contender]:
     source = 'source input { stream = "input" }  # tcc: ignore TC903'
     place.plan("stream", mirrored(source, ["input"], head="depth = 16"))
     yield place.ours("stream")
-    if place.floor is not None:
+    if place.floors:
         yield place.shell("floor", "./floor input out0 out1 out2", least=size, files=3)
     if shutil.which("mbuffer"):
         yield place.shell("mbuffer", f"mbuffer -i input {TO_THREE}", least=size, files=3)
@@ -46,11 +46,13 @@ def six_sources(place: Place, scale: Scale) -> Iterator[Contender]:
     )
     wait = 'for pid in "${pids[@]}"; do wait "$pid" || exit; done'
     yield place.shell("six tar | tee", f"pids=(); {pipes} {wait}", least=scale.each, files=18)
-    if place.floor is not None:
+    if place.floors:
         floors = " ".join(
             f"./floor six/{name}/data out{3 * n} out{3 * n + 1} out{3 * n + 2} & pids+=($!);"
             for n, name in enumerate(names)
         )
+        total = scale.each * len(names)
+        yield place.shell("floor of a tree", "./floor_tree six out0 out1 out2", least=total, files=3)
         yield place.shell("six floors", f"pids=(); {floors} {wait}", least=scale.each, files=18)
     if shutil.which("mbuffer"):
         buffers = " ".join(
