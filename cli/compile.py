@@ -128,7 +128,7 @@ def emitted(plan: CompiledPlan, emitter: str) -> bytes:
     if emitter == "json":
         from ..runtime.plan import dumps
 
-        return dumps(plan).encode("utf-8", "surrogatepass")
+        return dumps(plan).encode()
     from .diagram import drawn
 
     return drawn(plan, emitter)

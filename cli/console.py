@@ -18,11 +18,26 @@ _PERHAPS_NOT_TEXT = re.compile(r"[^\n -~]")
 
 
 def harmless(text: str) -> str:
-    """*text* with control characters (terminal escapes in names, say) shown as ``\\xNN``; line ends and tabs stay."""
-    return "".join(
-        c if c in "\n\t" or (c.isprintable() or c == " ") else c.encode("unicode_escape", "surrogatepass").decode()
-        for c in text
-    )
+    """*text* with control characters (terminal escapes in names, say) shown as ``\\xNN``; line ends and tabs stay.
+
+    So are the bytes of a name that are no UTF-8, as a shell takes them: ``$'b\\xff'``.
+    """
+    return "".join(c if c in "\n\t" or (c.isprintable() or c == " ") else _code_of(c) for c in text)
+
+
+def _code_of(character: str) -> str:
+    if "\udc80" <= character <= "\udcff":  # "surrogateescape" stands for a byte
+        return f"\\x{ord(character) - 0xDC00:02x}"
+    return character.encode("unicode_escape", "surrogatepass").decode()
+
+
+def is_text(text: str) -> bool:
+    """Whether *text* can be written as UTF-8: a name with other bytes in it cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def shown(path: str | Path) -> str:

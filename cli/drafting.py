@@ -18,7 +18,7 @@ from ..compiler.draft.outcome import Drafted, Holdings, Left, Unknown
 from ..compiler.draft.text import Draft, Output, string_text, write
 from ..dsl.units import print_size
 from ..runtime.faults import EXIT_DEGRADED, EXIT_OK, UsageFault
-from .console import say, shown
+from .console import harmless, is_text, say, shown
 from .kept import PLAN
 from .writing import holds, write_whole
 
@@ -94,13 +94,14 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
 def catalog_url(place: str) -> str | None:
     """The URL by which a plan anywhere on this machine names the catalog at *place*, a path or URL.
 
-    None where a plan cannot: a password does not belong into one, and a blank is in no URL of the language.
+    None where a plan cannot: a password does not belong into one, a blank is in no URL of the language, and a plan is
+    UTF-8.
     """
     path = place
     for scheme in ("sqlite:///", "sqlite+pysqlite:///"):
         path = path.removeprefix(scheme)
     url = path if "://" in path else f"sqlite:///{Path(path).absolute()}"
-    return None if (url == path and "@" in url) or len(url.split()) != 1 else url
+    return None if (url == path and "@" in url) or len(url.split()) != 1 or not is_text(url) else url
 
 
 def holdings_of(
@@ -311,7 +312,7 @@ def put(
         pools=pools,
     )
     try:
-        text, problems = canonical(write(whole).encode("utf-8"), "the draft")
+        text, problems = canonical(_utf8(write(whole), output), "the draft")
     except ValueError as error:
         raise UsageFault(f"no plan can be drafted: {error}") from None
     if text is None:
@@ -341,6 +342,30 @@ def put(
         words = f"{output} --again" if again else output
         say(f"drafted {output}: read it, then `tcc check {output}`, `tcc run {words} --dry-run`, `tcc run {words}`")
     return EXIT_OK if drafted.whole else EXIT_DEGRADED
+
+
+def _utf8(text: str, output: str | None) -> bytes:
+    """A plan's text, which is UTF-8: a folder with other bytes in its name is named from the folder of *output*.
+
+    Raises UsageFault where that has no other name either.
+    """
+    lines = text.splitlines(keepends=True)
+    text = "".join(harmless(line) if line.startswith("#") else line for line in lines)
+    if output is not None and output != "-":
+        own = Path(output).absolute().parent
+        for folder in {str(own), os.path.realpath(own)}:
+            if not is_text(folder):
+                opened = string_text(folder)[:-1]
+                text = text.replace(f"{opened}/", '"').replace(f'{opened}"', '"."')
+    if not is_text(text):
+        odd = next(line.strip() for line in text.splitlines() if not is_text(line))
+        raise UsageFault(
+            f"no plan can name this, since plans are UTF-8 and it is not: {odd}",
+            safe="nothing was written",
+            todo="write the plan beside it (-o FILE in the folder with that name, or in one above what it holds), or "
+            "give the folder another name: a symbolic link, a bind mount",
+        )
+    return text.encode()
 
 
 def say_what_brings_back(left: Left) -> None:

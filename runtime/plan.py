@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import re
 import types
 import typing
 from typing import Any, Literal
@@ -217,8 +218,16 @@ def _part(part: Any) -> dict[str, Any]:
 
 
 def dumps(plan: CompiledPlan) -> str:
-    """The document as text, the same bytes for the same plan on any machine."""
-    return json.dumps(to_json(plan), indent=1, ensure_ascii=False) + "\n"
+    """The document as text, the same bytes for the same plan on any machine; always UTF-8.
+
+    Bytes of paths and names that are no UTF-8 stand in it as JSON escapes them.
+    """
+    text = json.dumps(to_json(plan), indent=1, ensure_ascii=False) + "\n"
+    return text if text.isascii() else _HALF.sub(lambda half: f"\\u{ord(half[0]):04x}", text)
+
+
+#: Half of a surrogate pair, alone: no text that UTF-8 can hold.
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def fingerprint_of(plan: CompiledPlan) -> str:

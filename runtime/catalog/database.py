@@ -21,6 +21,7 @@ from ..faults import CatalogFault, Fault
 from .facts import Row
 from .link import busy_or_broken, damaged
 from .sqlite import BUSY_SECONDS, PRAGMAS
+from .texts import kept_values, read_value
 
 POSTGRESQL = "postgresql"
 
@@ -38,15 +39,20 @@ class AlchemyLink:
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """What a SELECT finds."""
-        return [dict(row) for row in self._connection.execute(sa.text(sql), values or {}).mappings()]
+        found = self._connection.execute(sa.text(sql), kept_values(values or {})).mappings()
+        return [{key: read_value(value) for key, value in row.items()} for row in found]
 
     def tuples(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """As :meth:`rows`, without names."""
-        return self._connection.execute(sa.text(sql), values or {}).all()
+        found = self._connection.execute(sa.text(sql), kept_values(values or {}))
+        return [tuple(map(read_value, row)) for row in found]
 
     def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
         """Run a statement once, or once a row of values."""
-        self._connection.execute(sa.text(sql), values or None)
+        if values is None or isinstance(values, Mapping):
+            self._connection.execute(sa.text(sql), kept_values(values or {}))
+        elif values:
+            self._connection.execute(sa.text(sql), [kept_values(row) for row in values])
 
     def tables(self) -> set[str]:
         """The names of all tables."""

@@ -19,6 +19,7 @@ from typing import Any
 from ..faults import CatalogFault, Fault
 from .facts import Row
 from .link import REBUILD, busy_or_broken, damaged
+from .texts import kept_values, read_bytes
 
 BUSY_SECONDS = 30
 #: With less room than this a transaction cannot be trusted to find any.
@@ -33,23 +34,24 @@ class SqliteLink:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        connection.text_factory = read_bytes
 
     def rows(self, sql: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         """What a SELECT finds."""
-        cursor = self._connection.execute(sql, values or {})
+        cursor = self._connection.execute(sql, kept_values(values or {}))
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor]
 
     def tuples(self, sql: str, values: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
         """As :meth:`rows`, without names."""
-        return self._connection.execute(sql, values or {}).fetchall()
+        return self._connection.execute(sql, kept_values(values or {})).fetchall()
 
     def run(self, sql: str, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None) -> None:
         """Run a statement once, or once a row of values."""
         if values is None or isinstance(values, Mapping):
-            self._connection.execute(sql, values or {})
+            self._connection.execute(sql, kept_values(values or {}))
         else:
-            self._connection.executemany(sql, values)
+            self._connection.executemany(sql, map(kept_values, values))
 
     def tables(self) -> set[str]:
         """The names of all tables."""
