@@ -16,21 +16,27 @@ def commands(volume_name: str) -> dict[str, list[str]]:
     file = _safe(f"{volume_name}.tar")
     match = _VOLUME.fullmatch(volume_name)
     volumes = _safe(f"{match[1] if match else volume_name}-??????.tar")
-    gnu = "--wildcards -- 'SOURCE/OBJECT/*'"
-    bsd = "--include 'SOURCE/OBJECT/*'"
-    return {
-        "list": [f"tar -tf {file}"],
-        "object (GNU tar)": [f"tar -xOf {file} {gnu} > OBJECT.data"],
-        "object (bsdtar)": [f"bsdtar -xOf {file} {bsd} > OBJECT.data"],
-        "files (GNU tar)": ["mkdir OBJECT.files", f"tar -xOf {file} {gnu} | tar -x -f - -C OBJECT.files"],
-        "files (bsdtar)": ["mkdir OBJECT.files", f"bsdtar -xOf {file} {bsd} | bsdtar -x -f - -C OBJECT.files"],
-        "object on several volumes (GNU tar)": [
-            f'for volume in {volumes}; do tar -xOf "$volume" {gnu}; done > OBJECT.data',
-        ],
-        "object on several volumes (bsdtar)": [
-            f'for volume in {volumes}; do bsdtar -xOf "$volume" {bsd}; done > OBJECT.data',
-        ],
-    }
+    found = {"list": [f"tar -tf {file}"], "index": [f"tar -xOf {file} --wildcards -- 'index/*.json'"]}
+    for tar, name, pattern in (
+        ("tar", "GNU tar", "--wildcards -- 'SOURCE/OBJECT/*'"),
+        ("bsdtar", "bsdtar", "--include 'SOURCE/OBJECT/*'"),
+    ):
+        one = f"{tar} -xOf {file} {pattern}"
+        # A tar that finds nothing to extract says so and fails, which would frighten on every other volume.
+        each = (
+            f'for volume in {volumes}; do case "$({tar} -tf "$volume")" in'
+            f""" *'SOURCE/OBJECT/'*) {tar} -xOf "$volume" {pattern};; esac; done"""
+        )
+        for where, records in (("", one), (" on several volumes", each)):
+            found[f"object{where} ({name})"] = [f"{records} > OBJECT.data"]
+            found[f"files{where} ({name})"] = ["mkdir OBJECT.files", f"{records} | {tar} -x -f - -C OBJECT.files"]
+    found["decrypt, where the index says encrypt"] = [
+        "age -d -i KEY OBJECT.data > OBJECT.open && mv OBJECT.open OBJECT.data"
+    ]
+    found["decompress, where the index says compress"] = [
+        "zstd -d < OBJECT.data > OBJECT.open && mv OBJECT.open OBJECT.data"
+    ]
+    return found
 
 
 def _safe(file: str) -> str:

@@ -114,14 +114,59 @@ def test_an_object_on_several_volumes_comes_back_with_the_labels_own_commands(
     world: World, program: str, name: str
 ) -> None:
     session = world.session()
+    small = {world.facts(session, "D0"): b"small"}
+    Job(small).run(world.drive(name, capacity=200_000), session)
+    session = world.session(2)
     streams = {world.facts(session, "D1"): os.urandom(5 * ROOM), world.facts(session, "D2"): os.urandom(4 * ROOM)}
     Job(streams).run(world.drive(name, capacity=200_000), session)
     paths = sorted((world.folder / name).iterdir())
     assert len(paths) > 2
     use = f"object on several volumes ({'GNU tar' if program == GNU_TAR else 'bsdtar'})"
-    for facts, data in streams.items():
-        recover(paths[0], use, facts, facts.source + "/")
+    for facts, data in (small | streams).items():
+        done = recover(paths[0], use, facts, facts.source + "/")
+        assert (done.returncode, done.stderr) == (0, b""), "not a word of the volumes that hold none of it"
         assert (paths[0].parent / f"{facts.id}.data").read_bytes() == data
+
+
+@pytest.mark.parametrize("program", TARS)
+@pytest.mark.skipif(not (shutil.which("zstd") and shutil.which("age")), reason="zstd or age is not installed")
+def test_what_an_object_needs_is_said_and_done_by_the_labels_own_commands(
+    world: World, program: str, tmp_path: Path
+) -> None:
+    (tree := tmp_path / "tree").mkdir()
+    (tree / "file").write_bytes(os.urandom(3 * ROOM))
+    archive = subprocess.run([GNU_TAR, "-cf", "-", "-C", tree, "."], capture_output=True, check=True).stdout
+    subprocess.run(["age-keygen", "-o", tmp_path / "key"], capture_output=True, check=True)
+    frame = subprocess.run(["zstd", "-c"], input=archive, capture_output=True, check=True).stdout
+    to = subprocess.run(
+        ["age-keygen", "-y", tmp_path / "key"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    sealed = subprocess.run(["age", "-r", to], input=frame, capture_output=True, check=True).stdout
+    session = world.session()
+    plain, coded = (world.facts(session, "plain"), world.facts(session, "coded", compress="zstd", encrypt="age"))
+    Job({plain: archive, coded: sealed}).run(world.drive(capacity=200_000), session)
+    first, *others = world.volumes()
+    assert others
+    tar = "GNU tar" if program == GNU_TAR else "bsdtar"
+
+    done = recover(first, f"files on several volumes ({tar})", plain, "plain/")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert (first.parent / f"{plain.id}.files" / "file").read_bytes() == (tree / "file").read_bytes()
+
+    known = json.loads(recover(first, "index", coded, "coded/").stdout)["objects"]
+    assert {(o["source"], o["compress"], o["encrypt"]) for o in known} == {
+        ("plain", None, None),
+        ("coded", "zstd", "age"),
+    }
+    (first.parent / "KEY").write_bytes((tmp_path / "key").read_bytes())
+    for use in (
+        f"object on several volumes ({tar})",
+        "decrypt, where the index says encrypt",
+        "decompress, where the index says compress",
+    ):
+        done = recover(first, use, coded, "coded/")
+        assert (done.returncode, done.stderr) == (0, b""), use
+    assert (first.parent / f"{coded.id}.data").read_bytes() == archive
 
 
 @pytest.mark.skipif(shutil.which("busybox") is None, reason="busybox is not installed")
