@@ -75,6 +75,32 @@ class Account:
             if level.note is not None:
                 self.note(f"source {level.source.name}: {level.note}")
 
+    def reconsider(self) -> None:
+        """All drives are mounted, and the catalog knows what they hold now: an incremental that could not be restored
+        from each of them becomes a full, before anything is read.
+        """
+        for reader in self._parts.sources.values():
+            level = self._parts.level.get(reader.facts.source)
+            drives = [drive for drive in reader.facts.drives if self._parts.writers[drive].fault is None]
+            if level is None or level.parent is None or not drives:
+                continue
+            why = self._unbuildable(level.parent, reader.facts.source, drives)
+            if why is not None:
+                level = self._parts.level[reader.facts.source] = level.made_full(why)
+                reader.facts = dataclasses.replace(reader.facts, level="full", parent=None)
+                self.note(f"source {reader.facts.source}: {level.note}")
+
+    def _unbuildable(self, parent: str, source: str, drives: Sequence[str]) -> str | None:
+        """Why nothing can be built on *parent*, or None."""
+        if self._catalog is None:
+            return "the catalog cannot be asked for what it would build on"
+        try:
+            return self._catalog.buildable(
+                parent, plan=self._plan.plan, source=source, drives=drives, hang_seconds=self._hang_seconds
+            )
+        except CatalogFault as fault:
+            return f"the catalog cannot be asked ({fault.message})"
+
     def sample(self) -> None:
         """Feed the display."""
         self._observe("sample", self._snapshot())

@@ -80,6 +80,7 @@ class Course:
 
     def _begin(self) -> None:
         """Open the gates: what no drive and no target would take is skipped, the rest is read."""
+        self._account.reconsider()
         for drive, spool in self._parts.spools.items():
             if self._parts.writers[drive].fault is not None:
                 spool.leave()

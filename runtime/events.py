@@ -364,6 +364,11 @@ class CatalogPort(Protocol):
     def standing(self, object_id: str, *, plan: str, source: str, drives: Collection[str]) -> str | None:
         """Why no incremental of *source* to *drives* may build on the object, or None."""
 
+    def buildable(
+        self, object_id: str, *, plan: str, source: str, drives: Collection[str], hang_seconds: float
+    ) -> str | None:
+        """As ``standing``, now that *drives* are mounted: are the chain's volumes at their places?"""
+
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None
     ) -> None:

@@ -189,6 +189,22 @@ class Catalog:
         with self._links.reading() as link:
             return standing(link, object_id, plan=plan, source=source, drives=drives)
 
+    def buildable(
+        self, object_id: str, *, plan: str, source: str, drives: Collection[str], hang_seconds: float = HANG_SECONDS
+    ) -> str | None:
+        """As :meth:`standing`, for *drives* that are mounted: the volumes that hold the chain are looked for, too.
+
+        Raises CatalogFault.
+        """
+        from .at_hand import away, parts_of
+        from .standing import standing
+
+        needed: set[tuple[str, str]] = set()
+        with self._links.reading() as link:
+            why = standing(link, object_id, plan=plan, source=source, drives=drives, needed=needed)
+            parts = [] if why is not None else parts_of(link, needed)
+        return why or away(parts, hang_seconds)
+
     # ------------------------------------------------------------ questions
 
     def expiry(

@@ -13,6 +13,7 @@ import json
 import os
 import stat
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -72,6 +73,12 @@ class Level:
     listing: Listing | None
     settings: str
     lock: int = -1
+
+    def made_full(self, why: str) -> Level:
+        """The same for a full after all, before tar has begun."""
+        if self.listing is not None:
+            self.listing.before, self.listing.check_device = None, True
+        return replace(self, level="full", parent=None, note=f"a full: {why}")
 
     def drop(self) -> None:
         """Remove the work file; once more does nothing."""
