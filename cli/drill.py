@@ -13,7 +13,7 @@ import click
 
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault, UsageFault
 from .console import harmless, print_fault, print_result, say
-from .options import catalog_option, define_option, identity_option, progress_option, state_option
+from .options import catalog_option, define_option, hang_option, identity_option, progress_option, state_option
 from .table import size_text
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ Examples:
 @click.option("--keep", is_flag=True, help="Leave what was restored, and say where.")
 @click.option("--report", "report_path", metavar="FILE", help="Write a report (JSON) to FILE; - is standard output.")
 @click.option("--junit", "junit_path", metavar="FILE", help="Write the result as JUnit XML, for CI.")
+@hang_option("Leave a drive that does not answer for so long, and read the other copies.")
 @identity_option
 @progress_option
 @catalog_option
@@ -61,6 +62,7 @@ def drill_command(
     keep: bool,
     report_path: str | None,
     junit_path: str | None,
+    hang_after: float,
     identity: tuple[str, ...],
     progress: str,
     catalog: str | None,
@@ -80,6 +82,7 @@ def drill_command(
     from .plans import load_plan
     from .reports import check_report, forget_report, write_report
     from .state import catalog_place, lists_of, open_the_catalog, state_folder
+    from .waiting import patience_of, say_stopped
 
     if whole and sample is not None:
         raise UsageFault("--all and --sample exclude each other")
@@ -95,8 +98,9 @@ def drill_command(
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     started, clock = now_text(), time.monotonic()
     results: list[dict[str, Any]] = []
+    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
     with open_the_catalog(catalog, state, plan, base) as known:
-        shelf = Shelf(known.volumes())
+        shelf = Shelf(known.volumes(), patience=patience)
         work: list[tuple[str, list[CatalogObject], Fault | None]] = []
         for name in names:
             try:
@@ -106,7 +110,7 @@ def drill_command(
     top = _scratch(scratch)
     try:
         total = sum(item.bytes for _, items, _ in work for item in items)
-        with steps(progress, "drill", total) as moved:
+        with steps(progress, "drill", total, patience) as moved:
             before = 0
             for name, items, lack in work:
                 if lack is not None:
@@ -121,8 +125,7 @@ def drill_command(
                     results.append(_one(name, item, shelf, top, size, seed, lists, identities, step, keep))
                     before += item.bytes
     except Stopped as stop:
-        say("stopped: the drill is not done")
-        return 128 + stop.number
+        return say_stopped(stop, "the drill is not done; the media were only read")
     finally:
         _leave(top, keep=keep)
     code = _code(results)

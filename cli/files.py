@@ -12,7 +12,15 @@ import click
 
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK
 from .console import harmless, json_text, print_result, say, speak_json
-from .options import catalog_option, define_option, identity_option, plan_option, progress_option, state_option
+from .options import (
+    catalog_option,
+    define_option,
+    hang_option,
+    identity_option,
+    plan_option,
+    progress_option,
+    state_option,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,6 +57,7 @@ Examples:
     "--from", "volumes", metavar="VOLUME", multiple=True, help="Read this volume, or the volumes in a folder."
 )
 @click.option("--plan-name", metavar="NAME", help="OBJECT is a source of the plan NAME.")
+@hang_option("Leave a drive that does not answer for so long, and read the other copies.")
 @identity_option
 @progress_option
 @plan_option
@@ -64,6 +73,7 @@ def files_command(
     whole_chain: bool,
     volumes: tuple[str, ...],
     plan_name: str | None,
+    hang_after: float,
     identity: tuple[str, ...],
     progress: str,
     plan_path: str | None,
@@ -87,18 +97,20 @@ def files_command(
     from ..runtime.restore.shelf import Shelf
     from .meter import Stopped, steps
     from .opening import open_for_reading, tell_of_list
+    from .waiting import patience_of, say_stopped
 
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
-    opened = open_for_reading(given, plan_path, catalog, state, defines)
+    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
+    opened = open_for_reading(given, plan_path, catalog, state, defines, patience)
     with opened.catalog as known:
-        shelf = Shelf(known.volumes(), given)
+        shelf = Shelf(known.volumes(), given, patience=patience)
         when = moment(as_of) if as_of is not None else None
         item, is_source = find_named(known, name, plan=plan_name, as_of=when, shelf=shelf)
         chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
     try:
         total = sum(link.bytes for link in chain)
-        with steps(progress, f"reading {item.source}", total) as step, ExitStack() as stack:
+        with steps(progress, f"reading {item.source}", total, patience) as step, ExitStack() as stack:
             lists, lacks = [], False
             for link in chain:
                 listed = stack.enter_context(
@@ -110,7 +122,7 @@ def files_command(
             chosen = state_of(chain, lists, globs) if len(chain) > 1 else _of_one(item, lists[0], globs)
             found = _print_json(chosen) if as_json else _print(chosen)
     except Stopped as stop:
-        return 128 + stop.number
+        return say_stopped(stop, "the list is not complete; nothing was changed")
     if globs and not found:
         say(f"no member of {item.id} fits {', '.join(globs)}")
         return EXIT_FAILED

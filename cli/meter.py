@@ -18,22 +18,26 @@ from .surroundings import ENDING, Ended
 if TYPE_CHECKING:
     from rich.progress import Progress
 
+    from ..runtime.patience import CalledOff, Patience
+
 _PLAIN_SECONDS = 10.0
 
 
 class Stopped(Exception):
-    """A signal asked for an orderly end; ``number`` is the signal's."""
+    """A signal asked for an orderly end; ``number`` is the signal's, ``silent`` what had not answered until then."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, silent: str = "") -> None:
         super().__init__(f"stopped by signal {number}")
         self.number = number
+        self.silent = silent
 
 
 @contextmanager
-def stoppable() -> Iterator[Callable[[], None]]:
+def stoppable(patience: Patience | None = None) -> Iterator[Callable[[], None]]:
     """Give a function that raises :class:`Stopped` once a signal asked to end: to be called between two steps.
 
-    A second signal interrupts at once, as KeyboardInterrupt.
+    What *patience* waits for is left then, which raises it, too. A second signal interrupts at once, as
+    KeyboardInterrupt.
     """
     came: list[int] = []
 
@@ -48,11 +52,21 @@ def stoppable() -> Iterator[Callable[[], None]]:
 
     asked = [n for n in (signal.SIGINT, *ENDING) if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in asked}
+    if patience is not None:
+        patience.called_off = lambda: bool(came)
     try:
         yield check
+    except _called_off() as off:
+        raise Stopped(came[0], "" if off.fault is None else str(off.fault)) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _called_off() -> type[CalledOff]:
+    from ..runtime.patience import CalledOff
+
+    return CalledOff
 
 
 @contextmanager
@@ -75,9 +89,9 @@ def meter(mode: str, what: str, total_bytes: int) -> Iterator[Callable[[int], No
 
 
 @contextmanager
-def steps(mode: str, what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
+def steps(mode: str, what: str, total_bytes: int, patience: Patience | None = None) -> Iterator[Callable[[int], None]]:
     """:func:`stoppable` and :func:`meter` as one: a function that is told the bytes done so far, between two steps."""
-    with stoppable() as check, meter(mode, what, total_bytes) as moved:
+    with stoppable(patience) as check, meter(mode, what, total_bytes) as moved:
 
         def step(done: int) -> None:
             check()

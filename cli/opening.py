@@ -12,6 +12,7 @@ from .console import say
 if TYPE_CHECKING:
     from ..runtime.catalog.store import Catalog
     from ..runtime.members.lists import ListFolder
+    from ..runtime.patience import Patience
     from ..runtime.restore.listing import Listed
 
 
@@ -23,8 +24,13 @@ class Opened:
     lists: ListFolder | None
 
 
-def open_for_reading(
-    given: list[Path], plan_path: str | None, catalog: str | None, state: str | None, defines: dict[str, str]
+def open_for_reading(  # noqa: PLR0917 - what several commands were given
+    given: list[Path],
+    plan_path: str | None,
+    catalog: str | None,
+    state: str | None,
+    defines: dict[str, str],
+    patience: Patience,
 ) -> Opened:
     """The catalog that the options mean; one made from the given volumes where none is named, or none is there."""
     from .state import catalog_place, lists_of, open_the_catalog, state_folder
@@ -46,7 +52,7 @@ def open_for_reading(
             say(f"note: {fault.message}; reading the volumes instead")
     from ..runtime.catalog.rebuild import catalog_of_volumes
 
-    known, unreadable = catalog_of_volumes(given)
+    known, unreadable = catalog_of_volumes(given, patience)
     for bad in unreadable:
         say(f"warning: {bad}", style="1;33")
     if not known.volumes():

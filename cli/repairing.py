@@ -38,6 +38,8 @@ def draft_repair(
         if item.status == "lost":
             say(f"left out: {item.plan}/{item.source} {item.object}: records of it are nowhere left")
         else:
+            if hangs := [c.drive for c in item.copies if c.status == "hanging"]:
+                say(f"left out: the copy of {item.plan}/{item.source} {item.object} on {', '.join(hangs)}: it hangs")
             bad[item.object] = [c.drive for c in item.copies if c.status in _BAD]
     sighted = sight(plan_path, catalog, state, defines)
     try:

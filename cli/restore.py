@@ -24,7 +24,6 @@ from .options import (
 from .table import size_text
 
 if TYPE_CHECKING:
-    from ..runtime.faults import DriveFault
     from ..runtime.restore.restore import Reading, Restored
     from ..runtime.restore.selection import Selection
 
@@ -108,13 +107,14 @@ def restore_command(
     from ..runtime.restore.chain import chain_of, restore_chain
     from ..runtime.restore.listing import member_list
     from ..runtime.restore.parts import choose_parts, restore_parts
-    from ..runtime.restore.patience import Patience
     from ..runtime.restore.restore import plan_reading, restore
     from ..runtime.restore.select import choose, moment, resolve_source
     from ..runtime.restore.selection import merged
     from ..runtime.restore.shelf import Shelf
+    from .meter import Stopped, steps, stoppable
     from .opening import open_for_reading, tell_of_list
     from .reports import check_report, forget_report, write_report
+    from .waiting import patience_of, say_stopped
 
     if report_path is not None:
         forget_report(report_path, REPORT_HEAD)
@@ -123,28 +123,29 @@ def restore_command(
         check_report(report_path, [(folder, "what is restored goes there") for folder in below])
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
-    opened = open_for_reading(given, plan_path, catalog, state, defines)
-    patience = Patience(hang_after, tell=_tell_of_hanging)
-    click.get_current_context().call_on_close(patience.close)
-    with opened.catalog as known:
-        shelf = Shelf(known.volumes(), given, patience=patience)
-        plan, name = resolve_source(known, source, plan=plan_name, object_id=object_id)
-        choice = choose(
-            known, plan, name, shelf, object_id=object_id, as_of=moment(as_of) if as_of is not None else None
-        )
-        chain = chain_of(known, choice.object, shelf, parents_only=object_id is not None)
+    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
+    when = moment(as_of) if as_of is not None else None
+    try:
+        with stoppable(patience):
+            opened = open_for_reading(given, plan_path, catalog, state, defines, patience)
+            with opened.catalog as known:
+                shelf = Shelf(known.volumes(), given, patience=patience)
+                plan, name = resolve_source(known, source, plan=plan_name, object_id=object_id)
+                choice = choose(known, plan, name, shelf, object_id=object_id, as_of=when)
+                chain = chain_of(known, choice.object, shelf, parents_only=object_id is not None)
+            readings = [plan_reading(link, shelf) for link in chain]
+    except Stopped as stop:
+        return say_stopped(stop, "nothing was written")
     for note in choice.notes:
         say(f"note: {note}")
-    readings = [plan_reading(link, shelf) for link in chain]
     reading = readings[-1]
     whole = sum(link.bytes for link in readings)
     for volume in {v.id: v for link in readings for v in (*link.volumes, *link.spare)}.values():
         if volume.doubt:
             say(f"warning: volume {volume.name}: {volume.doubt}", style="1;33")
-    from .meter import Stopped, steps
 
     try:
-        with steps(progress, f"restoring {name}", whole) as step, ExitStack() as stack:
+        with steps(progress, f"restoring {name}", whole, patience) as step, ExitStack() as stack:
             members = only = None
             lists = []
             for link in readings if paths else ():
@@ -178,19 +179,15 @@ def restore_command(
             else:
                 result = restore(reading, shelf, Path(to), only=only, members=members, **how)
     except Stopped as stop:
-        say(f"stopped: what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere")
-        return 128 + stop.number
+        return say_stopped(
+            stop, f"what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere"
+        )
     _tell(result, only)
     _advise(result, readings)
     code = result.exit_code
     if report_path is not None and not write_report(restore_json(result, only), report_path):
         code = code or EXIT_DEGRADED
     return code
-
-
-def _tell_of_hanging(fault: DriveFault) -> None:
-    say(f"warning: {fault}; what it has is taken from other copies, where these have it", style="1;33")
-    say(f"  do:    {fault.todo}")
 
 
 def _show(reading: Reading, to: Path, only: Selection | None) -> None:

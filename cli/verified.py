@@ -58,7 +58,7 @@ def as_document(
     todo = [p.todo for p in told if p.todo] + ([_todo_of_absent(plan_path)] if lacking.absent else [])
     return {
         "version": 1,
-        "status": "damaged" if told or not result.sound else "absent" if lacking.absent else "sound",
+        "status": _status(result, told, lacking),
         "problems": [problem.text for problem in told],
         "absent": list(lacking.absent),
         "notes": list(lacking.notes),
@@ -92,6 +92,14 @@ def as_document(
     }
 
 
+def _status(result: Verified, told: list[Problem], lacking: Due) -> str:
+    wrong = {v.status for v in result.volumes} | {o.status for o in result.objects}
+    wrong -= {"sound", "healed", "known"}
+    if told or wrong - {"hanging"}:
+        return "damaged"
+    return "hanging" if wrong else "absent" if lacking.absent else "sound"
+
+
 def _advice_json(advice: Advice | None) -> dict[str, str]:
     return {} if advice is None else {"safe": advice.safe, "todo": advice.todo}
 
@@ -100,6 +108,8 @@ def _advice_json(advice: Advice | None) -> dict[str, str]:
 _OUTLOOK = {
     ("damaged", False): "damaged, but every record is left",
     ("damaged", True): "damaged; other copies were not read, and hold every record as far as the catalog knows",
+    ("hanging", False): "not known: a drive that holds it hangs",
+    ("hanging", True): "not known: a drive that holds it hangs; other copies were not read",
     ("lost", False): "LOST: records are nowhere left",
     ("lost", True): "LOST: records are nowhere left, as far as the catalog knows the copies that were not read",
 }
@@ -138,8 +148,8 @@ def show(result: Verified, told: list[Problem], lacking: Due, advised: Advised, 
         for note in volume.notes:
             say(f"note: volume {volume.name}: {note}")
     for item in result.objects:
-        bad = [f"{c.drive} ({c.status})" for c in item.copies if c.status in {"damaged", "missing"}]
-        if item.status in {"damaged", "lost"}:
+        bad = [f"{c.drive} ({c.status})" for c in item.copies if c.status in {"damaged", "missing", "hanging"}]
+        if item.status in {"damaged", "lost", "hanging"}:
             what = _OUTLOOK[item.status, any(c.status == "unread" for c in item.copies)]
             print_result(harmless(f"{item.status:8} {item.plan}/{item.source} {item.object}: {what}; {', '.join(bad)}"))
             lines.show(advised.objects.get(item.object))

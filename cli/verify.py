@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +13,21 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, CatalogFault, MediaFault, UsageFault
 from .console import print_json
-from .options import catalog_option, define_option, duration, plan_option, progress_option, state_option
+from .options import (
+    catalog_option,
+    define_option,
+    duration,
+    hang_option,
+    plan_option,
+    progress_option,
+    state_option,
+)
 from .verified import Problem, advised_of, as_document, show, stranger
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogVolume
     from ..runtime.catalog.store import Catalog
+    from ..runtime.patience import Patience
     from ..runtime.plan import CompiledPlan
     from ..runtime.restore.due import Due
     from ..runtime.restore.verdicts import Verified
@@ -42,6 +52,7 @@ Examples:
 )
 @click.option("--repair", is_flag=True, help="Draft the plan that makes damaged and missing copies anew.")
 @click.option("-o", "--output", metavar="FILE", help="With --repair: write the plan to FILE, else to standard output.")
+@hang_option("Leave a drive that does not answer for so long, and verify the others.")
 @progress_option
 @plan_option
 @catalog_option
@@ -54,6 +65,7 @@ def verify_command(
     max_age: float | None,
     repair: bool,
     output: str | None,
+    hang_after: float,
     progress: str,
     plan_path: str | None,
     catalog: str | None,
@@ -67,7 +79,9 @@ def verify_command(
     damaged, missing, or not as the catalog says; what the catalog knows to be incomplete is no fault. With --plan also
     when a source of the plan has no whole object, or none that is young enough.
     """
+    from .meter import Stopped, stoppable
     from .state import catalog_of_options
+    from .waiting import patience_of, say_stopped
 
     if max_age is not None and plan_path is None:
         raise UsageFault("--max-age is about the sources of a plan", todo="name it: --plan FILE")
@@ -76,31 +90,38 @@ def verify_command(
     if output is not None and not repair:
         raise UsageFault("-o is where --repair writes its plan", todo="say --repair, too")
 
-    files = [file for target in targets if _is_path(target) for file in _volume_files(target)]
-    names = [t for t in targets if not _is_path(t)]
+    patience = patience_of(hang_after, "what it holds is not verified")
+    paths = [target for target in targets if _is_path(target, patience)]
+    files = [file for target in paths for file in _volume_files(target, patience)]
+    silent = [Problem(str(fault), fault.safe, fault.todo) for fault in patience.hanging.values()]
+    names = [t for t in targets if t not in paths]
     named = bool(plan_path or catalog or state)
     known: Catalog | None
     try:
         known, plan = catalog_of_options(plan_path, catalog, state, defines)
     except CatalogFault:
-        if names or not files:
+        if names or not (files or silent):
             raise
         known = plan = None
     with contextlib.ExitStack() as open_catalogs:
         if known is not None:
             open_catalogs.enter_context(known)
-        parts, strangers = _parts(known, names, files, any_target=bool(targets))
-        told: list[Problem] = []
-        if strangers:
-            from ..runtime.catalog.rebuild import catalog_of_volumes
+        try:
+            with stoppable(patience):
+                parts, strangers = _parts(known, names, files, patience, any_target=bool(targets))
+                told = list(silent)
+                if strangers:
+                    from ..runtime.catalog.rebuild import catalog_of_volumes
 
-            alone, unreadable = catalog_of_volumes(strangers)
-            open_catalogs.enter_context(alone)
-            told += [Problem(str(fault), fault.safe, fault.todo) for fault in unreadable]
-            if named and known is not None:
-                told += [stranger(path, known.name) for path in strangers]
-            parts.append(_Part(alone, alone.volumes(), None, ()))
-        result = _read(parts, progress)
+                    alone, unreadable = catalog_of_volumes(strangers, patience)
+                    open_catalogs.enter_context(alone)
+                    told += [Problem(str(fault), fault.safe, fault.todo) for fault in unreadable]
+                    if named and known is not None:
+                        told += [stranger(path, known.name) for path in strangers]
+                    parts.append(_Part(alone, alone.volumes(), None, ()))
+            result = _read(parts, progress, patience)
+        except Stopped as stop:
+            return say_stopped(stop, "nothing is verified; the media were only read, and nothing was changed")
         lacking = _due(plan, known, parts, max_age, whole=not targets)
     options = [
         ("--plan", "FILE" if known is None or (strangers and not named) else plan_path),
@@ -146,16 +167,22 @@ class _Part:
     places: tuple[Path, ...]
 
 
-def _is_path(target: str) -> bool:
-    return target.endswith(".tar") or Path(target).is_dir()
+def _is_path(target: str, patience: Patience) -> bool:
+    """Whether it names a place; one that does not answer is one."""
+    from ..runtime.patience import HangingFault
+
+    try:
+        return target.endswith(".tar") or patience.ask(Path(target), "", Path(target).is_dir)
+    except HangingFault:
+        return True
 
 
-def _volume_files(target: str) -> list[Path]:
+def _volume_files(target: str, patience: Patience) -> list[Path]:
     """The volumes that *target* is, or holds. A folder without any proves nothing: its disk may not be mounted."""
     from ..runtime.catalog.rebuild import volume_files
 
-    files = volume_files([Path(target)])
-    if not files:
+    files = volume_files([Path(target)], patience)
+    if not files and not patience.hanging:
         raise UsageFault(
             f"the folder {target} holds no volumes: nothing was verified",
             todo=f"see whether its disk is mounted; if a source is meant, say PLAN/{target.rstrip('/')}",
@@ -164,11 +191,9 @@ def _volume_files(target: str) -> list[Path]:
 
 
 def _parts(
-    known: Catalog | None, names: list[str], files: list[Path], *, any_target: bool
+    known: Catalog | None, names: list[str], files: list[Path], patience: Patience, *, any_target: bool
 ) -> tuple[list[_Part], list[Path]]:
     """What is to be read with the catalog *known*, and the files that it does not know. Raises UsageFault."""
-    from ..runtime.media.volume import open_volume
-
     if known is None:
         return [], files
     volumes = known.volumes()
@@ -184,8 +209,7 @@ def _parts(
     strangers: list[Path] = []
     for path in files:
         try:
-            with open_volume(path) as reader:
-                identifier = reader.label.volume
+            identifier = patience.ask(path.parent, "", partial(_identifier, path))
         except MediaFault:
             identifier = ""
         match = next((v for v in volumes if v.id == identifier), None)
@@ -201,6 +225,13 @@ def _parts(
     return parts, strangers
 
 
+def _identifier(path: Path) -> str:
+    from ..runtime.media.volume import open_volume
+
+    with open_volume(path) as reader:
+        return reader.label.volume
+
+
 def _source_part(known: Catalog, volumes: list[CatalogVolume], name: str) -> _Part:
     from ..runtime.restore.select import resolve_source
 
@@ -209,22 +240,21 @@ def _source_part(known: Catalog, volumes: list[CatalogVolume], name: str) -> _Pa
     return _Part(known, [v for v in volumes if v.id in holding], (plan, source), ())
 
 
-def _read(parts: list[_Part], progress: str) -> Verified:
+def _read(parts: list[_Part], progress: str, patience: Patience) -> Verified:
     from ..runtime.restore.shelf import Shelf
     from ..runtime.restore.verdicts import Verified
     from ..runtime.restore.verify import verify
-    from .meter import meter
+    from .meter import steps
 
     results: list[Verified] = []
-    with meter(progress, "verifying", sum(v.bytes for p in parts for v in p.volumes)) as moved:
+    with steps(progress, "verifying", sum(v.bytes for p in parts for v in p.volumes), patience) as moved:
         before = 0
         for part in parts:
 
             def step(done: int, before: int = before) -> None:
-                if moved is not None:
-                    moved(before + done)
+                moved(before + done)
 
-            shelf = Shelf(part.catalog.volumes(), part.places)
+            shelf = Shelf(part.catalog.volumes(), part.places, patience=patience)
             results.append(verify(part.catalog, shelf, volumes=part.volumes, source=part.source, progress=step))
             before += sum(v.bytes for v in part.volumes)
     return Verified(tuple(v for r in results for v in r.volumes), tuple(o for r in results for o in r.objects))

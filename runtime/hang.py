@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from .faults import DriveFault, Fault, Place
@@ -22,6 +23,22 @@ if TYPE_CHECKING:
 HANG_SECONDS = 900.0
 
 T = TypeVar("T")
+
+
+class _Present(threading.local):
+    """The watch that watches a thread's present call, or None."""
+
+    watch: Watch | None = None
+
+
+_present = _Present()
+
+
+def reaching(position: int, volume: str | None = None) -> None:
+    """From the thread that reads a medium: where on it (and on which, where that is another) it is about to read."""
+    watch = _present.watch
+    if watch is not None:
+        watch.at = (volume or (watch.at[0] if watch.at is not None else None), position)
 
 
 class Forsaken(Exception):
@@ -39,11 +56,15 @@ class Watch:
         self._lock = threading.Lock()
         self._since: float | None = None
         self._forsaken = False
+        #: the volume that the present call reads, and where on it, as far as it has said so (:func:`reaching`)
+        self.at: tuple[str | None, int] | None = None
 
     def __enter__(self) -> None:
+        _present.watch, self.at = self, None
         self._since = time.monotonic()
 
     def __exit__(self, *_: object) -> None:
+        _present.watch = None
         with self._lock:
             self._since = None
             if self._forsaken:
@@ -193,11 +214,15 @@ def hang_fault(drive: str, doing: str, seconds: float) -> DriveFault:
     )
 
 
-def hanging_medium(drive: str, seconds: float) -> DriveFault:
-    """What is told of a drive that hangs while it is read."""
+def hanging_medium(
+    drive: str, seconds: float, at: tuple[str | None, int] | None = None, *, folder: Path | None = None
+) -> DriveFault:
+    """What is told of a drive that hangs while it is read, *at* this place; *folder*: where nobody knows the drive."""
+    volume, position = at or (None, None)
+    what = "it" if folder is None or drive else f"the folder {folder}"
     return DriveFault(
-        f"it has not answered for {round(seconds)} s while it was read: it hangs",
-        place=Place(drive=drive),
+        f"{what} has not answered for {round(seconds)} s while it was read: it hangs",
+        place=Place(drive=drive or None, volume=volume, position=position),
         safe="the volumes that are read are never written; what was copied whole before stays stored",
         todo="look at the device, its cable and the kernel's log; where something lacks in the end, do it again when"
         " the drive answers, or from another drive",

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from ..drives.base import IndexedVolume
 from ..drives.blank import BLANK_BYTES
-from ..faults import CatalogFault, Fault, MediaFault, Place, UsageFault
+from ..faults import CatalogFault, DriveFault, Fault, MediaFault, Place, UsageFault
 from ..frozen import frozen
 from ..media.label import VolumeLabel
 from ..media.unlabelled import open_anyhow
+from ..patience import HangingFault, Patience
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
 
@@ -52,12 +54,13 @@ class ReadVolume:
     empty: VolumeLabel | None
 
 
-def read_volume(path: Path, *, anyhow: bool = False) -> ReadVolume:
+def read_volume(path: Path, *, anyhow: bool = False, answered: Callable[[], None] | None = None) -> ReadVolume:
     """Read the volume at *path*, its records too where an index lacks; *anyhow*: those that the medium does give.
 
-    Raises MediaFault.
+    *answered* is called whenever the medium has answered. Raises MediaFault.
     """
     with open_anyhow(path) as reader:
+        reader.answered = answered
         if not reader.label.session.id:
             raise MediaFault(
                 "its label and its index are damaged, and no record on it says which session wrote it",
@@ -76,11 +79,14 @@ def read_volume(path: Path, *, anyhow: bool = False) -> ReadVolume:
         return ReadVolume(sessions, notes, doubt, reader.label if blank else None)
 
 
-def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False) -> Rebuilt:
+def record_paths(
+    catalog: Catalog, paths: Iterable[Path], *, anew: bool = False, patience: Patience | None = None
+) -> Rebuilt:
     """Record every volume of *paths* (folders or files) in *catalog*; a volume that cannot be is reported, not fatal.
 
     *anew*: the catalog knows nothing else, so that what is left of a volume with bad blocks is better than nothing.
-    Raises UsageFault where a path does not exist, CatalogFault where the catalog itself cannot be written.
+    With *patience* a folder that does not answer is left; what its volumes hold stays unknown. Raises UsageFault where
+    a path does not exist, CatalogFault where the catalog itself cannot be written.
     """
     faults: list[Fault] = []
     notes: list[str] = []
@@ -101,9 +107,17 @@ def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False)
         volumes += bool(found.sessions)
         indexes += len(found.sessions)
 
-    for path in volume_files(paths):
+    silent: dict[Path, int] = {}
+    for path in volume_files(paths, patience):
         try:
-            found = read_volume(path, anyhow=anew)
+            if patience is None:
+                found = read_volume(path, anyhow=anew)
+            else:
+                look = partial(read_volume, path, anyhow=anew, answered=patience.beat)
+                found = patience.ask(path.parent, path.stem.rpartition("-")[0], look)
+        except HangingFault:
+            silent[path.parent] = silent.get(path.parent, 0) + 1
+            continue
         except MediaFault as fault:
             faults.append(_named(fault, path))
             continue
@@ -118,25 +132,36 @@ def record_paths(catalog: Catalog, paths: Iterable[Path], *, anew: bool = False)
             record(path, found)
     for path, found in doubtful:
         record(path, found)
+    hanging = patience.hanging if patience is not None else {}
+    faults += [_silent(folder, silent.get(folder, 0), why) for folder, why in hanging.items()]
     return Rebuilt(volumes, indexes, tuple(faults), tuple(notes), empty=empty)
 
 
-def catalog_of_volumes(paths: Iterable[Path]) -> tuple[Catalog, tuple[Fault, ...]]:
-    """A catalog in memory of these volumes, and why some could not be read."""
+def _silent(folder: Path, count: int, fault: DriveFault) -> Fault:
+    what = f"{count} volume(s) in {folder} were not read" if count else f"{folder} was not read"
+    return MediaFault(
+        f"{what}: {fault}",
+        safe="nothing on it was changed",
+        todo="look at the device, its cable and the kernel's log, and say it again when it answers",
+    )
+
+
+def catalog_of_volumes(paths: Iterable[Path], patience: Patience | None = None) -> tuple[Catalog, tuple[Fault, ...]]:
+    """A catalog in memory of these volumes, and why some could not be read; *patience*: as :func:`record_paths`."""
     catalog = memory_catalog()
     try:
-        return catalog, record_paths(catalog, paths, anew=True).faults
+        return catalog, record_paths(catalog, paths, anew=True, patience=patience).faults
     except BaseException:
         catalog.close()
         raise
 
 
-def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
+def rebuild(where: str, paths: Iterable[Path], patience: Patience | None = None) -> Rebuilt:
     """Make the catalog at *where* (path or URL) anew from the volumes of *paths*.
 
     A file is written aside and takes the catalog's place only when it is complete; the old one is kept under another
-    name. Another database must not hold a catalog yet. When no volume could be read nothing is replaced. Raises
-    UsageFault and CatalogFault.
+    name. Another database must not hold a catalog yet. When no volume could be read nothing is replaced. *patience*: as
+    :func:`record_paths`. Raises UsageFault and CatalogFault.
     """
     target = file_of(os.fspath(where))
     if target is None:
@@ -151,12 +176,12 @@ def rebuild(where: str, paths: Iterable[Path]) -> Rebuilt:
                         safe="it was not changed",
                         todo="rebuild into an empty database",
                     )
-                return record_paths(catalog, paths, anew=True)
+                return record_paths(catalog, paths, anew=True, patience=patience)
         target = Path(url.database)
     aside = target.with_name(f"{target.name}.rebuild-{os.getpid()}")
     try:
         with open_catalog(aside, create=True, synced=False) as catalog:
-            result = record_paths(catalog, paths, anew=True)
+            result = record_paths(catalog, paths, anew=True, patience=patience)
         if not result.volumes and not result.empty:
             return result
         if target.exists():
@@ -212,26 +237,43 @@ def _named(fault: Fault, path: Path) -> Fault:
     return named
 
 
-def volume_files(paths: Iterable[Path]) -> list[Path]:
+def volume_files(paths: Iterable[Path], patience: Patience | None = None) -> list[Path]:
     """The volume files that *paths* are, or hold at any depth when they are folders; sorted, absolute, each once.
 
     Only names of the form ``DRIVE-NNNNNN.tar`` count inside a folder, and links to folders are not followed. Raises
-    UsageFault where a path is not there or cannot be read.
+    UsageFault where a path is not there or cannot be read. With *patience* one that does not answer is left out.
     """
     files: dict[Path, None] = {}
-    for path in paths:
+    named = list(paths)
+    if patience is not None and len(named) > 1:
+        patience.ask_at_once((_folder_of(path), "", path.exists) for path in named)
+    for path in named:
         try:
-            if path.is_dir():
-                inside = _volumes_below(path)
-            elif path.exists() or path.is_symlink():
-                inside = [path]
-            else:
-                raise UsageFault(f"{path} does not exist", todo="name a folder of volumes, or a volume's file")
-        except OSError as error:
-            raise UsageFault(f"{path} cannot be read: {error.strerror}") from None
-        for file in inside:
-            files[file.parent.resolve() / file.name] = None
+            found = (
+                _files_at(path) if patience is None else patience.ask(_folder_of(path), "", partial(_files_at, path))
+            )
+        except HangingFault:
+            continue
+        files |= dict.fromkeys(found)
     return list(files)
+
+
+def _folder_of(path: Path) -> Path:
+    """What hangs where *path* does: a folder is named itself, a volume's file lies in one."""
+    return path.parent if path.name.endswith(".tar") else path
+
+
+def _files_at(path: Path) -> list[Path]:
+    try:
+        if path.is_dir():
+            inside = _volumes_below(path)
+        elif path.exists() or path.is_symlink():
+            inside = [path]
+        else:
+            raise UsageFault(f"{path} does not exist", todo="name a folder of volumes, or a volume's file")
+        return [file.parent.resolve() / file.name for file in inside]
+    except OSError as error:
+        raise UsageFault(f"{path} cannot be read: {error.strerror}") from None
 
 
 def _volumes_below(folder: Path) -> list[Path]:

@@ -130,7 +130,7 @@ class MediumReader:
         which are none of the rings' from now on. Where nothing can go on every ring is ended. Returns what to tell.
         """
         drive, folder = self._asked()
-        fault = hanging_medium(drive, lasted_seconds)
+        fault = hanging_medium(drive, lasted_seconds, self.watch.at)
         known = folder in self.hanging
         self.hanging[folder] = fault
         for feed in self._feeds.values():

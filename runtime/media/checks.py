@@ -22,6 +22,7 @@ from queue import Empty, SimpleQueue
 from typing import Final
 
 from .. import kinds
+from ..hang import reaching
 from ..ring import Doorbell
 from .record import HEADER_BYTES, BadRecord, PayloadCheck, RecordHeader
 
@@ -127,6 +128,7 @@ class Checks:
 
     def _sleep_until(self, check: Check) -> None:
         """Or until any other that a helper had is done."""
+        reaching(check.position)
         self._news.arm()
         if check.done:
             self._news.disarm()

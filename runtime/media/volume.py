@@ -13,6 +13,7 @@ from typing import Final
 
 from .. import kinds
 from ..faults import MediaFault, Place
+from ..hang import reaching
 from . import index as index_format
 from . import label as label_format
 from . import ustar
@@ -34,6 +35,7 @@ def open_volume(path: Path) -> VolumeReader:
     """
     name = path.name.removesuffix(".tar")
     place = Place(volume=name)
+    reaching(0, name)
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
@@ -248,6 +250,7 @@ class VolumeReader:
         return Scanner(self._fill, self.label.volume, self.label.name, record, record)
 
     def _fill(self, view: memoryview, position: int) -> int:
+        reaching(position, self.label.name)
         try:
             got = self._read(view, position)
         except OSError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -181,7 +181,13 @@ def _compare(  # noqa: PLR0917 - one step of one function
             raise
         finally:
             reader.close()
-    problems = [*result.problems, *comparer.different, *(p for p in outcome.problems if p not in result.problems)]
+    silent = _silent(first, shelf)
+    problems = [
+        *result.problems,
+        *silent.values(),
+        *comparer.different,
+        *(p for p in outcome.problems if p not in result.problems),
+    ]
     if comparer.different_count > len(comparer.different):
         problems.append(f"{comparer.different_count - len(comparer.different)} more members differ")
     status: Literal["ok", "degraded", "failed"] = "ok"
@@ -194,11 +200,29 @@ def _compare(  # noqa: PLR0917 - one step of one function
         of=1 if members is None else members.members,
         content_bytes=comparer.same_bytes,
         read_bytes=result.read_bytes + reader.bytes_read,
-        restored_from=first.copies[0].drive,
-        compared_with=second.copies[0].drive,
+        restored_from=_answering(first, silent),
+        compared_with=_answering(second, silent),
         problems=tuple(problems),
         notes=(*result.mended_notes, *reader.mended.notes, *result.notes),
     )
+
+
+def _silent(reading: Reading, shelf: Shelf) -> dict[str, str]:
+    """The drives that hang of those that hold the object, and what to say of each: nothing was proved of its copy."""
+    hanging = shelf.patience.hanging if shelf.patience is not None else {}
+    volumes = {volume.id: volume for volume in (*reading.volumes, *reading.spare)}
+    drives = {
+        volume.drive
+        for volume in volumes.values()
+        if volume.hangs or (volume.path is not None and volume.path.parent in hanging)
+    }
+    return {drive: f"drive {drive} hangs: its copy was not compared in full" for drive in sorted(drives)}
+
+
+def _answering(reading: Reading, silent: Container[str]) -> str:
+    """The drive of the first copy, of those that answer."""
+    drives = [copy.drive for copy in reading.copies]
+    return next((drive for drive in drives if drive not in silent), drives[0])
 
 
 def clear(scratch: Path) -> str | None:

@@ -37,12 +37,12 @@ def advise(found: Verified, *, repair: str) -> Advised:
         {
             v.id: _of_volume(v, [by_id[o] for o in v.objects if o in by_id], repair)
             for v in found.volumes
-            if v.status in {"damaged", "missing"}
+            if v.status in {"damaged", "missing", "hanging"}
         },
         {
             o.object: _of_object(o, missing.get(o.object, ()), repair)
             for o in found.objects
-            if o.status in {"damaged", "lost"}
+            if o.status in {"damaged", "lost", "hanging"}
         },
     )
 
@@ -53,6 +53,16 @@ def _of_volume(volume: VolumeVerdict, held: Sequence[ObjectVerdict], repair: str
     whole = [item for item in held if item.status != "known"]
     unread = any(copy.status == "unread" for item in held for copy in item.copies)
     word = ", as far as the catalog knows the volumes that were not read" if unread else ""
+    if volume.status == "hanging":
+        alone = sum(item.status == "hanging" and not _elsewhere(item) for item in whole)
+        known = (
+            f"of {alone} no copy that answers was found sound" if alone else "all of them have a sound copy elsewhere"
+        )
+        return Advice(
+            f"nothing is known to be lost: it was only read, and not to its end; {len(whole)} whole object(s) on it:"
+            f" {known}",
+            _LOOK,
+        )
     if not whole:
         safe = "no whole object lies on it"
     elif lost:
@@ -85,9 +95,20 @@ def _of_volume(volume: VolumeVerdict, held: Sequence[ObjectVerdict], repair: str
     return Advice(safe, "; ".join(steps) or f"look at it with `tcc volume show`; then {repair}")
 
 
+_LOOK = "look at the device, its cable and the kernel's log, and verify again when it answers"
+
+
+def _elsewhere(item: ObjectVerdict) -> list[str]:
+    """The drives on which a copy of it is sound."""
+    return [copy.drive for copy in item.copies if copy.status == "sound"]
+
+
 def _of_object(item: ObjectVerdict, missing: Sequence[str], repair: str) -> Advice:
+    sound = _elsewhere(item)
+    if item.status == "hanging":
+        safe = f"its copy on {', '.join(sound)} is sound" if sound else "nothing of it is known to be lost"
+        return Advice(safe, _LOOK)
     if item.status == "damaged":
-        sound = [copy.drive for copy in item.copies if copy.status == "sound"]
         unread = [copy.drive for copy in item.copies if copy.status == "unread"]
         if sound:
             safe = f"all of it: its copy on {', '.join(sound)} is sound, and a restore takes from there what lacks"

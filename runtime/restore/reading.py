@@ -19,8 +19,8 @@ from ..media.scan import Damage, ScannedRecord
 from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
+from ..patience import HangingFault
 from .fitting import Fit
-from .patience import HangingFault
 from .seeking import NEAR, Found, find
 from .shelf import Shelf
 
@@ -300,6 +300,8 @@ class ObjectReader:
         """*call* of *part*. With patience it fills memory of ours: what hangs may write there for ever."""
         if into is not None and self._shelf.patience is None:
             return call(part, sequence, into)
+        if self._shelf.patience is not None:
+            self._shelf.patience.check_wanted()
         own = self._own = self._own or memoryview(bytearray(RECORD_BYTES_MAX))
         try:
             header = self._shelf.ask(part.segment.volume_id, lambda: call(part, sequence, own))
@@ -343,6 +345,7 @@ class Fetcher:
 
 def preferred(item: CatalogObject, shelf: Shelf) -> list[CatalogCopy]:
     """The copies of *item*, best first: stored, volumes at hand, where the user pointed, few volumes, by drive."""
+    shelf.find_all(segment.volume_id for copy in item.copies for segment in copy.segments)
 
     def badness(copy: CatalogCopy) -> tuple[bool, int, bool, int, str]:
         absent = sum(shelf.find(s.volume_id).path is None for s in copy.segments)

@@ -5,7 +5,9 @@ A place is only a hint. A volume is what its label says, and it is read only whe
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +17,8 @@ from ..faults import MediaFault, Place
 from ..frozen import frozen
 from ..media.unlabelled import open_anyhow, open_known
 from ..media.volume import VolumeReader
-from .patience import Patience
+from ..patience import HangingFault, Patience
+from .devices import device_of
 
 T = TypeVar("T")
 
@@ -33,6 +36,8 @@ class FoundVolume:
     doubt: str = ""
     #: it is not to be read
     closed: bool = False
+    #: where it should be does not answer
+    hangs: bool = False
 
 
 class Shelf:
@@ -50,7 +55,7 @@ class Shelf:
         """*closed*: volumes that are not to be read, and why. With *patience* folders that never answer are left."""
         self.patience = patience
         self._known = {v.id: v for v in known}
-        self._given = volume_files(given)
+        self._given = volume_files(given, patience)
         self._answered = answered if patience is None else patience.beat
         self._closed = closed or {}
         self._found: dict[str, FoundVolume] = {}
@@ -63,6 +68,23 @@ class Shelf:
             self.asked = volume_id
             self._found[volume_id] = self._look(volume_id)
         return self._found[volume_id]
+
+    def find_all(self, volume_ids: Iterable[str]) -> None:
+        """Look for all of these: folders that hang are waited for at the same time, and not one after the other."""
+        if self.patience is None:
+            return
+        wanted = [self._known[v] for v in dict.fromkeys(volume_ids) if v not in self._found and v in self._known]
+        self.patience.ask_at_once(
+            (path.parent, volume.drive, partial(os.lstat, path)) for volume in wanted for path in self._places(volume)
+        )
+
+    def device(self, volume_id: str) -> int | None:
+        """The number of the device that the volume lies on; None where that cannot be said."""
+        found = self.find(volume_id)
+        try:
+            return self.ask(volume_id, lambda: device_of(found.path))
+        except HangingFault:
+            return None
 
     def open(self, volume_id: str) -> VolumeReader:
         """The volume, opened and its identifier checked. Raises MediaFault."""
@@ -93,15 +115,15 @@ class Shelf:
             return FoundVolume(volume_id, volume_id, "", None, "the catalog does not know the volume")
         if volume_id in self._closed:
             return FoundVolume(volume.id, volume.name, volume.drive, None, self._closed[volume_id], closed=True)
-        why = "the catalog knows no place of it"
+        why, hangs = "the catalog knows no place of it", False
         for path in self._places(volume):
             try:
                 doubt = self._try(path, volume)
             except MediaFault as fault:
-                why = fault.message
+                why, hangs = fault.message, isinstance(fault, HangingFault)
                 continue
             return FoundVolume(volume.id, volume.name, volume.drive, path, doubt=doubt)
-        return FoundVolume(volume.id, volume.name, volume.drive, None, why)
+        return FoundVolume(volume.id, volume.name, volume.drive, None, why, hangs=hangs)
 
     def _try(self, path: Path, volume: CatalogVolume | VolumePlace) -> str:
         """What of the label of *volume*, which lies at *path*, is in doubt. Raises MediaFault."""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..faults import EXIT_FAILED, EXIT_OK
 from ..frozen import frozen
 from ..media.record import RecordHeader
 
-Verdict = Literal["sound", "healed", "damaged", "missing", "lost", "known", "unread"]
+Verdict = Literal["sound", "healed", "damaged", "missing", "hanging", "lost", "known", "unread"]
 Ailment = Literal["lies", "unknown", "differs"]
 
 #: Damages of one volume that are told one by one.
@@ -33,6 +33,10 @@ class Seen:
     disorder: bool = False
     met: set[int] = field(default_factory=set)
 
+    def copy(self) -> Seen:
+        """As it is now, whoever changes it later."""
+        return replace(self, stretches=[list(one) for one in list(self.stretches)], met=set(self.met))
+
     def add(self, header: RecordHeader) -> None:
         """One sound record."""
         if self.stretches and self.stretches[-1][1] == header.sequence:
@@ -47,7 +51,7 @@ class Seen:
 
 @dataclass(slots=True)
 class VolumeVerdict:
-    """One volume: sound, damaged or missing, and each thing that is wrong with it.
+    """One volume: sound, damaged, missing or hanging (its drive), and each thing that is wrong with it.
 
     ``healed``: damaged or missing, but its drive holds all that it held once more. ``strange``: it and the catalog
     differ in more than what is lost. ``objects``: those of which the catalog has something here. ``ailments``: what
@@ -69,6 +73,10 @@ class VolumeVerdict:
     objects: tuple[str, ...] = ()
     ailments: set[Ailment] = field(default_factory=set)
 
+    def copy(self) -> VolumeVerdict:
+        """As it is now, whoever changes it later."""
+        return replace(self, problems=list(self.problems), notes=list(self.notes), ailments=set(self.ailments))
+
     def wrong(self, problem: str, status: Verdict = "damaged", ailment: Ailment | None = None) -> None:
         """Something is wrong with it."""
         self.status = status
@@ -82,7 +90,10 @@ class VolumeVerdict:
 
 @frozen
 class CopyVerdict:
-    """One copy: sound, damaged, missing (a volume is nowhere), known (to be incomplete), or unread (not asked for)."""
+    """One copy: sound, damaged, missing (a volume is nowhere), known (to be incomplete), or unread (not asked for).
+
+    ``hanging``: its drive does not answer, and so nobody knows.
+    """
 
     drive: str
     status: Verdict
@@ -92,7 +103,8 @@ class CopyVerdict:
 class ObjectVerdict:
     """One object, by the copies that were read; the catalog is believed of the others.
 
-    ``sound``: every copy is; ``damaged``: all records are still there; ``lost``: some are not.
+    ``sound``: every copy is; ``damaged``: all records are still there; ``lost``: some are not; ``hanging``: nothing
+    else is wrong than that a drive hangs, or what lacks may lie on such a one.
     """
 
     source: str

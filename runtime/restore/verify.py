@@ -19,7 +19,8 @@ from ..media.record import RecordHeader
 from ..media.scan import Damage, ScannedIndex, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
-from .devices import Devices, by_device, device_of
+from ..patience import HangingFault
+from .devices import Devices, by_device
 from .fitting import Fit
 from .reading import ObjectReader, RecordLost
 from .shelf import Shelf
@@ -51,15 +52,25 @@ def verify(
         def moved(position: int) -> None:
             devices.moved(n, position)
 
-        result = _volume(volume, shelf, expected.get(volume.id, []), wanted, moved, hands=devices.hands)
+        held = expected.get(volume.id, [])
+        verdict = VolumeVerdict(volume.id, volume.name, volume.drive, volume.location)
+        verdict.objects = tuple(dict.fromkeys(item.id for item, _, _ in held))
+        seen: dict[str, Seen] = {}
+        try:
+            shelf.ask(volume.id, lambda: _volume(volume, shelf, held, wanted, moved, verdict, seen, devices.hands))
+        except HangingFault as fault:
+            # The thread that hangs has them for ever: what it found until then is copied.
+            verdict, seen = verdict.copy(), {item: one.copy() for item, one in list(seen.items())}
+            verdict.wrong(str(fault), "hanging")
         moved(volume.bytes)
-        return result
+        return verdict, seen
 
-    results = by_device(volumes, lambda v: device_of(shelf.find(v.id).path), read_one, progress)
+    shelf.find_all(v.id for v in volumes)
+    results = by_device(volumes, lambda v: shelf.device(v.id), read_one, progress)
     verdicts = [verdict for verdict, _ in results]
     found = {volume.id: seen for volume, (_, seen) in zip(volumes, results, strict=True)}
     read = {v.id for v in volumes}
-    absent = {v.id for v in verdicts if v.status == "missing"}
+    absent: dict[str, Verdict] = {v.id: v.status for v in verdicts if v.status in {"missing", "hanging"}}
     objects = [_object(o, found, read, absent, shelf) for o in known if any(s.volume_id in read for s in _segments(o))]
     _heal(verdicts, expected, {o.object: {c.drive: c.status for c in o.copies} for o in objects})
     return Verified(tuple(verdicts), tuple(objects))
@@ -73,7 +84,7 @@ def _heal(
     """Volumes of which nothing is needed any more: every copy that lay on them is sound on others of their drive."""
     for verdict in verdicts:
         held = expected.get(verdict.id, [])
-        if verdict.status == "sound" or verdict.strange or not held:
+        if verdict.status in {"sound", "hanging"} or verdict.strange or not held:
             continue
         if all(copies.get(item.id, {}).get(drive) == "sound" for item, drive, _ in held):
             verdict.status = "healed"
@@ -82,19 +93,19 @@ def _heal(
 # ---------------------------------------------------------------- one volume
 
 
-def _volume(
+def _volume(  # noqa: PLR0917 - one step of one function
     volume: CatalogVolume,
     shelf: Shelf,
     expected: list[tuple[CatalogObject, str, Segment]],
     wanted: set[str] | None,
     progress: Callable[[int], None],
-    *,
+    verdict: VolumeVerdict,
+    seen: dict[str, Seen],
     hands: int,
-) -> tuple[VolumeVerdict, dict[str, Seen]]:
+) -> None:
+    """Read one volume: what is found goes into *verdict* and *seen* as it is found."""
     place = shelf.find(volume.id)
-    verdict = VolumeVerdict(volume.id, volume.name, volume.drive, str(place.path) if place.path else volume.location)
-    verdict.objects = tuple(dict.fromkeys(item.id for item, _, _ in expected))
-    seen: dict[str, Seen] = {}
+    verdict.location = str(place.path) if place.path else volume.location
     try:
         with shelf.open(volume.id) as reader:
             if reader.doubt:
@@ -105,16 +116,19 @@ def _volume(
                 _read_all(reader, expected, verdict, seen, progress, hands=hands)
             else:
                 _read_some(reader, expected, verdict, seen, progress, hands=hands)
+    except HangingFault:
+        raise
     except MediaFault as fault:
-        if place.path is None and not volume.sessions:
+        if place.hangs:
+            verdict.wrong(str(fault), "hanging")
+        elif place.path is None and not volume.sessions:
             verdict.notes.append(f"it is not there, and held nothing: {fault.message}")
         elif place.path is None:
             verdict.wrong(f"it is missing: {fault.message}", "missing")
         else:
             verdict.wrong(str(fault))
-        return verdict, seen
-    _compare(verdict, expected, seen, all_of_it=wanted is None)
-    return verdict, seen
+    else:
+        _compare(verdict, expected, seen, all_of_it=wanted is None)
 
 
 def _read_all(
@@ -250,12 +264,16 @@ def _compare(
 # ---------------------------------------------------------------- one object
 
 
+#: What a copy is of whose volumes not all are sound: that one hangs says least of the others.
+_WORST: tuple[Verdict, ...] = ("missing", "hanging", "damaged")
+
+
 def _segments(item: CatalogObject) -> list[Segment]:
     return [s for c in item.copies for s in c.segments]
 
 
 def _object(
-    item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[str], absent: set[str], shelf: Shelf
+    item: CatalogObject, found: dict[str, dict[str, Seen]], read: set[str], absent: dict[str, Verdict], shelf: Shelf
 ) -> ObjectVerdict:
     copies = []
     stretches: list[tuple[int, int]] = []
@@ -269,18 +287,22 @@ def _object(
         stretches += here
         if copy.status != "stored":
             copies.append(CopyVerdict(copy.drive, "known"))
-        elif not ids & (read | absent):
+        elif not ids & read:
             copies.append(CopyVerdict(copy.drive, "unread"))
         elif _covers(here, item.records) and not any(_disorder(found, v, item.id) for v in ids):
             copies.append(CopyVerdict(copy.drive, "sound"))
         else:
-            copies.append(CopyVerdict(copy.drive, "missing" if ids & absent else "damaged"))
+            why: set[Verdict] = {absent.get(v, "damaged") for v in ids & read}
+            copies.append(CopyVerdict(copy.drive, next(w for w in _WORST if w in why)))
     status: Verdict = "known"
     if item.status == "whole":
         if all(c.status in {"sound", "known", "unread"} for c in copies):
             status = "sound"
         else:
-            status = "damaged" if _covers(stretches, item.records) or _all_found(item, stretches, shelf) else "lost"
+            hangs = any(c.status == "hanging" for c in copies)
+            bad = any(c.status in {"damaged", "missing"} for c in copies)
+            there = _covers(stretches, item.records) or _all_found(item, stretches, shelf)
+            status = "hanging" if hangs and not (bad and there) else "damaged" if there else "lost"
     return ObjectVerdict(item.source, item.plan, item.id, status, tuple(copies))
 
 

@@ -26,10 +26,10 @@ from ..kinds import RECORD_BYTES_MAX
 from ..media.ids import id_behind
 from ..media.record import HEADER_BYTES
 from ..model import Ending, ObjectFacts, Session
+from ..patience import CalledOff, HangingFault, Patience
 from ..plan import CompiledPlan, Source
 from ..restore.chain import chain_of, stand_ins
 from ..restore.headers import BLOCK
-from ..restore.patience import CalledOff, HangingFault, Patience
 from ..restore.reading import ObjectReader, RecordLost, preferred
 from ..restore.restore import check_identities, plan_reading
 from ..restore.select import choose, missing_of, resolve_source

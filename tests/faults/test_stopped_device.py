@@ -171,7 +171,11 @@ def test_a_restore_leaves_a_drive_that_hangs_and_reads_the_other_copy(
         return said, run.returncode
 
     said, code = says("restored:", "--to", "back")
-    assert code == 0 and said.count('drive "R2": it has not answered') == 1 and "it hangs" in said, said
+    assert (
+        code == 0
+        and said.count('drive "R2", volume R2-000001, at byte 0: it has not answered') == 1
+        and "it hangs" in said
+    ), said
     numbers = "".join(f"{n}\n" for n in range(1, 100001))
     assert (tmp_path / "back" / "s").read_text() == numbers * 2
     subprocess.run([*restore, "--to", "again"], cwd=tmp_path, check=True, timeout=DEADLINE_SECONDS)

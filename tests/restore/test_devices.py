@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tapechain.runtime.media.volume import VolumeReader
-from tapechain.runtime.restore import verify as verify_module
+from tapechain.runtime.restore import shelf as shelf_module
 from tapechain.runtime.restore.devices import Devices, by_device, device_of
 from tapechain.runtime.restore.shelf import Shelf
 from tapechain.runtime.restore.verdicts import Verified
@@ -147,7 +147,7 @@ def test_verify_says_the_same_of_drives_on_several_devices(world: Any, monkeypat
         busy.add(threading.current_thread())
         return members(self, *arguments, **named)
 
-    monkeypatch.setattr(verify_module, "device_of", device_of_drive)
+    monkeypatch.setattr(shelf_module, "device_of", device_of_drive)
     monkeypatch.setattr(VolumeReader, "members", seen)
     assert verified() == one
     assert len({thread for thread in busy if thread.name == "reads a device"}) == 3
