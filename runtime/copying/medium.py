@@ -258,7 +258,8 @@ class MediumReader:
         for want in stretch:
             by_object.setdefault(want.held.item.id, []).append(want)
         high = max(want.segment.last for want in stretch)
-        scanner = reader.members(stretch[0].segment.first, reader.size, check=False)
+        # A header that the medium does not give is damage: what lies behind it is read from here all the same.
+        scanner = reader.members(stretch[0].segment.first, reader.size, check=False, failed=lambda fault: None)
         while True:
             with self.watch:
                 member = next(scanner, None)

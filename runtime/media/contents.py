@@ -42,8 +42,9 @@ def contents_of(volume: VolumeReader, unread: Unread | None = None) -> VolumeCon
     """All sessions of the volume, oldest first.
 
     The chain from the volume's end is followed as far as it is proved and leaves no gap; what it does not cover
-    is read record by record with every digest checked. *unread* is told of records that the medium does not give there;
-    without it, and where the medium gives no headers or indexes, raises :class:`MediaFault`.
+    is read record by record with every digest checked. *unread* is told of records that the medium does not give there
+    (headers that it does not give are damages); without it, and where the medium gives nothing any more, raises
+    :class:`MediaFault`.
     """
     chain: list[Index] = []
     newest = volume.last_index()
@@ -102,7 +103,7 @@ def _walk(
     """
     proved = [
         item
-        for item in volume.members(start, stop, check=False)
+        for item in volume.members(start, stop, check=False, failed=unread)
         if isinstance(item, ScannedIndex) and item.position not in without
     ]
     known = {*taken, *(item.index.session.id for item in proved)}
@@ -142,12 +143,12 @@ def _stretch(  # noqa: PLR0917 - one step of one function
     end = start
 
     def failed(fault: MediaFault) -> None:
-        if unread is None:
-            raise fault
         stretch.lost()
-        unread(fault)
+        if unread is not None:
+            unread(fault)
 
-    for item in volume.members(start, stop, check=True, hands=2, failed=failed):
+    goes_on = None if unread is None else failed
+    for item in volume.members(start, stop, check=True, hands=2, failed=goes_on):
         if isinstance(item, Damage):
             damages.append(item)
             stretch.lost()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from ..faults import MediaFault
 from ..frozen import frozen
 from .index import Index, IndexedObject
 from .record import RecordHeader
@@ -36,14 +37,14 @@ class Headers(Protocol):
 def contradiction(volume: Headers, index: Index) -> Contradiction | None:
     """What a record says otherwise than *index*, which lies on *volume*; None where nothing does.
 
-    Raises MediaFault where the medium cannot be read.
+    A header that the medium does not give says nothing.
     """
     covered: int | None = 0
     for item in index.objects:
         if not item.records:
             continue
         assert item.first is not None and item.last is not None
-        first, last = volume.header(item.first), volume.header(item.last)
+        first, last = _header(volume, item.first), _header(volume, item.last)
         why = _first(index, item, first) or (None if index.state == "recovered" else _last(item, first, last))
         if why is not None:
             return Contradiction(
@@ -58,6 +59,13 @@ def contradiction(volume: Headers, index: Index) -> Contradiction | None:
         if covered != room:
             return Contradiction(f"its objects take {covered} bytes, and its session has {room}")
     return None
+
+
+def _header(volume: Headers, position: int) -> RecordHeader | None:
+    try:
+        return volume.header(position)
+    except MediaFault:
+        return None
 
 
 def _first(index: Index, item: IndexedObject, header: RecordHeader | None) -> Contradiction | None:

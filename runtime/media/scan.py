@@ -21,6 +21,7 @@ from .. import kinds
 from ..faults import MediaFault, Place
 from ..frozen import frozen
 from . import index, ustar
+from .bad_blocks import BadBlocks, GivenUp
 from .checks import AHEAD, Checks
 from .index import Index
 from .record import HEADER_BYTES, BadRecord, RecordHeader, likely_totals, parse, verify
@@ -82,6 +83,8 @@ class _Lost:
 
     reason: str
     guesses: tuple[int, ...]
+    #: since the medium does not give it: nobody knows what there is
+    unread: bool = False
 
 
 @dataclass(slots=True)
@@ -103,11 +106,12 @@ class Scanner:
     only: Collection[str] | None = None
     #: where the last member begins that is of interest
     until: int | None = None
-    #: told of a record that cannot be read, where the walk is to go on behind it
+    #: told of a record that cannot be read, where the walk is to go on behind it; headers that cannot are damage then
     failed: Callable[[MediaFault], None] | None = None
     #: object → its highest sequence seen
     seen: dict[str, int] = field(default_factory=dict)
     _buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(HEADER_BYTES)))
+    _bad: BadBlocks | None = None
 
     def members(
         self, start: int, stop: int, *, checks: Checks | None = None
@@ -116,15 +120,21 @@ class Scanner:
 
         With *checks* each payload is read and its digest checked; records of objects that are not asked for are passed
         over. Ends at the zero blocks of the archive's end when only zeros follow up to *stop*. Raises MediaFault where
-        the medium cannot be read, when all that lies before was told.
+        the medium cannot be read, when all that lies before was told; where ``failed`` is there to hear of it, only
+        where it gives nothing any more.
         """
+        if self.failed is not None:
+            self.go_on()
         position = start
         while position < stop and (self.until is None or position <= self.until):
+            item: ScannedRecord | ScannedIndex | Damage | _Lost | None
             try:
                 item = self._member(position, stop)
-            except MediaFault:
+            except MediaFault as fault:
                 yield from self._checked(checks, 0)
-                raise
+                if self._bad is None or isinstance(fault, GivenUp):
+                    raise
+                item = _Lost(f"a member's header: {fault.message}", (position + self.record_bytes,), unread=True)
             if isinstance(item, ScannedRecord):
                 position = item.end
                 if checks is None:
@@ -141,10 +151,16 @@ class Scanner:
                 return
             if isinstance(item, _Lost):
                 after = self._resume(item.guesses, position, stop)
-                item = Damage(self.volume, position, after, item.reason, torn=after == stop)
+                item = Damage(self.volume, position, after, item.reason, torn=after == stop and not item.unread)
             yield item
             position = item.end
         yield from self._checked(checks, 0)
+
+    def go_on(self) -> None:
+        """From now on what cannot be read is passed over, as far as the medium gives anything at all."""
+        if self._bad is None:
+            self._bad = BadBlocks(self.read)
+            self.read = self._bad.read
 
     def _checked(self, checks: Checks | None, leave: int) -> Iterator[ScannedRecord | Damage]:
         """The records that are being checked, in their order, until *leave* are left."""
@@ -247,16 +263,14 @@ class Scanner:
         """Every block between two positions that holds a record's headers, whoever's: for who checks what it reads."""
         for position in self._candidates(start, stop):
             try:
-                yield position, parse(self._fill(position, HEADER_BYTES))
+                yield position, parse(self._look(position, position + HEADER_BYTES))
             except BadRecord:
                 continue
 
     def _candidates(self, start: int, stop: int) -> Iterator[int]:
         """Positions of blocks that have the look of a header of ours."""
         view = memoryview(bytearray(_CHUNK))
-        for base in range(start, stop, _CHUNK):
-            got = self.read(view[: min(_CHUNK, stop - base)], base)
-            data = bytes(view[:got])
+        for base, data in self._pieces(view, start, stop):
             at = data.find(b"ustar\x0000")
             while at >= 0:
                 block = at - 257
@@ -273,9 +287,9 @@ class Scanner:
         beyond = position + max(self.largest_bytes, kinds.RECORD_BYTES_DEFAULT)
         first: RecordHeader | None = None
         while at < stop and not (first is not None and at in tried):
-            head = bytes(self._head(at, stop))
+            head = bytes(self._look(at, stop))
             block = head[: ustar.BLOCK]
-            if block == ustar.ZERO_BLOCK and self._only_zeros(at, stop):
+            if block == ustar.ZERO_BLOCK and self._zeros(at, stop):
                 return first is not None
             size = index.index_size(block) if len(block) == ustar.BLOCK else None
             if size is not None:
@@ -309,7 +323,7 @@ class Scanner:
         """Whether members from *position* on reach exactly *goal*, the first of an object seen before or wanted."""
         at = position
         while at < goal:
-            head = bytes(self._head(at, goal))
+            head = bytes(self._look(at, goal))
             size = index.index_size(head[: ustar.BLOCK]) if len(head) >= ustar.BLOCK else None
             if size is not None:
                 try:
@@ -335,9 +349,40 @@ class Scanner:
             verify(header, self._fill(position + HEADER_BYTES, header.total_bytes - HEADER_BYTES))
         except BadRecord:
             return False
+        except MediaFault as fault:
+            if self._bad is None or isinstance(fault, GivenUp):
+                raise
+            return False
         return True
 
+    def _look(self, position: int, stop: int) -> memoryview:
+        """As :meth:`_head`; nothing where the medium does not give it, and that is passed over."""
+        try:
+            return self._head(position, stop)
+        except MediaFault as fault:
+            if self._bad is None or isinstance(fault, GivenUp):
+                raise
+            return _EMPTY
+
+    def _zeros(self, position: int, stop: int) -> bool:
+        """As :meth:`_only_zeros`; not where the medium does not give it, and that is passed over."""
+        try:
+            return self._only_zeros(position, stop)
+        except MediaFault as fault:
+            if self._bad is None or isinstance(fault, GivenUp):
+                raise
+            return False
+
     # ------------------------------------------------------------ bytes
+
+    def _pieces(self, view: memoryview, start: int, stop: int) -> Iterator[tuple[int, bytes]]:
+        """All between two positions, as far as *view* holds at a time; what is passed over lacks."""
+        if self._bad is not None:
+            yield from self._bad.pieces(view, start, stop)
+            return
+        for base in range(start, stop, len(view)):
+            got = self.read(view[: min(len(view), stop - base)], base)
+            yield base, bytes(view[:got])
 
     def _head(self, position: int, stop: int) -> memoryview:
         return self._fill(position, min(HEADER_BYTES, stop - position))

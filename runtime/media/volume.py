@@ -213,8 +213,8 @@ class VolumeReader:
 
         With *check* payloads are read and digests compared, by *hands* threads (see :mod:`.checks`); of the objects
         *only* where that is given, other records are passed over. No member that begins behind *until* is of interest.
-        *failed* is told of a record that cannot be read, and the walk goes on behind it; without it the walk ends with
-        the fault.
+        *failed* is told of a record whose payload cannot be read, and the walk goes on behind it; a header that cannot
+        is a Damage then, and the next member is looked for. Without it the walk ends with the fault.
         """
         scanner = self._scanner()
         scanner.wanted, scanner.only, scanner.until, scanner.failed = wanted, only, until, failed
@@ -232,8 +232,13 @@ class VolumeReader:
         return self._scanner().sound_within(start, stop)
 
     def headers(self, start: int, stop: int) -> Iterator[tuple[int, RecordHeader]]:
-        """Every block between two positions that holds a record's headers; nothing says that it is of this volume."""
-        return self._scanner().headers(start, stop)
+        """Every block between two positions that holds a record's headers; nothing says that it is of this volume.
+
+        What cannot be read is passed over; raises MediaFault where nothing can.
+        """
+        scanner = self._scanner()
+        scanner.go_on()
+        return scanner.headers(start, stop)
 
     def head(self, position: int) -> bytes:
         """The 1,536 bytes at *position*, where a record's headers may lie; fewer at the volume's end."""
@@ -254,6 +259,8 @@ class VolumeReader:
         try:
             got = self._read(view, position)
         except OSError as error:
+            if self.answered is not None:
+                self.answered()  # that it cannot is an answer, too
             raise self._unreadable(error, position) from None
         self.bytes_read += got
         if self.answered is not None:

@@ -15,7 +15,7 @@ from ..faults import MediaFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.label import LABEL_BYTES
 from ..media.record import HEADER_BYTES, FirstWords, RecordHeader
-from ..media.scan import Damage, ScannedRecord
+from ..media.scan import Damage, ScannedIndex, ScannedRecord
 from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment
@@ -112,13 +112,13 @@ class _Part:
         with self._shelf.open(self.segment.volume_id) as reader:
             if self._places is None:
                 self._places = {}
-                for member in reader.members(LABEL_BYTES, reader.size, check=False, wanted=self._item.id):
+                for member in self._walk(reader, LABEL_BYTES):
                     if isinstance(member, Damage):
                         self._note(reader, member.position, member.end)
                     elif isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
                         self._places.setdefault(member.header.sequence, []).append(member.position)
                         # Where blocks are there twice a header may lie before the record that it belongs to.
-                        if reader.header(member.end) is None:
+                        if not self._follows(reader, member.end):
                             self._note(reader, member.position + BLOCK, member.end + BLOCK)
             try:
                 for position in self._places.get(sequence, ()):
@@ -146,7 +146,10 @@ class _Part:
         if self._reader is None or sequence - before <= NEAR:
             return
         known = None if self._at is None else Found(self._at.position, self._at.header)
-        found = find(self._reader, self.segment, self._item.id, sequence, known)
+        try:
+            found = find(self._reader, self.segment, self._item.id, sequence, known)
+        except MediaFault:  # one of the headers on the way cannot be read: record by record it is, then
+            return
         if found is not None:
             self._members = self._own(self._reader, found.position)
             self._at = None
@@ -154,13 +157,24 @@ class _Part:
     def _own(self, reader: VolumeReader, low: int) -> Iterator[ScannedRecord]:
         """The object's records from *low* on, unread, in order of position; their order of sequence is the caller's."""
         high = self.segment.last
-        for member in reader.members(low, reader.size, check=False, wanted=self._item.id):
+        for member in self._walk(reader, low):
             if member.position > high:
                 return
             if isinstance(member, Damage):
                 self._damage = str(member)
             elif isinstance(member, ScannedRecord) and member.header.object_id == self._item.id:
                 yield member
+
+    def _walk(self, reader: VolumeReader, low: int) -> Iterator[ScannedRecord | ScannedIndex | Damage]:
+        """All members from *low* on; headers that cannot be read are damage, behind which the walk goes on."""
+        return reader.members(low, reader.size, check=False, wanted=self._item.id, failed=lambda fault: None)
+
+    @staticmethod
+    def _follows(reader: VolumeReader, position: int) -> bool:
+        try:
+            return reader.header(position) is not None
+        except MediaFault:
+            return False
 
     def close(self, why: str) -> None:
         """Give the volume back; later questions get *why* as their answer."""

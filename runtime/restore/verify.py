@@ -152,7 +152,11 @@ def _read_all(
             # Records that changed places are all there, each of which its object's reading finds and judges.
             verdict.strange = verdict.strange or not why.misplaced
         progress(member.position)
-    if reader.last_index() is None and reader.size != BLANK_BYTES:
+    try:
+        ended = reader.last_index() is not None or reader.size == BLANK_BYTES
+    except MediaFault:
+        return  # the walk has named it
+    if not ended:
         verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
 
 

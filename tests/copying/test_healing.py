@@ -4,6 +4,7 @@ import os
 import random
 
 import pytest
+from breaking import breaks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -63,6 +64,25 @@ def test_first_record_lost_everywhere_leaves_no_trace_on_the_target(copying, wor
     report = copying.simple("a", "b")
     assert report.status == "degraded"
     assert ids["a"] not in copying.order("N1")
+
+
+@pytest.mark.parametrize("drives", [("R1",), ("R1", "R2")])
+def test_headers_in_bad_blocks_cost_nothing_behind_them(
+    copying, world, support, of_object, monkeypatch, drives
+) -> None:
+    a, b = data(450_000), data(320_000, 2)
+    ids = world.run({"a": a, "b": b}, drives, interleave=False)
+    (volume,) = world.volumes("R1")
+    at, _ = support.positions(volume, ids["a"])[3]
+    breaks(monkeypatch, {volume: [at]})
+    report = copying.simple("a", "b")
+    monkeypatch.undo()
+    assert any(f"at byte {at}: a member's header: it cannot be read" in note for note in report.notes)
+    assert of_object(report, ids["b"]).status == "whole" and copying.payload("N1", ids["b"]) == b
+    if len(drives) == 2:
+        assert report.status == "ok" and copying.payload("N1", ids["a"]) == a
+    else:
+        assert "record 3 is lost" in of_object(report, ids["a"]).error
 
 
 def test_missing_volume_is_made_up_for_by_another_copy(copying, world) -> None:
