@@ -10,7 +10,7 @@ import click
 
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault, UsageFault
 from .console import print_fault, say, shown
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import Commands, catalog_option, define_option, examples, plan_option, state_option
 from .summary import plural
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ _SUFFIXES = frozenset({".sqlite", ".sqlite3", ".db"})
 
 
 @click.group(
-    epilog="Examples:  tcc catalog rebuild media/R1 media/R2 --plan night.tc   tcc catalog add /vault --plan night.tc"
+    cls=Commands,
+    epilog=examples("tcc catalog rebuild media/R1 media/R2 --plan night.tc", "tcc catalog add /vault --plan night.tc"),
 )
 def catalog_command() -> None:
     """Work on the catalog itself."""
@@ -28,8 +29,11 @@ def catalog_command() -> None:
 
 @catalog_command.command(
     "rebuild",
-    epilog="Examples:  tcc catalog rebuild --plan night.tc   tcc catalog rebuild media/R1 /vault/R5 --plan night.tc   "
-    "tcc catalog rebuild /mnt/disk --into sqlite:///found.sqlite",
+    epilog=examples(
+        "tcc catalog rebuild --plan night.tc",
+        "tcc catalog rebuild media/R1 /vault/R5 --plan night.tc",
+        "tcc catalog rebuild /mnt/disk --into sqlite:///found.sqlite",
+    ),
 )
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
 @click.option("--into", metavar="URL", help="The catalog to write (default: the one that the other options mean).")
@@ -121,7 +125,7 @@ def _say_forgotten(before: Path, place: str) -> None:
 
 @catalog_command.command(
     "add",
-    epilog="Examples:  tcc catalog add /vault/R1-000007.tar --plan night.tc   tcc catalog add /mnt/old --plan night.tc",
+    epilog=examples("tcc catalog add /vault/R1-000007.tar --plan night.tc", "tcc catalog add /mnt/old --plan night.tc"),
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @plan_option

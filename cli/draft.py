@@ -12,7 +12,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, UsageFault
 from .console import say
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import Commands, catalog_option, define_option, examples, plan_option, state_option
 
 if TYPE_CHECKING:
     from ..compiler.draft.outcome import Drafted
@@ -33,7 +33,7 @@ Exit codes: 0 drafted; 1 there is nothing to draft, or nothing of it can be read
 something had to be left out."""
 
 
-@click.group(epilog=EPILOG)
+@click.group(cls=Commands, epilog=EPILOG)
 def draft_command() -> None:
     """Write a plan from the catalog: to standard output, or -o FILE.
 
@@ -65,7 +65,7 @@ _to_option = click.option(
 )
 
 
-@draft_command.command("compact", epilog="Example:  tcc draft compact --drive R1 --to R1b=/media/R1b --plan night.tc")
+@draft_command.command("compact", epilog=examples("tcc draft compact --drive R1 --to R1b=/media/R1b --plan night.tc"))
 @click.option("--drive", "drives", metavar="NAME", multiple=True, help="Only volumes of this drive.")
 @click.option("--volume", "volumes", metavar="NAME", multiple=True, help="These volumes, whatever has expired.")
 @_to_option
@@ -83,7 +83,7 @@ def compact_command(drives: tuple[str, ...], volumes: tuple[str, ...], to: tuple
     return _draft(make, **common)
 
 
-@draft_command.command("refresh", epilog="Example:  tcc draft refresh R1-000001 --to fresh=/vault/fresh -o refresh.tc")
+@draft_command.command("refresh", epilog=examples("tcc draft refresh R1-000001 --to fresh=/vault/fresh -o refresh.tc"))
 @click.argument("volumes", metavar="VOLUME...", nargs=-1, required=True)
 @_to_option
 @_common
@@ -99,7 +99,7 @@ def refresh_command(volumes: tuple[str, ...], to: tuple[str, ...], **common: Any
 
 
 @draft_command.command(
-    "demultiplex", epilog="Example:  tcc draft demultiplex --drive R1 --to single=/media/single --spool /var/tmp/spool"
+    "demultiplex", epilog=examples("tcc draft demultiplex --drive R1 --to single=/media/single --spool /var/tmp/spool")
 )
 @click.argument("sources", metavar="[SOURCE]...", nargs=-1)
 @click.option("--drive", "drives", metavar="NAME", multiple=True, help="Read only this drive.")
@@ -121,7 +121,7 @@ def demultiplex_command(
     return _draft(make, **common)
 
 
-@draft_command.command("chain", epilog="Example:  tcc draft chain night/home --to chain=/media/chain -o chain.tc")
+@draft_command.command("chain", epilog=examples("tcc draft chain night/home --to chain=/media/chain -o chain.tc"))
 @click.argument("source", metavar="SOURCE")
 @click.option("--spool", metavar="FOLDER", default="spool", show_default=True, help="Where records wait their turn.")
 @_to_option
@@ -138,7 +138,7 @@ def chain_command(source: str, spool: str, to: tuple[str, ...], **common: Any) -
 
 
 @draft_command.command(
-    "consolidate", epilog="Example:  tcc draft consolidate night/home --to full=/vault/full -o full.tc"
+    "consolidate", epilog=examples("tcc draft consolidate night/home --to full=/vault/full -o full.tc")
 )
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--as-of", metavar="TIME", help="As the newest session that began by then saw it (ISO, local time).")
@@ -163,7 +163,7 @@ def consolidate_command(sources: tuple[str, ...], as_of: str | None, to: tuple[s
     return _draft(make, **common)
 
 
-@draft_command.command("migrate", epilog="Example:  tcc draft migrate R1 R2 --to new=/new/store -o migrate.tc")
+@draft_command.command("migrate", epilog=examples("tcc draft migrate R1 R2 --to new=/new/store -o migrate.tc"))
 @click.argument("drives", metavar="DRIVE...", nargs=-1, required=True)
 @_to_option
 @_common
@@ -179,7 +179,7 @@ def migrate_command(drives: tuple[str, ...], to: tuple[str, ...], **common: Any)
     return _draft(make, **common)
 
 
-@draft_command.command("catch-up", epilog="Example:  tcc draft catch-up --plan night.tc -o catch-up.tc")
+@draft_command.command("catch-up", epilog=examples("tcc draft catch-up --plan night.tc -o catch-up.tc"))
 @click.option("--session", metavar="SESSION", help="Only what this session left missing.")
 @_common
 def catch_up_command(session: str | None, **common: Any) -> int:
@@ -193,7 +193,7 @@ def catch_up_command(session: str | None, **common: Any) -> int:
     return _draft(make, **common)
 
 
-@draft_command.command("restore", epilog="Example:  tcc draft restore night/home night/shop --to /restored -o back.tc")
+@draft_command.command("restore", epilog=examples("tcc draft restore night/home night/shop --to /restored -o back.tc"))
 @click.argument("sources", metavar="SOURCE...", nargs=-1, required=True)
 @click.option("--to", "folder", metavar="DIR", required=True, help="Where the data goes, as `tcc restore --to`.")
 @_common

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 from .. import __version__
-from ..runtime.faults import EXIT_FAILED, EXIT_SIGINT, EXIT_UNUSABLE, STARVED_TODO, Fault, starved
+from ..runtime.faults import EXIT_SIGINT, EXIT_UNUSABLE, STARVED_TODO, Fault, starved
 from .console import print_fault, say, shown
 from .ending import is_ours
 from .standard import abandon_stdout, secure_standard_descriptors, stdout_is_lost
@@ -62,7 +62,7 @@ class LazyGroup(click.Group):
         command = getattr(module, f"{cmd_name}_command")
         assert isinstance(command, click.Command)
         if ctx.resilient_parsing:
-            from .completion import teach
+            from .completing import teach
 
             return teach(command)
         return command
@@ -96,7 +96,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Examples:  tcc check plan.tc   tcc run plan.tc   tcc restore home --plan plan.tc --to /restored",
+    epilog="\b\nExamples:\n  tcc check plan.tc\n  tcc run plan.tc\n  tcc restore home --plan plan.tc --to /restored",
 )
 @click.version_option(__version__, prog_name="tcc")
 def tcc() -> None:
@@ -130,6 +130,10 @@ def _leave(code: int) -> NoReturn:
 
 def _main(argv: list[str] | None) -> int:
     try:
+        if "_TCC_COMPLETE" in os.environ:
+            from .completing import prepare
+
+            prepare()
         result: Any = tcc.main(args=argv, prog_name="tcc", standalone_mode=False)
         sys.stdout.flush()
     except click.exceptions.Exit as stop:
@@ -149,9 +153,11 @@ def _main(argv: list[str] | None) -> int:
         print_fault(fault, sys.argv[1:] if argv is None else argv)
         return fault.exit_code
     except BrokenPipeError:
-        # The reader of our output has gone (`tcc objects | head`): keep the interpreter from complaining at exit.
-        abandon_stdout()
-        return EXIT_FAILED
+        return _unread()
+    except SystemExit as ended:
+        if ended.code != 1:
+            raise
+        return _unread()  # click itself ends so for a broken pipe, and for nothing else here
     except OSError as error:
         if (code := code_of(error)) is not None:
             return code  # the words about a signal failed: the terminal is gone
@@ -170,6 +176,15 @@ def _main(argv: list[str] | None) -> int:
             return EXIT_UNUSABLE
         return _internal_error(error)
     return result if isinstance(result, int) else 0
+
+
+def _unread() -> int:
+    """The reader of our output has gone (`tcc objects | head`): no word, and no code that tells of plans or media.
+
+    1 is what ``verify`` says of damage, ``diff`` of a change, ``check`` of errors.
+    """
+    abandon_stdout()
+    return EXIT_UNUSABLE
 
 
 def _internal_error(error: Exception) -> int:

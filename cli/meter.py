@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from .console import harmless
+from .console import harmless, wants_colour
 from .surroundings import ENDING, Ended
 
 if TYPE_CHECKING:
@@ -113,7 +113,11 @@ def _bar(what: str, total_bytes: int) -> Iterator[Callable[[int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    progress = Progress(*columns, console=Console(stderr=True), transient=True)
+    progress = Progress(
+        *columns,
+        console=Console(stderr=True, color_system="auto" if wants_colour(sys.stderr) else None),
+        transient=True,
+    )
     with _shown(progress):
         task = progress.add_task(what, total=total_bytes)
         due = 0.0

@@ -8,7 +8,7 @@ import click
 
 from ..runtime.faults import EXIT_OK
 from .console import print_json
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import catalog_option, define_option, examples, plan_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.queries import CatalogObject
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..runtime.plan import CompiledPlan
 
 
-@click.command(epilog="Examples:  tcc objects --plan night.tc   tcc objects --source night/home --json")
+@click.command(epilog=examples("tcc objects --plan night.tc", "tcc objects --source night/home --json"))
 @click.option("--source", metavar="SOURCE", help="Only objects of this source (SOURCE or PLAN/SOURCE).")
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 @plan_option

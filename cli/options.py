@@ -13,6 +13,22 @@ import click
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+
+def examples(*lines: str) -> str:
+    """An epilog of examples, one a line as it is to be typed: never wrapped, whatever the terminal's width."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+class Commands(click.Group):
+    """A group whose list has the whole first sentence of each command: click cuts it off where a line ends."""
+
+    def add_command(self, cmd: click.Command, name: str | None = None) -> None:
+        """Add *cmd*, its first sentence as its short help."""
+        if cmd.help and not cmd.short_help:
+            cmd.short_help = " ".join(cmd.help.partition("\n\n")[0].split())
+        super().add_command(cmd, name)
+
+
 _DEFINE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 
 

@@ -159,7 +159,9 @@ class RichProgress(Progress):
         from rich.live import Live
 
         self._rates = Rates()
-        self._console = Console(file=sys.stderr, no_color=not wants_colour(sys.stderr), highlight=False)
+        self._console = Console(
+            file=sys.stderr, highlight=False, color_system="auto" if wants_colour(sys.stderr) else None
+        )
         self._live = Live(console=self._console, auto_refresh=False, transient=True, redirect_stdout=False)
 
     def started(self, session: Session, snapshot: Snapshot) -> None:

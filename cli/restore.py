@@ -15,6 +15,7 @@ from .many import ManyVolumes
 from .options import (
     catalog_option,
     define_option,
+    examples,
     hang_option,
     identity_option,
     plan_option,
@@ -37,8 +38,12 @@ _PROBLEMS_SHOWN = 20
 
 @click.command(
     cls=ManyVolumes,
-    epilog="Examples:  tcc restore home --plan night.tc --to /restored   "
-    "tcc restore shop --from /media/vault --to /restored --as-of 2026-11-20T02:00",
+    epilog=examples(
+        "tcc restore home --plan night.tc --to /restored",
+        "tcc restore home --plan night.tc --to /restored --path 'home/ann/*.odt'",
+        "tcc restore home --plan night.tc --to /restored --dry-run",
+        "tcc restore shop --from /media/vault --to /restored --as-of 2026-11-20T02:00",
+    ),
 )
 @click.argument("source")
 @click.option(

@@ -6,10 +6,10 @@ import click
 
 from ..runtime.faults import EXIT_OK
 from .console import print_json
-from .options import catalog_option, define_option, plan_option, state_option
+from .options import catalog_option, define_option, examples, plan_option, state_option
 
 
-@click.command(epilog="Examples:  tcc sessions --plan night.tc   tcc sessions --json")
+@click.command(epilog=examples("tcc sessions --plan night.tc", "tcc sessions --json"))
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 @plan_option
 @catalog_option

@@ -9,6 +9,7 @@ import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault
 from .console import harmless, print_fault, print_json, print_result
+from .options import Commands
 from .volume_label import label_command
 from .volume_recycle import recycle_command
 
@@ -30,7 +31,7 @@ Examples:
 """
 
 
-@click.group("volume", epilog=EPILOG)
+@click.group("volume", cls=Commands, epilog=EPILOG)
 def volume_command() -> None:
     """Look at volumes, label the next one, recycle those that have expired."""
 

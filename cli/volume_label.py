@@ -9,7 +9,7 @@ import click
 
 from ..runtime.faults import EXIT_OK, Fault, UsageFault
 from .console import harmless, print_result, say
-from .options import define_option
+from .options import define_option, examples
 
 if TYPE_CHECKING:
     from ..runtime.media.label import VolumeLabel
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command(
     "label",
-    epilog="Examples:  tcc volume label R1 --plan night.tc   tcc volume label disk vault --plan night.tc",
+    epilog=examples("tcc volume label R1 --plan night.tc", "tcc volume label disk vault --plan night.tc"),
 )
 @click.argument("drives", metavar="DRIVE...", nargs=-1, required=True)
 @click.option("--plan", "plan_path", metavar="FILE", required=True, help="The plan that the drives are of.")

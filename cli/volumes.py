@@ -10,14 +10,14 @@ import click
 
 from ..runtime.faults import EXIT_OK
 from .console import print_json
-from .options import catalog_option, define_option, plans_option, state_option
+from .options import catalog_option, define_option, examples, plans_option, state_option
 
 if TYPE_CHECKING:
     from ..runtime.catalog.expiry import Verdict
     from ..runtime.catalog.queries import CatalogVolume
 
 
-@click.command(epilog="Examples:  tcc volumes --plan night.tc   tcc volumes --drive R1 --json")
+@click.command(epilog=examples("tcc volumes --plan night.tc", "tcc volumes --drive R1 --json"))
 @click.option("--drive", metavar="DRIVE", help="Only volumes of this drive.")
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 @plans_option

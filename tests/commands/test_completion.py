@@ -60,6 +60,18 @@ def test_bash_completes_options_and_their_values(environment: dict[str, str]) ->
     assert completed(environment, "tcc", "schema", "") == ["plan", "report", "check"]
     assert completed(environment, "tcc", "completion", "z") == ["zsh"]
     assert completed(environment, "tcc", "catalog", "reb") == ["rebuild"]
+    assert completed(environment, "tcc", "compile", "--emit", "json,s") == ["json,svg", "json,systemd"]
+
+
+@needs_bash
+def test_bash_completes_a_value_behind_an_equals_sign(environment: dict[str, str]) -> None:
+    """What readline makes of ``--format=j``: three words."""
+    assert completed(environment, "tcc", "check", "--format", "=", "j") == ["json", "junit"]
+    assert completed(environment, "tcc", "check", "--format", "=") == [
+        "text", "json", "github", "gitlab", "sarif", "junit",
+    ]  # fmt: skip
+    assert completed(environment, "tcc", "run", "--report", "=", "o") == ["<compopt -o default>"]
+    assert completed(environment, "tcc", "check", "--format", "=", "json", "--stri") == ["--strict"]
 
 
 @needs_bash
@@ -164,7 +176,34 @@ def test_fish_completes_commands_and_options(tmp_path: Path) -> None:
         return [answer.partition("\t")[0] for answer in run.stdout.splitlines()]
 
     assert answers("tcc com") == ["compile", "completion"]
+    assert answers("tcc check --format=j") == ["--format=json", "--format=junit"]
+    assert answers("tcc compile --emit json,sv") == ["json,svg"]
     assert "--dry-run" in answers("tcc run --d")
+
+
+@pytest.mark.timeout(90)
+def test_zsh_keeps_the_option_before_an_equals_sign(environment: dict[str, str], tmp_path: Path) -> None:
+    zsh = shutil.which("zsh")
+    if zsh is None:
+        pytest.skip("there is no zsh on this machine")
+    (tmp_path / "out.json").write_text("")
+    terminal, inside = pty.openpty()
+    shell = subprocess.Popen(
+        [zsh, "-f", "-i"], stdin=inside, stdout=inside, stderr=inside, cwd=tmp_path, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(inside)
+    try:
+        os.write(terminal, b'autoload -U compinit; compinit -u; source <(tcc completion zsh); echo re""ady\n')
+        expect(terminal, b"ready")
+        os.write(terminal, b"echo tcc check; tcc check --format=s\t")
+        expect(terminal, b"--format=sarif")
+        os.write(terminal, b"\x15tcc run --report=ou\t")
+        expect(terminal, b"--report=out.json")
+    finally:
+        shell.kill()
+        shell.wait()
+        os.close(terminal)
 
 
 def test_other_shells_are_bad_usage(capsys: Capture) -> None:
@@ -196,5 +235,5 @@ def test_only_the_command_on_the_line_is_loaded_and_nothing_heavy() -> None:
     answers, loaded = asked("tcc\ncheck\n--form", 2)
     assert answers == ["--format"]
     commands = {f"tapechain.cli.{module}" for module, _ in COMMANDS.values()} & loaded
-    assert commands == {"tapechain.cli.check", "tapechain.cli.completion"}
+    assert commands == {"tapechain.cli.check"}
     assert not {"lark", "networkx", "sqlalchemy", "rich", "tapechain.dsl.parser"} & loaded

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import stat
 import subprocess
 from pathlib import Path
@@ -129,3 +131,47 @@ def test_what_was_only_discarded_is_said_to_be_nowhere(bench) -> None:
     done = bench.tcc("restore", "numbers", "--plan", "plan.tc", "--to", "back")
     assert done.code == 1
     assert "only discarded" in done.err and "--from" not in done.err
+
+
+def test_a_reader_that_goes_away_says_nothing_of_plans_and_media(bench) -> None:
+    """1 would be damage (verify), a change (diff), errors (check)."""
+    bench.write(PLAN.format(source=COMMAND))
+    bench.ok("run", "plan.tc")
+    for command in ("verify --json --plan plan.tc", "diff plan.tc plan.tc --json", "compile plan.tc -o -", "--help"):
+        unread, writing = os.pipe()
+        os.close(unread)
+        try:
+            done = subprocess.run(
+                ["tcc", *command.split()],
+                cwd=bench.folder,
+                env=bench.environment,
+                stdout=writing,
+                stderr=subprocess.PIPE,
+                timeout=60,
+            )
+        finally:
+            os.close(writing)
+        assert (done.returncode, done.stderr) == (2, b""), command
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="this machine has no script(1)")
+def test_no_color_is_no_style_of_any_kind(bench) -> None:
+    bench.write(PLAN.format(source=COMMAND))
+    plain = {name: value for name, value in bench.environment.items() if name not in ("CI", "NO_COLOR")}
+    for variables in ({"NO_COLOR": "1"}, {}):
+        done = subprocess.run(
+            [
+                "script",
+                "-qec",
+                "tcc run plan.tc --progress rich; tcc verify --plan plan.tc --progress rich",
+                "/dev/null",
+            ],
+            cwd=bench.folder,
+            env={**plain, "TERM": "xterm-256color", **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        styled = re.search(r"\x1b\[[0-9;]*m", done.stdout)
+        assert (styled is None) == ("NO_COLOR" in variables), done.stdout
