@@ -21,6 +21,7 @@ from .model import CopyResult, ObjectReport, RunReport, Session
 from .parts import Parts
 from .plan import CompiledPlan
 from .report import status_of
+from .shrunk import shrunk
 from .telling import object_reports, snapshot
 
 REBUILD = "the next run brings the catalog up to date, or `tcc catalog rebuild` on the volumes' folders at once"
@@ -157,6 +158,7 @@ class Account:
         for entry in objects:
             if entry.copies and not entry.targets and all(c.status == "discarded" for c in entry.copies):
                 self.note(f"source {entry.source} reaches only drives that discard: nothing of it is stored")
+        self._compare(objects)
         self._keep_lists(objects)
         self._keep_snapshots(objects)
         if not objects:
@@ -198,6 +200,25 @@ class Account:
         """Without copied objects of which neither the catalog nor a volume that it was told of knows anything."""
         recorded = self._parts.work.recorded if self._parts.work is not None else frozenset()
         return tuple(o for o in objects if not o.copied or o.object in recorded or any(c.volumes for c in o.copies))
+
+    def _compare(self, objects: Sequence[ObjectReport]) -> None:
+        """Say which sources gave far less than the last time that they were read whole."""
+        fulls = [
+            entry
+            for entry in objects
+            if not entry.copied
+            and entry.status == "whole"
+            and ((level := self._parts.level.get(entry.source)) is None or level.level == "full")
+        ]
+        if self._catalog is None or not fulls:
+            return
+        try:
+            before = self._catalog.last_fulls(self._plan.plan, [e.source for e in fulls], but=self._session.id)
+        except Exception as error:  # noqa: BLE001 - as in record
+            self._catalog_failed(error)
+            return
+        for source, said in shrunk(fulls, self._plan, before):
+            self.note(f"source {source}: {said}")
 
     def _keep_snapshots(self, objects: Sequence[ObjectReport]) -> None:
         """What the next incrementals build on: only where all copies are stored."""

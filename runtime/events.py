@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from .faults import Fault
 from .frozen import frozen
 from .kinds import SourceKind
-from .model import CopyResult, Ending, ObjectFacts, RunReport, Session
+from .model import CopyResult, Ending, LastFull, ObjectFacts, RunReport, Session
 from .plan import Drive as PlanDrive
 
 if TYPE_CHECKING:
@@ -323,6 +323,9 @@ class CatalogPort(Protocol):
 
     def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> Sequence[str]:
         """Know what the mounted *drive*'s volumes in *folder* prove; what is worth saying."""
+
+    def last_fulls(self, plan: str, sources: Sequence[str], *, but: str) -> Mapping[str, LastFull]:
+        """Of each of the plan's *sources* that has one its newest whole full of another session than *but*."""
 
     # The next nine are asked only where drives are read.
 

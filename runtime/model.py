@@ -119,6 +119,17 @@ class ObjectReport:
 
 
 @frozen
+class LastFull:
+    """The newest whole full of a source that an earlier session read: its bytes as stored, and when that session
+    started (RFC 3339).
+    """
+
+    bytes: int
+    started: str
+    compressed: bool
+
+
+@frozen
 class DriveReport:
     """A drive that failed: what happened, what is safe, what to do."""
 

@@ -8,7 +8,7 @@ are heard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Event, Thread
@@ -21,7 +21,7 @@ from .store import Catalog
 if TYPE_CHECKING:
     from ..drives.base import IndexedVolume
     from ..kinds import SourceKind
-    from ..model import RunReport, Session
+    from ..model import LastFull, RunReport, Session
 
 T = TypeVar("T")
 
@@ -55,6 +55,10 @@ class Scribe(Catalog):
     def catch_up(self, drive: str, folder: Path, hang_seconds: float = HANG_SECONDS) -> tuple[str, ...]:
         """As :meth:`Catalog.catch_up`."""
         return self._answer(lambda: self._catalog.catch_up(drive, folder, hang_seconds))
+
+    def last_fulls(self, plan: str, sources: Sequence[str], *, but: str) -> dict[str, LastFull]:
+        """As :meth:`Catalog.last_fulls`."""
+        return self._answer(lambda: self._catalog.last_fulls(plan, sources, but=but))
 
     def finish_session(
         self, report: RunReport, session: Session, kinds: Mapping[str, SourceKind] | None = None

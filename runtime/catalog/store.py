@@ -10,13 +10,13 @@ Changes and questions go through ``link``: with SQLite they need the standard li
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..hang import HANG_SECONDS, answers
 from ..kinds import SourceKind
-from ..model import RunReport, Session
+from ..model import LastFull, RunReport, Session
 from . import recording
 from .facts import ContradictionFault, facts_of, volume_row
 from .link import Links
@@ -306,6 +306,16 @@ class Catalog:
 
         with self._links.reading() as link:
             return read_begun(link, list(ids))
+
+    def last_fulls(self, plan: str, sources: Sequence[str], *, but: str) -> dict[str, LastFull]:
+        """Of each of the plan's *sources* that has one its newest whole full of another session than *but*.
+
+        Raises CatalogFault.
+        """
+        from .fulls import read_last_fulls
+
+        with self._links.reading() as link:
+            return read_last_fulls(link, plan, sources, but=but)
 
     def source_names(self) -> list[tuple[str, str]]:
         """All (plan, source) of which an object is known, sorted. Raises CatalogFault."""

@@ -25,7 +25,7 @@ from ..media import ids
 from ..model import ObjectReport, Session
 from ..plain_files import open_plain
 from ..plan import Source
-from . import clocks, snapshots
+from . import clocks, mounts, snapshots
 from .roots import OwnPath, absolute, choose
 
 _FOLDER: Final = "levels"
@@ -64,7 +64,9 @@ class Listing:
 
 @frozen
 class Level:
-    """What is decided for one source of one run. ``note``: why it is a full, where that was not to be expected."""
+    """What is decided for one source of one run. ``note``: why it is a full, where that was not to be expected, or what
+    is not mounted that was; ``mounts``: the folders where something is to be mounted, for the next run to look at.
+    """
 
     source: Source
     level: Literal["full", "incremental"]
@@ -73,6 +75,7 @@ class Level:
     listing: Listing | None
     settings: str
     lock: int = -1
+    mounts: tuple[str, ...] = ()
 
     def made_full(self, why: str) -> Level:
         """The same for a full after all, before tar has begun."""
@@ -123,15 +126,20 @@ class Levels:
             note = f"a full, and the next one, too: no snapshot can be kept in {self._folder} ({error.strerror})"
             return Level(source, "full", None, note, None, settings)
         found = self._usable(source, settings, stands)
+        paths = [absolute(path, self._base) for path in source.files]
+        held = mounts.points(mounts.held_by(paths, one_file_system=source.one_file_system))
         if isinstance(found, str):
-            return Level(source, "full", None, found or None, Listing(work, None, True), settings, lock)
+            return Level(source, "full", None, found or None, Listing(work, None, True), settings, lock, held)
         head, data = found
         slip = clocks.set_back_ns(clocks.noted(head), clocks.now())
         if slip:
             data = snapshots.set_back(data, seconds=-(-slip // 10**9))
         check_device = head["devices"] == _devices(source, self._base) or not source.one_file_system
         listing = Listing(work, data, check_device)
-        return Level(source, "incremental", head["object"], None, listing, settings, lock)
+        gone = mounts.missing(_mounted(head))
+        note = f"nothing is mounted on {', '.join(gone)}, where something was: what lay there counts as deleted"
+        held = tuple(sorted({*held, *gone}))  # so that the next run says it again
+        return Level(source, "incremental", head["object"], note if gone else None, listing, settings, lock, held)
 
     def _usable(self, source: Source, settings: str, stands: Standing) -> tuple[dict[str, Any], bytes] | str:
         """The snapshot to build on; or why it is a full, empty where nothing is to be said."""
@@ -229,6 +237,7 @@ class Levels:
             "session": session.id,
             "settings": level.settings,
             "devices": _devices(level.source, self._base),
+            "mounts": level.mounts,
             **_moment(level.listing).words(),
             "size": len(data),
             "xxh3": xxh3_128_hexdigest(data),
@@ -302,6 +311,12 @@ def _devices(source: Source, base: str) -> list[int | None]:
         except (OSError, ValueError):
             found.append(None)
     return found
+
+
+def _mounted(head: dict[str, Any]) -> list[str]:
+    """The folders where something was mounted, as a snapshot's head says; none of one that was made before it did."""
+    known = head.get("mounts")
+    return [point for point in known if isinstance(point, str)] if isinstance(known, list) else []
 
 
 def _literal(name: str) -> str:

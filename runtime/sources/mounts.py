@@ -66,6 +66,17 @@ def lost(before: Sequence[Mount], paths: Sequence[str]) -> Lost:
     return Lost(tuple(os.fsdecode(m.point) for m in own), tuple(os.fsdecode(m.point) for m in gone if m not in own))
 
 
+def points(mounted: Sequence[Mount]) -> tuple[str, ...]:
+    """Where they are mounted."""
+    return tuple(sorted(os.fsdecode(mount.point) for mount in mounted))
+
+
+def missing(known: Sequence[str]) -> tuple[str, ...]:
+    """Of folders where something was mounted those that are still there and where nothing is mounted now."""
+    now = {os.fsdecode(mount.point) for mount in _table()}
+    return tuple(point for point in known if point not in now and Path(point).is_dir()) if now else ()
+
+
 def _holding(path: bytes, table: Sequence[Mount]) -> Sequence[Mount]:
     """The mount that *path* lies on: the deepest, and of several at one place the last."""
     above = [m for m in table if path == m.point or _is_below(path, m.point)]

@@ -20,7 +20,8 @@ pytestmark = pytest.mark.timeout(100)
 
 
 def answers(catalog: Catalog) -> Any:
-    return catalog.objects(), catalog.volumes(), catalog.sessions(), catalog.source_names()
+    last = [catalog.last_fulls(plan, ["home", "partly", "none"], but="") for plan in ("night0", "night1")]
+    return catalog.objects(), catalog.volumes(), catalog.sessions(), catalog.source_names(), last
 
 
 def test_it_answers_as_sqlite_does(world: Any, support: Any, postgresql: str) -> None:
