@@ -20,6 +20,7 @@ from .rules import (
     declared_twice,
     empty,
     include_fails,
+    no_run,
     no_spool,
     one_thing,
     out_of_range,
@@ -35,6 +36,7 @@ from .rules import (
     too_much_memory,
     two_feeds,
     two_writers,
+    unfed_target,
     unknowable_requirement,
     unknown_attribute,
     unknown_name,
@@ -90,6 +92,8 @@ ALL: tuple[Rule, ...] = (
     slow_mirror.RULE,
     own_output.RULE,
     starved_drive.RULE,
+    no_run.RULE,
+    unfed_target.RULE,
 )
 
 #: code → rule. TC101 to TC103 are found by the parser (dsl), which knows no rules; they stand here to be complete.
@@ -114,6 +118,8 @@ MODEL_CHECKS: tuple[Callable[[Model], Iterable[Diagnostic]], ...] = (
     own_output.check,
     unrecorded.check,
     picks_nothing.check,
+    no_run.check,
+    unfed_target.check,
 )
 
 GRAPH_CHECKS: tuple[Callable[[Graph], Iterable[Diagnostic]], ...] = (

@@ -136,10 +136,11 @@ def prepare(
                     again=again,
                     hang_seconds=hang_seconds,
                 )
-        if plan.targets:
+        fed_targets = [target for target in plan.targets if target.feed is not None]
+        if fed_targets:
             from .targets.factory import target_writer
 
-            for target in plan.targets:
+            for target in fed_targets:
                 parts.targets[target.name] = target_writer(
                     target,
                     base=base,

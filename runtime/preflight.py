@@ -135,7 +135,7 @@ def _unrunnable(plan: CompiledPlan) -> Iterator[str]:
     restored = {ring.id for ring in plan.rings if not buffers.isdisjoint(ring.buffers)}
     of_buffer = {name: ring.id for ring in plan.rings for name in ring.buffers}
     for target in plan.targets:
-        if of_buffer.get(target.feed or "") not in restored:
+        if target.feed is not None and of_buffer.get(target.feed) not in restored:
             yield f"target {target.name}: it hangs on no buffer of a restore or copy group"
     yield from _elsewhere(plan)
     if sum(source.stream == "-" for source in plan.sources) > 1:

@@ -32,7 +32,7 @@ CODES = [
     *(f"TC3{n:02}" for n in range(1, 14)),
     *(f"TC40{n}" for n in range(1, 3)),
     *(f"TC50{n}" for n in range(1, 3)),
-    *(f"TC90{n}" for n in range(1, 8)),
+    *(f"TC90{n}" for n in range(1, 10)),
 ]
 
 _BLOCK = re.compile(r"^```(?P<kind>\w+)(?: file=(?P<file>\S+))?\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
