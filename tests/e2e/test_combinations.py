@@ -443,7 +443,7 @@ class Case:
         """The volumes of a folder."""
         _, out, _ = self.tcc("volumes", "--plan", "plan.tc", "--json")
         folder = str((self.folder / place).resolve())
-        return {v["uuid"] for v in json.loads(out) if str(Path(v["location"]).parent) == folder}
+        return {v["uuid"] for v in json.loads(out) if v["location"] and str(Path(v["location"]).parent) == folder}
 
     def restore_over(self) -> None:
         """A folder that holds an older state: what is restored is right there, whatever stood in its places."""
@@ -601,7 +601,7 @@ def _lacking(wanted: Wanted) -> bool:
     state = wanted.state()
     for written in wanted.paths:
         path = os.fsencode(os.path.normpath(os.path.join(wanted.base, written)))
-        if path not in state:
+        if path not in state or (written.endswith("/") and not os.path.exists(path)):
             return True
     return False
 

@@ -6,6 +6,7 @@ import fnmatch
 import hashlib
 import os
 import random
+import re
 import shutil
 import socket
 import stat
@@ -309,12 +310,15 @@ class Wanted:
                     found.setdefault(real, False)
                     break
             else:
-                return [(p, f) for p, f in found.items() if os.path.lexists(p)]
+                return [(p, f) for p, f in found.items() if _is_there(p, f)]
 
     def away(self) -> tuple[bytes, ...]:
         """Paths that are not there."""
-        paths = (os.fsencode(os.path.normpath(os.path.join(self.base, written))) for written in self.paths)
-        return tuple(path for path in paths if not os.path.lexists(path))
+        paths = (
+            (os.fsencode(os.path.normpath(os.path.join(self.base, written))), written.endswith("/"))
+            for written in self.paths
+        )
+        return tuple(path for path, follow in paths if not _is_there(path, follow))
 
     def state(self) -> State:
         out: State = {}
@@ -357,6 +361,11 @@ class Wanted:
         return False
 
 
+def _is_there(path: bytes, follow: bool) -> bool:
+    """A link that is to be followed leads somewhere."""
+    return os.path.exists(path) if follow else os.path.lexists(path)
+
+
 def _reached(outer: bytes, inner: bytes, follow: bool) -> bool:
     path, first = outer, not follow
     for part in inner[len(outer) + 1 :].split(b"/"):
@@ -367,7 +376,9 @@ def _reached(outer: bytes, inner: bytes, follow: bool) -> bool:
 
 
 def _fits(parts: list[str], wanted: list[str]) -> bool:
-    return len(parts) == len(wanted) and all(fnmatch.fnmatchcase(p, w) for p, w in zip(parts, wanted, strict=True))
+    """A backslash takes a letter for itself, as tar has it; in fnmatch only a bracket does."""
+    plain = [re.sub(r"\\(.)", lambda m: f"[{m[1]}]" if m[1] in "*?[" else m[1], w, flags=re.DOTALL) for w in wanted]
+    return len(parts) == len(plain) and all(fnmatch.fnmatchcase(p, w) for p, w in zip(parts, plain, strict=True))
 
 
 def came_back(folder: bytes) -> State:
