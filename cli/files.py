@@ -111,22 +111,22 @@ def files_command(
     try:
         total = sum(link.bytes for link in chain)
         with steps(progress, f"reading {item.source}", total, patience) as step, ExitStack() as stack:
-            lists, lacks = [], False
+            lists, holes = [], []
             for link in chain:
                 listed = stack.enter_context(
                     member_list(link, shelf, opened.lists, identities, step, folders=len(chain) > 1)
                 )
                 tell_of_list(listed)
-                lacks |= bool(listed.lacks)
+                holes.append(bool(listed.lacks))
                 lists.append(listed.members)
-            chosen = state_of(chain, lists, globs) if len(chain) > 1 else _of_one(item, lists[0], globs)
+            chosen = state_of(chain, lists, globs, holes) if len(chain) > 1 else _of_one(item, lists[0], globs)
             found = _print_json(chosen) if as_json else _print(chosen)
     except Stopped as stop:
         return say_stopped(stop, "the list is not complete; nothing was changed")
     if globs and not found:
         say(f"no member of {item.id} fits {', '.join(globs)}")
         return EXIT_FAILED
-    return EXIT_DEGRADED if lacks else EXIT_OK
+    return EXIT_DEGRADED if any(holes) else EXIT_OK
 
 
 def _of_one(item: CatalogObject, members: MemberList, globs: tuple[str, ...]) -> Iterator[tuple[CatalogObject, Member]]:

@@ -152,14 +152,15 @@ def restore_command(
     try:
         with steps(progress, f"restoring {name}", whole, patience) as step, ExitStack() as stack:
             members = only = None
-            lists = []
+            lists, holes = [], []
             for link in readings if paths else ():
                 listed = stack.enter_context(
                     member_list(link.object, shelf, opened.lists, identities, step, folders=True)
                 )
                 tell_of_list(listed)
                 lists.append(listed.members)
-            chosen_of = choose_parts([link.object for link in readings], lists, paths) if paths else []
+                holes.append(bool(listed.lacks))
+            chosen_of = choose_parts([link.object for link in readings], lists, paths, holes) if paths else []
             selected = [part for part in zip(readings, chosen_of, lists, strict=False) if part[1].members]
             if selected:
                 reading, only, members = selected[-1]

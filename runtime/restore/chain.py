@@ -199,7 +199,7 @@ def _one_by_one(  # noqa: PLR0917 - two calls
     done: list[Restored] = []
     removed = read = 0
     for reading in readings:
-        changes = Changes(folder) if done else None
+        changes = Changes(folder, complete=not reading.object.unread) if done else None
         place = TargetFolder(folder.path, folder.fd, fresh=not done)
         sink = sink_for(
             reading.object, place, identities, keep_damaged=keep_damaged, changes=changes, folders=bool(done)

@@ -15,7 +15,7 @@ from typing import Final
 
 from .folder import OF_THE_FILE_SYSTEM, TargetFolder
 from .headers import Unsound, normal
-from .listed import ENTRIES, FOLDER, RENAMED_FROM, RENAMED_TO, items
+from .listed import ENTRIES, FOLDER, RENAMED_FROM, RENAMED_TO, STORED, Awaited, items
 
 #: Problems that are told one by one.
 NAMED_MAX: Final = 100
@@ -27,13 +27,15 @@ _OF_THE_SYSTEM: Final = ("system.", "security.")
 class Changes:
     """Applies the folder lists of one archive to *folder*, in which everything was put by the chain that is restored.
 
-    ``removed`` counts entries; ``problems`` say what could not be done.
+    ``removed`` counts entries; ``problems`` say what could not be done. *complete*: the archive lacks nothing that
+    could not be read when it was made, so that what its lists call stored without a member was no file.
     """
 
-    def __init__(self, folder: TargetFolder) -> None:
+    def __init__(self, folder: TargetFolder, *, complete: bool = False) -> None:
         self.removed = 0
         self.problems: list[str] = []
         self._folder = folder
+        self._awaited = Awaited() if complete else None
         self._count = 0
 
     def apply(self, name: bytes, listed: bytes, *, renames: bool) -> None:
@@ -43,6 +45,36 @@ class Changes:
         """
         kinds = {entry: kind for kind, entry in _moves_first(listed, self, renames=renames)}
         self._purge(normal(name), kinds)
+
+    def came(self, name: bytes) -> None:
+        """The archive holds the member *name*, no folder."""
+        if self._awaited is not None:
+            self._awaited.came(name)
+
+    def lacks(self) -> None:
+        """Something of the archive is lost: what did not come may have been a file."""
+        self._awaited = None
+
+    def finish(self) -> None:
+        """All members are in their places: what was to come and did not (a socket, a file that was removed meanwhile)
+        leaves nothing of before under its name.
+        """
+        awaited, self._awaited = self._awaited, None
+        for folder, names in awaited.left() if awaited is not None else ():
+            try:
+                fd = self._open(folder)
+            except OSError:
+                continue  # not there: nothing to remove
+            try:
+                there = set(map(os.fsencode, os.listdir(fd)))  # noqa: PTH208 - by descriptor
+                for name in names:
+                    if name in there and not stat.S_ISDIR(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                        os.unlink(name, dir_fd=fd)
+                        self.removed += 1
+            except OSError as error:
+                self._problem(f"{os.fsdecode(folder)}: what was deleted since cannot be removed: {error.strerror}")
+            finally:
+                os.close(fd)
 
     # ---------------------------------------------------------------- deletions
 
@@ -54,6 +86,7 @@ class Changes:
         try:
             self._strip(fd, name)
             mode = stat.S_IMODE(os.fstat(fd).st_mode)
+            older = False
             if mode & 0o700 != 0o700:
                 os.fchmod(fd, mode | 0o700)  # tar sets it right when all is done
             for entry in os.listdir(fd):  # noqa: PTH208 - by descriptor
@@ -64,6 +97,9 @@ class Changes:
                 kind = kinds.get(raw)
                 if kind is None or (kind == FOLDER) != stat.S_ISDIR(found.st_mode):
                     self._remove(fd, raw)
+                older |= kind == STORED
+            if older and self._awaited is not None:
+                self._awaited.add(name, [entry for entry, kind in kinds.items() if kind == STORED])
         except OSError as error:
             self._problem(f"{os.fsdecode(name)}: what was deleted since cannot be removed: {error.strerror}")
         finally:

@@ -4,6 +4,9 @@ Every folder of such an archive bears a list (``GNU.dumpdir``; "Dumpdir" in tar'
 ended by a zero byte: ``Y`` stored, ``N`` not changed, ``D`` a folder; ``R``, ``T`` and ``X`` are renames. What an older
 object of the chain holds in that folder and the list does not name, or names as something of another kind, is gone.
 ``changes`` does that in a folder on the disk; here the same follows from names alone.
+
+A list also calls stored what tar then passes over: a socket, or a file that was removed before its turn. Of these no
+member comes (:class:`Awaited`), and what an older object holds under such a name is gone, too.
 """
 
 from __future__ import annotations
@@ -54,6 +57,58 @@ def path_keys(name: bytes) -> list[int]:
     return keys
 
 
+class Awaited:
+    """What the lists of one archive's folders call stored, until its members have come.
+
+    GNU tar writes the members of a folder in the order of its list. Where members come otherwise, nothing is concluded.
+    It takes the bytes of the names that it is given; any order costs no more than their length.
+    """
+
+    def __init__(self) -> None:
+        #: folder → names that are stored, each behind a zero byte, and one at the end
+        self._names: dict[bytes, bytes] = {}
+        #: folder → where in these the name of the next member is looked for
+        self._next: dict[bytes, int] = {}
+        #: folder → names that were passed over
+        self._passed: dict[bytes, list[bytes]] = {}
+        self._ordered = True
+
+    def add(self, folder: bytes, names: Sequence[bytes]) -> None:
+        """*names*, in the order of its list, are stored in *folder*."""
+        if names:
+            plain = normal(folder)
+            self._names[plain] = b"\0%b\0" % b"\0".join(names)
+            self._next[plain] = 0
+            self._passed.pop(plain, None)
+
+    def came(self, name: bytes) -> None:
+        """The member *name*, no folder, is there."""
+        if not self._names:
+            return
+        parent, _, last = normal(name).rpartition(b"/")
+        names = self._names.get(parent)
+        if names is None:
+            return
+        start = self._next[parent]
+        at = names.find(b"\0%b\0" % last, start)
+        if at < 0:
+            self._ordered = False
+            self._names.clear()
+            return
+        if at > start:
+            self._passed.setdefault(parent, []).extend(names[start + 1 : at].split(b"\0"))
+        self._next[parent] = at + 1 + len(last)
+
+    def left(self) -> Iterator[tuple[bytes, list[bytes]]]:
+        """Behind the last member: folders, each with the names of which none came."""
+        if self._ordered:
+            for folder, names in self._names.items():
+                rest = names[self._next[folder] + 1 : -1]
+                found = self._passed.get(folder, []) + (rest.split(b"\0") if rest else [])
+                if found:
+                    yield folder, found
+
+
 class Held:
     """What the objects newer than the one that is looked at have left of it. From the newest object to the oldest.
 
@@ -68,6 +123,7 @@ class Held:
         #: key of a folder → letter and name of each entry that every list of that folder has
         self._lists: dict[int, bytes] = {}
         self._last: tuple[int, frozenset[bytes]] = (-1, frozenset())
+        self._awaited = Awaited()
         #: key of a folder → whether it is one still, and all above it
         self._standing: dict[int, bool] = {}
 
@@ -82,6 +138,7 @@ class Held:
                 kinds[entry] = kind
             else:
                 self.renamed = True
+        self._awaited.add(name, [entry for entry, kind in kinds.items() if kind == STORED])
         entries = {(b"D" if kind == FOLDER else b"F") + entry for entry, kind in kinds.items()}
         before = self._lists.get(key)
         if before is not None:
@@ -89,6 +146,21 @@ class Held:
         self._lists[key] = b"\0".join(sorted(entries))
         self._last = (-1, frozenset())
         self._standing.clear()
+
+    def came(self, name: bytes) -> None:
+        """The object that is added holds the member *name*, no folder."""
+        self._awaited.came(name)
+
+    def close(self, *, complete: bool) -> None:
+        """All members of the object that was added came. *complete*: what its lists call stored and did not come was no
+        file then; else it may be one that could not be read, and what is older stays.
+        """
+        awaited, self._awaited = self._awaited, Awaited()
+        for folder, names in awaited.left() if complete else ():
+            key = path_keys(folder)[-1]
+            gone = {b"F" + name for name in names}
+            self._lists[key] = b"\0".join(e for e in self._lists[key].split(b"\0") if e not in gone)
+        self._last = (-1, frozenset())
 
     def keeps(self, name: bytes, *, folder: bool) -> bool:
         """Whether the member *name* of an older object is still there."""

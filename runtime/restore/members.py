@@ -54,6 +54,14 @@ class Lists(Protocol):
         """*listed* is what the folder *name* held. Raises Unsound."""
         ...
 
+    def came(self, name: bytes) -> None:
+        """The member *name*, no folder, is there."""
+        ...
+
+    def lacks(self) -> None:
+        """Something of the archive is lost."""
+        ...
+
 
 class Walker:
     """Looks at every member of one archive. Not safe to use from several threads.
@@ -186,6 +194,8 @@ class Walker:
         The member whose content they are part of is ``damaged``. Where headers are lost, too, ``in_step`` ends: the
         next bytes come only after :meth:`resume`.
         """
+        if self._lists is not None:
+            self._lists.lacks()
         if self.ended or not self.in_step:
             return 0
         filler = 0
@@ -256,6 +266,8 @@ class Walker:
         self._name = name
         self._left = content + 511 & -512
         self._keep = True
+        if self._lists is not None:
+            self._lists.came(name)
         return at + BLOCK
 
     def _feed_carry(self, payload: memoryview, out: list[memoryview | bytes]) -> int:
@@ -376,6 +388,8 @@ class Walker:
         else:
             raise Unsound(f"a member of a kind that no backup makes ({kind:#04x})")
         self._aside = False
+        if self._lists is not None and kind != FOLDER:
+            self._lists.came(name)
         why = self._guard.objection(kind, names, links)
         if why is None and kind == FOLDER and extended and b"GNU.dumpdir" in extended and not self.plain_folders:
             if self._lists is not None:

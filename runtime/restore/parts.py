@@ -20,21 +20,25 @@ from .shelf import Shelf
 
 
 def choose_parts(
-    chain: Sequence[CatalogObject], lists: Sequence[Iterable[Member]], patterns: Sequence[str]
+    chain: Sequence[CatalogObject],
+    lists: Sequence[Iterable[Member]],
+    patterns: Sequence[str],
+    holes: Sequence[bool] = (),
 ) -> list[Selection]:
     """What of each object of the *chain* is to be restored, oldest first. Raises RestoreFault, also where one of the
-    *patterns* fits nothing in the state that the last object saw; where an older one saw it, that is said.
+    *patterns* fits nothing in the state that the last object saw; where an older one saw it, that is said. *holes*: of
+    each list, whether it lacks members.
     """
     last = chain[-1]
     place = Place(source=last.source, object_id=last.id)
     with _told(chain):
-        parts = select_chain(lists, patterns)
+        parts = select_chain(lists, patterns, _complete(chain, holes))
     lacking = [text for text in patterns if all(text in part.unmatched for part in parts)]
     if not lacking:
         return parts
     for n in range(len(chain) - 1, 0, -1):
         with _told(chain):
-            older = select_chain(lists[:n], lacking)
+            older = select_chain(lists[:n], lacking, _complete(chain, holes)[:n])
         found = [text for text in lacking if any(text not in part.unmatched for part in older)]
         if found:
             item = chain[n - 1]
@@ -54,15 +58,24 @@ def choose_parts(
 
 
 def state_of(
-    chain: Sequence[CatalogObject], lists: Sequence[MemberList], patterns: Sequence[str] = ()
+    chain: Sequence[CatalogObject],
+    lists: Sequence[MemberList],
+    patterns: Sequence[str] = (),
+    holes: Sequence[bool] = (),
 ) -> Iterator[tuple[CatalogObject, Member]]:
     """The members of the state that the last object of *chain* saw, each with the object that holds it.
 
-    From the newest object to the oldest, in the order of each archive. Raises RestoreFault.
+    From the newest object to the oldest, in the order of each archive. *holes*: of each list, whether it lacks members.
+    Raises RestoreFault.
     """
     with _told(chain):
-        for n, member in state(lists, patterns):
+        for n, member in state(lists, patterns, _complete(chain, holes)):
             yield chain[n], member
+
+
+def _complete(chain: Sequence[CatalogObject], holes: Sequence[bool]) -> list[bool]:
+    """Of each object, whether it and its list have all that was a file when it was made."""
+    return [not item.unread and not (holes and holes[n]) for n, item in enumerate(chain)]
 
 
 @contextmanager

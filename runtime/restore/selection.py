@@ -114,13 +114,16 @@ def select(members: Iterable[Member], patterns: Sequence[str]) -> Selection:
     return _select(_Link(members, globs, None), globs, _Newer(), Held(), frozenset())
 
 
-def select_chain(chain: Sequence[Iterable[Member]], patterns: Sequence[str]) -> list[Selection]:
+def select_chain(
+    chain: Sequence[Iterable[Member]], patterns: Sequence[str], complete: Sequence[bool] = ()
+) -> list[Selection]:
     """What to bring back of each object of a chain, oldest first, so that it is the state that the last of them saw.
 
     What a newer object holds, or what was deleted since as its folders' lists say, is not taken from an older one: a
     folder may have become a file since, or a link. Where an older hard link has its target come along, that target's
-    newest content comes, too. Beyond :data:`_TARGETS_MAX` names in one object an older member is restored and then
-    replaced. Raises Unsound where a folder's list cannot be read, and Renamed.
+    newest content comes, too. *complete*: of each object, whether what its lists call stored and does not hold was no
+    file then (:meth:`~.listed.Held.close`). Beyond :data:`_TARGETS_MAX` names in one object an older member is restored
+    and then replaced. Raises Unsound where a folder's list cannot be read, and Renamed.
     """
     globs = [PathPattern(text) for text in patterns]
     folders: set[int] = set()
@@ -133,14 +136,16 @@ def select_chain(chain: Sequence[Iterable[Member]], patterns: Sequence[str]) -> 
         for n in range(last, -1, -1):
             parts.append(_select(links[n], globs, newer, held, also))
             if n:
-                _hold(held, links[n].members, n)
+                _hold(held, links[n].members, n, complete=bool(complete) and complete[n])
         more = also.union(normal(target) for part in parts[1:] for target in part.targets)
         if more == also:
             return parts[::-1]
         also = more
 
 
-def state(chain: Sequence[Iterable[Member]], patterns: Sequence[str] = ()) -> Iterator[tuple[int, Member]]:
+def state(
+    chain: Sequence[Iterable[Member]], patterns: Sequence[str] = (), complete: Sequence[bool] = ()
+) -> Iterator[tuple[int, Member]]:
     """The members of the state that the last object of a chain saw, each with the number of the object that holds it.
 
     From the newest object to the oldest, in the order of each archive; *patterns*: only what any of them means. Raises
@@ -158,7 +163,7 @@ def state(chain: Sequence[Iterable[Member]], patterns: Sequence[str] = ()) -> It
             yield n, member
         newer.add(found)
         if n:
-            _hold(held, chain[n], n)
+            _hold(held, chain[n], n, complete=bool(complete) and complete[n])
 
 
 class Renamed(Exception):
@@ -169,10 +174,13 @@ class Renamed(Exception):
         self.link = link
 
 
-def _hold(held: Held, members: Iterable[Member], link: int) -> None:
+def _hold(held: Held, members: Iterable[Member], link: int, *, complete: bool) -> None:
     for member in members:
         if member.listed is not None:
             held.add(member.name, member.listed)
+        elif complete and member.kind != "folder":
+            held.came(member.name)
+    held.close(complete=complete)
     if held.renamed:
         raise Renamed(link)
 

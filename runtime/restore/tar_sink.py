@@ -190,6 +190,8 @@ class TarSink:
         if cut is None and not walker.ended and not self._gone:
             self._send(memoryview(bytes(2 * BLOCK)))
         status = self._wait()
+        if self._changes is not None and walker.ended and cut is None:
+            self._changes.finish()
         made = self._make_folders()
         problems += self._changes.problems if self._changes is not None else ()
         problems += made.problems

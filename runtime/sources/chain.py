@@ -324,7 +324,7 @@ class ChainSource:
         into = memoryview(bytearray(RECORD_BYTES_MAX))
         plain = _Plain(merge)
         decoder: Decoder | None = None
-        merge.begin()
+        merge.begin(complete=link.level == "incremental" and not link.unread)
         try:
             if link.compress or link.encrypt:
                 decoder = Decoder(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..restore.headers import Unsound
 
 
@@ -72,6 +74,11 @@ class LastingTree:
         else:
             self._list(name, *listed)
         return True
+
+    def missing(self, folder: bytes, names: Sequence[bytes]) -> None:
+        """When the last link was made, *names* in *folder* were no files, though its list has them."""
+        if folder in self._wanted:
+            self._look_into(folder).difference_update(names)
 
     def _place_for(self, folder: bytes) -> bool:
         if not folder:

@@ -174,7 +174,8 @@ class Levels:
         return self._folder / f"{encode_name(source.name)}.snapshot"
 
     def _has_folders(self, source: Source) -> bool:
-        return any(Path(absolute(path, self._base)).is_dir() for path in source.files)
+        # (Path.is_dir raises where a name is too long, or a folder may not be searched)
+        return any(os.path.isdir(absolute(path, self._base)) for path in source.files)  # noqa: PTH112
 
     def _settings(self, source: Source, drives: Sequence[str]) -> str:
         """A digest of what decides which files a run sees, and of where they go."""

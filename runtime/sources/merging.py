@@ -28,6 +28,7 @@ from ..restore.headers import (
     odd_size,
     pax_records,
 )
+from ..restore.listed import STORED, Awaited, items
 from ..restore.members import HEADERS_BYTES_MAX
 from .lasting import LastingTree, entries_of
 
@@ -63,6 +64,8 @@ class Merge:
         self._links = 0
         self._newest = True
         self._tree = LastingTree()
+        self._awaited = Awaited()
+        self._complete = False
         #: hashes of the names of this link's members that were passed over
         self._passed: set[int] = set()
         #: name that is gone → the hard links to it that are not
@@ -86,13 +89,16 @@ class Merge:
         """After :meth:`end`: the same link is wanted again, since it holds content that is now needed."""
         return bool(self._orphans)
 
-    def begin(self) -> None:
-        """The next link, or the same one :attr:`once_more`."""
+    def begin(self, *, complete: bool = False) -> None:
+        """The next link, or the same one :attr:`once_more`. *complete*: it lacks nothing that could not be read when it
+        was made, so that what its lists call stored without a member was no file.
+        """
         self._again = self.once_more
         if not self._again:
             self._newest = self._links == 0
             self._links += 1
         self._passed.clear()
+        self._awaited, self._complete = Awaited(), complete and not self._again
         self._reset()
 
     def end(self) -> None:
@@ -105,6 +111,8 @@ class Merge:
                     raise CannotMerge(f"it does not hold what {_text(name)} is a hard link to")
             self._orphans.clear()
             self._given.clear()
+        for folder, names in self._awaited.left():
+            self._tree.missing(folder, names)
 
     def finish(self) -> None:
         """All links are there: end the archive."""
@@ -214,7 +222,10 @@ class Merge:
         """Whether this member of the link belongs to the full archive."""
         if kind == FOLDER:
             listed = records.get(b"GNU.dumpdir")
+            if listed is not None and self._complete:
+                self._awaited.add(name, [entry for kind, entry in items(listed) if kind == STORED])
             return self._tree.folder(name, None if listed is None else entries_of(listed), newest=self._newest)
+        self._awaited.came(name)
         if self._newest:
             self._tree.newest(name)
             return True

@@ -9,7 +9,6 @@ import bisect
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 
 from ..frozen import frozen
 from . import patterns
@@ -145,7 +144,7 @@ def _clashing(found: Mapping[str, bool], one_file_system: bool) -> Iterator[tupl
 def _is_stored(path: str, found: Mapping[str, bool], one_file_system: bool) -> bool:
     """Whether a link that leads to *path* is itself stored by another path."""
     for way in (path, *_above(path)) if found[path] else _above(path):
-        if Path(way).is_symlink():
+        if os.path.islink(way):  # noqa: PTH114 - Path.is_symlink raises where a folder may not be searched
             if found.get(way) is False and way != path:
                 return True
             if any(q in found and _holds(q, way, {**found, way: False}, one_file_system) for q in _above(way)):

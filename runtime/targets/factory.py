@@ -10,7 +10,7 @@ from typing import Any
 
 from ..events import Event
 from ..faults import Place, RestoreFault
-from ..model import ObjectFacts
+from ..model import Ending, ObjectFacts
 from ..plan import Target
 from ..restore.changes import Changes
 from ..restore.decoded import DecodedSink
@@ -43,7 +43,8 @@ def target_writer(
 
     if target.files is not None:
         folder = open_target(Path(place_of(target.files, base)), overwrite=overwrite)
-        return TargetWriter(target.name, plain(_FolderOfChains(folder)), events, folder.__exit__)
+        chains = _FolderOfChains(folder)
+        return TargetWriter(target.name, plain(chains), events, folder.__exit__, chains.before_end)
     if target.stream is not None:
         path = Path(place_of(target.stream, base))
         _refuse_existing(path, overwrite=overwrite)
@@ -65,6 +66,7 @@ class _FolderOfChains:
         self._folder = folder
         self._ours = folder.fresh
         self._begun: set[str] = set()
+        self._changes: Changes | None = None
 
     def __call__(self, facts: ObjectFacts) -> Sink:
         """The sink of one object. Raises RestoreFault."""
@@ -84,10 +86,11 @@ class _FolderOfChains:
                     place=place,
                     todo="name an empty folder, or restore the chain with `tcc restore --overwrite`",
                 )
-            changes = Changes(self._folder)
+            changes = Changes(self._folder, complete=True)
         elif facts.parent is not None:
             self._begun.add(facts.parent)  # the full stands for it
         self._begun.add(facts.id)
+        self._changes = changes
         sink: Sink
         if facts.kind == "files":
             sink = TarSink(self._folder, changes=changes, folders=changes is not None)
@@ -95,6 +98,11 @@ class _FolderOfChains:
             sink = StreamSink(self._folder, facts.source)
         self._folder.fresh = False  # the next object finds what this one left
         return sink
+
+    def before_end(self, ending: Ending) -> None:
+        """The object that came last lacks what could not be read."""
+        if ending.unread and self._changes is not None:
+            self._changes.lacks()
 
 
 def _undone(facts: ObjectFacts, make: Callable[[ObjectFacts], Sink], identities: Sequence[Any]) -> Sink:

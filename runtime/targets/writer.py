@@ -27,10 +27,16 @@ class TargetWriter:
     """Restores what comes. Life: constructed → attached to its ring → started → its ring ends → ``TargetDone``.
 
     *release* gives back what *open_sink* uses; it is called once, when the thread has ended or was never started.
+    *before_end* hears how an object ended before its sink is completed.
     """
 
     def __init__(
-        self, name: str, open_sink: OpenSink, events: SimpleQueue[Event], release: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        open_sink: OpenSink,
+        events: SimpleQueue[Event],
+        release: Callable[[], None] = lambda: None,
+        before_end: Callable[[Ending], None] = lambda _: None,
     ) -> None:
         self.thread = threading.Thread(target=self._run, name=f"target {name}")
         self.name = name
@@ -40,6 +46,7 @@ class TargetWriter:
         self.results: dict[str, TargetReport] = {}
         self._open_sink = open_sink
         self._release = release
+        self._before_end = before_end
         self._events = events
         self._taking = Taking(self)
         self._sink: Sink | None = None
@@ -128,6 +135,7 @@ class TargetWriter:
         sink, self._sink = self._sink, None
         assert sink is not None
         whole = ending.status == "whole"
+        self._before_end(ending)
         outcome = sink.finish() if whole else sink.cut(ending.error or "it was cut off")
         self.results[object_id] = _report(self.name, outcome, whole=whole)
         self._object = ""

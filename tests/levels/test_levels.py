@@ -417,3 +417,14 @@ def test_a_path_that_becomes_a_folder_begins_a_new_chain(bench, first: str) -> N
     assert bench.run()["level"] == "full"
     bench.restore("again")
     assert (bench.restored("again") / "top").read_text() == "it"
+
+
+def test_a_path_behind_a_link_with_too_long_a_name_does_not_keep_the_run_from_beginning(bench) -> None:
+    (bench.folder / "one").mkdir()
+    (bench.folder / "one" / "file").write_text("x")
+    bench.plan(files='"one/file"')
+    bench.run()
+    shutil.rmtree(bench.folder / "one")
+    (bench.folder / "one").symlink_to("x" * 300)
+    code, _, said = bench.tcc("run", "plan.tc")
+    assert code == 1 and "File name too long" in said and "cannot begin" not in said

@@ -320,7 +320,13 @@ class Wanted:
         )
         return tuple(path for path, follow in paths if not _is_there(path, follow))
 
-    def state(self) -> State:
+    def sockets(self) -> frozenset[bytes]:
+        """Sockets among what is stored: no archive holds them, but GNU tar's lists of folders name them."""
+        found: set[bytes] = set()
+        self.state(found)
+        return frozenset(found)
+
+    def state(self, sockets: set[bytes] | None = None) -> State:
         out: State = {}
         inodes: dict[bytes, tuple[int, int]] = {}
         tops = self.tops()
@@ -331,6 +337,8 @@ class Wanted:
             while waiting:
                 path, through = waiting.pop()
                 entry = facts_of(path, follow=through)
+                if entry is None and sockets is not None:
+                    sockets.add(path)
                 if entry is None or (path != top and self._out(top, path)):
                     continue
                 out[path] = entry
