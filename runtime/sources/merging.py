@@ -111,8 +111,8 @@ class Merge:
                     raise CannotMerge(f"it does not hold what {_text(name)} is a hard link to")
             self._orphans.clear()
             self._given.clear()
-        for folder, names in self._awaited.left():
-            self._tree.missing(folder, names)
+        for folder, left in self._awaited.left():
+            self._tree.missing(folder, left)
 
     def finish(self) -> None:
         """All links are there: end the archive."""
