@@ -5,8 +5,9 @@ A pure function of the compiled plan, the objects that the catalog knows, and th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 from ..catalog.queries import CatalogObject
 from ..catalog.settle import RECYCLED
@@ -14,6 +15,9 @@ from ..frozen import frozen
 from ..media.times import text_of
 from ..plan import CompiledPlan
 from ..schedule import longest_gap
+
+#: A copy that was recycled lacks nowhere: nobody wants it any more.
+_KEPT: Final = frozenset({"stored", RECYCLED})
 
 
 @frozen
@@ -50,7 +54,9 @@ def due(
     absent: list[str] = []
     notes: list[str] = []
     by_id = {item.id: item for item in objects}
-    stood_for = {o.parent for o in objects if o.level == "full" and o.status == "whole" and _stored(o)}
+    stood_for = _stood_for(item for item in objects if _stored(item))
+    held = _held(objects)
+    stands_on = {drive: _stood_for(its.values()) for drive, its in held.items()}
     newest: dict[str, list[CatalogObject]] = {}
     for item in objects:
         if item.plan == plan.plan and item.status == "whole" and _stored(item):
@@ -82,11 +88,24 @@ def due(
         broken = [_broken_chain(one, by_id, stood_for) for one in newest[source]]
         if all(broken):
             absent.append(f"{name}: its newest object {item.id} needs {broken[-1]}, which is not stored whole")
-        there = {c.drive for one in newest[source] for c in one.copies if c.status in {"stored", RECYCLED}}
+        there = {c.drive for one in newest[source] for c in one.copies if c.status in _KEPT}
         lacking = [drive for drive in drives if drive not in there]
         if lacking:
             notes.append(
                 f"{name}: its newest whole object has no copy on {', '.join(lacking)} (`tcc draft catch-up` makes them)"
+            )
+        gaps = [
+            drive
+            for drive in drives
+            if drive in there
+            and all(
+                one.id not in held[drive] or _broken_chain(one, held[drive], stands_on[drive]) for one in newest[source]
+            )
+        ]
+        if gaps and not all(broken):
+            notes.append(
+                f"{name}: {', '.join(gaps)} alone would not bring back its newest object, since older ones that it"
+                " builds on lack there (`tcc draft catch-up` makes them)"
             )
     return Due(tuple(absent), tuple(notes))
 
@@ -121,6 +140,21 @@ def _broken_chain(
         seen.add(parent.id)
         item = parent
     return None
+
+
+def _held(objects: Sequence[CatalogObject]) -> dict[str, dict[str, CatalogObject]]:
+    """Drive → what it holds, by identifier."""
+    held: dict[str, dict[str, CatalogObject]] = {}
+    for item in objects:
+        for copy in item.copies:
+            if copy.status in _KEPT:
+                held.setdefault(copy.drive, {})[item.id] = item
+    return held
+
+
+def _stood_for(objects: Iterable[CatalogObject]) -> set[str | None]:
+    """The objects that fulls among *objects* stand for."""
+    return {o.parent for o in objects if o.level == "full" and o.status == "whole"}
 
 
 def _seconds(started: str) -> float:

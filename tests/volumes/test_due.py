@@ -131,6 +131,22 @@ def test_a_copy_that_lacks_is_told_and_one_that_was_recycled_is_not() -> None:
     assert "no copy on R2" in ask(thing("home", 9, R1="stored"), thing("shop", 9)).notes[0]
 
 
+def test_a_drive_that_alone_would_not_bring_a_chain_back_is_told() -> None:
+    """The newest object is on both drives; what it builds on lies on one of them alone."""
+    both = {"R1": "stored", "R2": "stored"}
+    full, second = thing("home", 7, **both), thing("home", 9, parent="home8", **both)
+    shop = thing("shop", 9, **both)
+    first = thing("home", 8, parent="home7", R1="stored", R2="failed")
+    found = ask(full, first, second, shop)
+    assert found.absent == ()
+    (note,) = found.notes
+    assert "night/home: R2 alone would not bring back its newest object" in note
+    assert "catch-up" in note
+    for status in ("stored", "recycled"):
+        first = thing("home", 8, parent="home7", R1="stored", R2=status)
+        assert ask(full, first, second, shop) == Due((), ())
+
+
 def test_a_chain_with_a_link_that_lacks() -> None:
     full, first, second = thing("home", 7), thing("home", 8, parent="home7"), thing("home", 9, parent="home8")
     shop = thing("shop", 9)
