@@ -142,7 +142,8 @@ def add_command(
 ) -> int:
     """Tell the catalog of volumes: where they lie now, and what it does not know of them.
 
-    For volumes that were moved (to a vault, to another disk) or come from elsewhere. What it knows of others stays.
+    For volumes that were moved (to a vault, to another disk) or come from elsewhere. What it knows of others stays, and
+    the place of a volume that is still there when this is a copy of it.
     """
     from ..runtime.catalog.rebuild import record_paths
     from .state import catalog_of_options
@@ -154,8 +155,8 @@ def add_command(
         say(f"note: {note}")
     for fault in result.faults:
         print_fault(fault)
-    if not result.volumes and not result.empty:
-        say("nothing was added: no volume could be read")
+    if not result.volumes and not result.empty and not result.copies:
+        say("nothing was added: no volume could be read and believed")
         return EXIT_FAILED
     say(f"added: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
     return EXIT_DEGRADED if result.faults else EXIT_OK

@@ -20,6 +20,7 @@ from ..media.unlabelled import open_anyhow
 from ..patience import HangingFault, Patience
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
+from .twins import kept_places, twin_of, two_states
 
 #: Records of one volume that cannot be read and are named one by one.
 _NAMED_MAX: Final = 10
@@ -30,7 +31,8 @@ class Rebuilt:
     """What a rebuild found. ``faults``: volumes that could not be read, or were not believed; ``notes``: oddities.
 
     ``volumes`` are those with a session, ``empty`` those that are labelled and hold nothing yet.
-    ``kept``: where the catalog that was there before is now.
+    ``kept``: where the catalog that was there before is now. ``copies``: volumes that lie at the place that the catalog
+    knows, too, and of which nothing was to be recorded.
     """
 
     volumes: int
@@ -39,6 +41,7 @@ class Rebuilt:
     notes: tuple[str, ...]
     kept: Path | None = None
     empty: int = 0
+    copies: int = 0
 
 
 @frozen
@@ -85,16 +88,30 @@ def record_paths(
     """Record every volume of *paths* (folders or files) in *catalog*; a volume that cannot be is reported, not fatal.
 
     *anew*: the catalog knows nothing else, so that what is left of a volume with bad blocks is better than nothing.
-    With *patience* a folder that does not answer is left; what its volumes hold stays unknown. Raises UsageFault where
-    a path does not exist, CatalogFault where the catalog itself cannot be written.
+    A copy of a volume that lies where the catalog knows it leaves that place as it is. With *patience* a folder that
+    does not answer is left; what its volumes hold stays unknown. Raises UsageFault where a path does not exist,
+    CatalogFault where the catalog itself cannot be written.
     """
     faults: list[Fault] = []
     notes: list[str] = []
     volumes = indexes = empty = 0
     doubtful: list[tuple[Path, ReadVolume]] = []
+    copies: list[tuple[str, Path, Path]] = []
+    places = {place.id: Path(place.location) for place in catalog.places() if place.location is not None}
 
     def record(path: Path, found: ReadVolume) -> None:
         nonlocal volumes, indexes, empty
+        label = found.empty or found.sessions[0].label
+        twin = twin_of(places.get(label.volume), path, found.sessions, read)
+        if twin is not None and not twin.more:
+            copies.append((label.name, path, twin.place))
+            return
+        if twin is not None and twin.less:
+            faults.append(two_states(path, label.name, twin))
+            return
+        if twin is not None:
+            notes.append(f"volume {label.name}: what lies at {twin.place} is an older state of it")
+        places[label.volume] = path
         try:
             if found.empty is not None:
                 catalog.record_empty(found.empty, path, BLANK_BYTES)
@@ -107,14 +124,16 @@ def record_paths(
         volumes += bool(found.sessions)
         indexes += len(found.sessions)
 
+    def read(path: Path) -> ReadVolume:
+        if patience is None:
+            return read_volume(path, anyhow=anew)
+        look = partial(read_volume, path, anyhow=anew, answered=patience.beat)
+        return patience.ask(path.parent, path.stem.rpartition("-")[0], look)
+
     silent: dict[Path, int] = {}
     for path in volume_files(paths, patience):
         try:
-            if patience is None:
-                found = read_volume(path, anyhow=anew)
-            else:
-                look = partial(read_volume, path, anyhow=anew, answered=patience.beat)
-                found = patience.ask(path.parent, path.stem.rpartition("-")[0], look)
+            found = read(path)
         except HangingFault:
             silent[path.parent] = silent.get(path.parent, 0) + 1
             continue
@@ -134,7 +153,8 @@ def record_paths(
         record(path, found)
     hanging = patience.hanging if patience is not None else {}
     faults += [_silent(folder, silent.get(folder, 0), why) for folder, why in hanging.items()]
-    return Rebuilt(volumes, indexes, tuple(faults), tuple(notes), empty=empty)
+    notes += kept_places(copies)
+    return Rebuilt(volumes, indexes, tuple(faults), tuple(notes), empty=empty, copies=len(copies))
 
 
 def _silent(folder: Path, count: int, fault: DriveFault) -> Fault:
