@@ -72,13 +72,7 @@ def sight(plan_path: str | None, catalog: str | None, state: str | None, defines
     with open_the_catalog(catalog, state, plan, base) as opened:
         pools, now = pools_of([plan] if plan else []), time.time()
         volumes = opened.volumes()
-        expired = frozenset(
-            (object_id, pool)
-            for pool in {volume.pool for volume in volumes}
-            for object_id, verdict in opened.expiry(pools, now=now, within=[pool]).objects.items()
-            if verdict.expired
-        )
-        holdings = holdings_of(opened, plan, base, expired)
+        holdings = holdings_of(opened, plan, base, opened.expiry(pools, now=now).expired)
         return Sighted(
             holdings,
             tuple(settings),

@@ -14,7 +14,7 @@ from . import events as ev
 from .account import Account
 from .control import Stop
 from .faults import Fault
-from .hang import Presence, hang_fault
+from .hang import Presence
 from .model import Ending, RunReport
 from .parts import Parts
 from .plan import CompiledPlan
@@ -154,10 +154,12 @@ class Course:
         for name, writer in self._parts.writers.items():
             stuck = writer.drive.stuck_seconds()
             if stuck > self._hang_seconds and name not in self._done:
-                fault = hang_fault(name, "giving up" if writer.state == "failed" else writer.state, stuck)
-                writer.forsake(fault)
                 self._done.add(name)
-                self._drive_failed(name, fault)
+                self._drive_failed(name, writer.forsake(stuck))
+        for name, spool in self._parts.spools.items():
+            if (lasted := spool.watch.give_up(self._hang_seconds)) is not None:
+                spool.forsake(lasted)  # its drive tells of it
+                self._spooled.add(name)
         for medium in self._parts.mediums:
             if (lasted := medium.watch.give_up(self._hang_seconds)) is not None:
                 gone = medium.leave(lasted)
@@ -289,4 +291,5 @@ class Course:
     def _hangs(self, one: object) -> bool:
         mediums = [medium for medium in self._parts.mediums if medium.watch.forsaken]
         sources = [source for source in self._parts.sources.values() if source.forsaken]
-        return any(one is other for other in (*self._parts.forsaken, *mediums, *sources))
+        spools = [spool for spool in self._parts.spools.values() if spool.watch.forsaken]
+        return any(one is other for other in (*self._parts.forsaken, *mediums, *sources, *spools))

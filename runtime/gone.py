@@ -77,7 +77,8 @@ def forgettable(
             todo="take it away first; or recycle it when it has expired, without --gone",
         )
     clock = time.time() if now is None else now
-    expired = {o for o, v in catalog.expiry(pools, now=clock, within=[volume.pool]).objects.items() if v.expired}
+    # Of all pools: what another one keeps may need the beginning of its chain here.
+    expired = {object_id for object_id, pool in catalog.expiry(pools, now=clock).expired if pool == volume.pool}
     objects = catalog.objects_on(volume.id)
     witnesses = Witnesses(catalog)
     alone: list[str] = []

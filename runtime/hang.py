@@ -144,6 +144,10 @@ class WatchedDrive:
             if self._forsaken:
                 raise Forsaken
 
+    def needing(self, call: Callable[[], T]) -> T:
+        """*call*, which the drive cannot do without, and which may hang as the drive itself."""
+        return self._watched(call)
+
     # ---------------------------------------------------------------- the drive; see DrivePort
 
     @property

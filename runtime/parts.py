@@ -76,6 +76,8 @@ class Parts:
             if medium.hung:
                 in_use |= {buffer.buffer.ring for buffer in medium.work.buffers}
         in_use |= {number for number, source in self.sources.items() if source.forsaken}
+        hanging = {drive for drive, spool in self.spools.items() if spool.watch.forsaken}
+        in_use |= {buffer.ring for drive in hanging for buffer in self.writers[drive].agent.buffers}
         self.children.close()
         if self.looking is not None:
             self.looking.join()
@@ -87,7 +89,7 @@ class Parts:
         for target in self.targets.values():
             target.close()
         for drive, spool in self.spools.items():
-            if not self.writers[drive].drive.forsaken:
+            if drive not in hanging and not self.writers[drive].drive.forsaken:
                 spool.close()
         for number, ring in self.rings.items():
             if number not in in_use:

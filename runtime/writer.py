@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from .events import DriveFailed, DrivePort, DriveState, Event, Mounted, WriterDone
 from .faults import DriveFault, Fault, Place, unforeseen
-from .hang import Forsaken, WatchedDrive
+from .hang import Forsaken, WatchedDrive, hang_fault
 from .kinds import Order
 from .model import CopyResult, Session
 from .plan import Agent
@@ -49,6 +49,7 @@ class DriveWriter:
         self.fault: Fault | None = None
         self._order: Order = agent.order
         self._spool: Spooler | None = None
+        self._spool_ready = False
         self._taking = Taking(self.drive)
         self._events = events
         self._session = session
@@ -66,12 +67,17 @@ class DriveWriter:
         self._order = "interleave"
         self._taking.attach(spool.ring, essential=True)
 
-    def forsake(self, fault: Fault) -> None:
-        """From the control's thread: the drive hangs. Its thread is not waited for any more."""
+    def forsake(self, stuck_seconds: float) -> Fault:
+        """From the control's thread: the drive hangs. Its thread is not waited for any more. Returns what to tell."""
         self.drive.forsake()
-        self.fault = fault
+        if self._spool is not None and not self._spool_ready:
+            self.fault = self._spool.file.hanging(stuck_seconds)
+        else:
+            doing = "giving up" if self.state == "failed" else self.state
+            self.fault = hang_fault(self.agent.drive, doing, stuck_seconds)
         self.state = "failed"
         self._taking.leave()
+        return self.fault
 
     def go(self) -> None:
         """All drives are mounted or have failed: write what comes."""
@@ -84,7 +90,8 @@ class DriveWriter:
         results: tuple[CopyResult, ...] = ()
         try:
             if self._spool is not None:
-                self._spool.file.check()
+                self.drive.needing(self._spool.file.check)
+                self._spool_ready = True
             notes = self.drive.mount(self._session, agent=self.agent.name, plan_record=self._record_bytes)
             self.state = "writing"
             self._events.put(Mounted(self.agent.drive, tuple(notes)))

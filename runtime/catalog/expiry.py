@@ -95,12 +95,14 @@ class Verdict:
 class Expiry:
     """Verdicts by identifier; a volume or object that holds or has no records has none.
 
-    ``instead``: merged fulls because of which something below a kept incremental may go.
+    ``instead``: merged fulls because of which something below a kept incremental may go. ``expired``: (object, pool)
+    that may go from the volumes of that pool, whatever others keep of the object.
     """
 
     volumes: Mapping[str, Verdict]
     objects: Mapping[str, Verdict]
     instead: frozenset[str] = frozenset()
+    expired: frozenset[tuple[str, str | None]] = frozenset()
 
 
 @dataclass(slots=True)
@@ -196,7 +198,8 @@ def expiry(
     }
     each = {o: _together([world.stays[o, pool] for pool in its]) for o, its in world.pools_of.items()}
     kept = ((stay.object, pool) for (_, pool), stay in world.stays.items() if stay.why)
-    return Expiry(verdicts, each, frozenset(full for child, pool in kept for full in world.replaced(child, pool)))
+    instead = frozenset(full for child, pool in kept for full in world.replaced(child, pool))
+    return Expiry(verdicts, each, instead, frozenset(key for key, stay in world.stays.items() if not stay.why))
 
 
 def believed_times(sessions: Iterable[KnownSession], now: float) -> dict[str, float]:

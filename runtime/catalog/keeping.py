@@ -21,14 +21,9 @@ def pools_of(plans: Iterable[CompiledPlan]) -> dict[tuple[str, str], Pool]:
 
 
 def judge(
-    link: Link,
-    pools: Mapping[tuple[str, str], Pool],
-    now: float,
-    given_up: Collection[tuple[str, str]] = (),
-    *,
-    within: Collection[str | None] | None = None,
+    link: Link, pools: Mapping[tuple[str, str], Pool], now: float, given_up: Collection[tuple[str, str]] = ()
 ) -> Expiry:
-    """When each volume and object of the catalog may go; *within*: only volumes of these pools are looked at."""
+    """When each volume and object of the catalog may go."""
     sessions = [
         KnownSession(row["id"], int(row["number"]), _ended(row["started"], row["seconds"]))
         for row in link.rows("SELECT id, number, started, seconds FROM sessions")
@@ -69,7 +64,6 @@ def judge(
             row["drive"],
         )
         for row in link.rows("SELECT id, pool, plan, drive FROM volumes")
-        if within is None or row["pool"] in within
     ]
     return expiry(sessions=sessions, objects=objects, volumes=volumes, pools=pools, now=now, given_up=given_up)
 

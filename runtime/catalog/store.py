@@ -213,16 +213,12 @@ class Catalog:
         *,
         now: float,
         given_up: Collection[tuple[str, str]] = (),
-        within: Collection[str | None] | None = None,
     ) -> Expiry:
-        """When each volume and object may go (see :mod:`~.expiry`), as far as it lies in the pools *within*.
-
-        Raises CatalogFault.
-        """
+        """When each volume and object may go (see :mod:`~.expiry`). Raises CatalogFault."""
         from .keeping import judge
 
         with self._links.reading() as link:
-            return judge(link, pools, now, given_up, within=within)
+            return judge(link, pools, now, given_up)
 
     def objects(
         self,

@@ -4,7 +4,7 @@ It takes every record that comes. What the drive can take at once goes straight 
 from which the drive's writer takes; what it cannot waits in the spool's file, and goes the same way later, in its
 order: for ``interleave`` the order in which it came; for ``object`` one whole object after another, the agent's buffers
 in the order of their declaration. So nobody waits for this drive. A spool that is full, or that fails, is a fault of
-the drive: its rings are left at once.
+the drive: its rings are left at once. So is one whose file does not answer: the control gives its thread up.
 
 A ring is emptied into the spool when a good part of it (``Ring.enough``) waits, or an object ends; before that a drive
 that is nearly fast enough may still take it without the disk. The thread sleeps on one bell, which the rings ring for
@@ -19,6 +19,7 @@ from queue import SimpleQueue
 
 from ..events import Event, SpoolDone
 from ..faults import DriveFault, Fault, Place, unforeseen
+from ..hang import Forsaken, Watch
 from ..kinds import Order
 from ..model import Ending, ObjectFacts
 from ..ring import Doorbell, Ring, RingReader
@@ -40,13 +41,16 @@ class Spooler:
     """Between an agent's rings and its drive's writer. ``ring`` is what the writer takes from.
 
     Life: constructed → attached to the rings → started → every ring has ended and all is handed on → ``ring`` ends.
-    ``fault`` is set before ``ring`` ends when the spool failed. :meth:`cut` has what waits forgotten.
+    ``fault`` is set before ``ring`` ends when the spool failed. :meth:`cut` has what waits forgotten. ``watch`` is
+    around every call into its file, by which the control sees that one hangs; :meth:`forsake` then ends the spool.
     """
 
     def __init__(
         self, drive: str, file: SpoolFile, record_bytes: int, order: Order, events: SimpleQueue[Event]
     ) -> None:
-        self.thread = threading.Thread(target=self._run, name=f"spool of {drive}")
+        # A thread that hangs in the kernel must not hold the end of the process, too.
+        self.thread = threading.Thread(target=self._run, name=f"spool of {drive}", daemon=True)
+        self.watch = Watch()
         self.ring = Ring(OWN_DEPTH, record_bytes)
         self.fault: Fault | None = None
         self.file = file
@@ -72,8 +76,17 @@ class Spooler:
         self._why_cut = self._why_cut or reason
         self._bell.ring()
 
+    def forsake(self, lasted_seconds: float) -> None:
+        """From the control's thread, when :attr:`watch` was given up: end the spool without its thread, which hangs.
+
+        That may still read a ring's memory, and write to that of :attr:`ring`: both must stay.
+        """
+        if not self.ring.ended:  # else the drive has all of it
+            self.fault = self.file.hanging(lasted_seconds)
+            self.leave()
+
     def leave(self) -> None:
-        """Instead of starting the thread."""
+        """Instead of starting the thread, or of its end."""
         for feed in self._feeds:
             feed.reader.leave()
         self.ring.end()
@@ -88,14 +101,21 @@ class Spooler:
     def _run(self) -> None:
         try:
             self._work()
+        except Forsaken:
+            self.file.close()  # it woke after all
+            return
         except Fault as fault:
             self.fault = fault
         except Exception as error:  # noqa: BLE001 - a thread has nobody above it: the drive's writer must hear of it
             self.fault = DriveFault(f"its spool: {unforeseen(error)}", place=Place(drive=self._drive))
         for feed in self._feeds:
             feed.reader.leave()
-        self.file.close()
         self.ring.end()
+        try:
+            with self.watch:
+                self.file.close()
+        except Forsaken:
+            return
         self._events.put(SpoolDone(self._drive))
 
     def _work(self) -> None:
@@ -172,7 +192,8 @@ class Spooler:
             slot = self.ring.claim()
             if slot is None:
                 return moved
-            self.file.take(one.place, slot[: one.total_bytes])
+            with self.watch:
+                self.file.take(one.place, slot[: one.total_bytes])
             self._begun.add(one.item.id)
             self.ring.publish(one.item, one.sequence, one.total_bytes, one.payload_bytes)
         return moved
@@ -226,7 +247,9 @@ class Spooler:
             self._begun.add(item.id)
             self.ring.publish(item, sequence, len(record), payload_bytes)
         else:
-            lane.put(item, self.file.put(record), sequence, len(record), payload_bytes)
+            with self.watch:
+                place = self.file.put(record)
+            lane.put(item, place, sequence, len(record), payload_bytes)
 
     def _end(self, feed: _Feed, item: ObjectFacts, ending: Ending) -> None:
         if item.id in feed.without or item.id in self._dead:
@@ -246,7 +269,8 @@ class Spooler:
             while len(lane):
                 one = lane.take()
                 if one.ending is None:
-                    self.file.drop(one.place)
+                    with self.watch:
+                        self.file.drop(one.place)
                 elif one.item.id not in self._dead:
                     self.ring.finish(one.item, one.ending)  # all its records are with the writer already
                     continue

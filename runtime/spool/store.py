@@ -7,6 +7,7 @@ what waited at one time. What waits costs 24 bytes of memory a record beside the
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from array import array
@@ -92,10 +93,20 @@ class SpoolFile:
                 raise self._broken("cut", error) from None
 
     def close(self) -> None:
-        """Give the file and its room back."""
+        """Give file and room back. What its disk says to that is of no use: none of it is wanted any more."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
-            os.close(fd)
+            with contextlib.suppress(OSError):
+                os.close(fd)
+
+    def hanging(self, seconds: float) -> DriveFault:
+        """What is told of a call that has not returned for so long."""
+        return DriveFault(
+            f"its spool {self._folder} has not answered for {round(seconds)} s: it hangs",
+            place=self._place,
+            safe="what the report calls stored; the other copies",
+            todo="look at the spool's disk and the kernel's log, or name another folder (`spool`)",
+        )
 
     def _nameless(self) -> int:
         flags = os.O_RDWR | os.O_CLOEXEC

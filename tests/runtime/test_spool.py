@@ -404,6 +404,79 @@ def test_spool_that_cannot_be_used_fails_its_drive_before_it_is_mounted(runner, 
     assert "mount" not in runner.drives["R2"].calls
 
 
+@pytest.mark.parametrize("call", ["check", "put", "take", "close"])
+def test_a_spool_that_hangs_costs_its_own_drive_alone(
+    runner: Any, plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    plan = spooled(plan_of([shell("a", "head -c 9000000 /dev/zero")], {"R1": ["a"], "R2": ["a"]}), "R2")
+    used, released = threading.Event(), threading.Event()
+    real, put = getattr(SpoolFile, call), SpoolFile.put
+
+    def hang(*arguments: Any) -> Any:
+        used.set()
+        released.wait(30)
+        return real(*arguments)
+
+    def use(*arguments: Any) -> Any:
+        used.set()
+        return put(*arguments)
+
+    # The drive takes nothing before there is something in the spool.
+    runner.drive("R2").before_write = lambda n: None if used.wait(20) else pytest.fail("nothing comes into the spool")
+    monkeypatch.setattr(SpoolFile, "put", use)
+    monkeypatch.setattr(SpoolFile, call, hang)
+    runner.hang_seconds = 0.3
+    before = set(threading.enumerate())
+    try:
+        report = runner.run(plan)
+        assert not released.is_set()
+    finally:
+        released.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(20)
+        assert not thread.is_alive()
+    one, two = report.objects[0].copies
+    assert one.status == "stored" and len(runner.drives["R1"].payload("a")) == 9_000_000
+    if call == "close":
+        assert report.status == "ok" and len(runner.drives["R2"].payload("a")) == 9_000_000
+        return
+    assert report.status == "degraded" and two.status != "stored"
+    (fault,) = report.faults
+    assert fault.drive == "R2" and "its spool" in fault.error and "it hangs" in fault.error and fault.todo
+
+
+def test_a_spool_whose_disk_complains_when_it_is_closed_ends_all_the_same(
+    runner: Any, plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So NFS does, of what it could not write before; and nobody wants it any more."""
+    plan = spooled(plan_of([shell("a", "head -c 9000000 /dev/zero")], {"R1": ["a"], "R2": ["a"]}), "R2")
+    done = threading.Event()
+    close, own = runner.drive("R1").close, set()
+    real_put, real_close = SpoolFile.put, os.close
+
+    def closed(seconds: float) -> Any:
+        done.set()
+        return close(seconds)
+
+    def put(file: SpoolFile, record: memoryview) -> int:
+        number = real_put(file, record)
+        own.add(file._fd)
+        return number
+
+    def complain(fd: int) -> None:
+        real_close(fd)
+        if fd in own:
+            own.remove(fd)
+            raise OSError(5, "Input/output error")
+
+    runner.drive("R1").close = closed
+    runner.drive("R2").before_write = lambda n: None if done.wait(20) else pytest.fail("R1 waits for R2")
+    monkeypatch.setattr(SpoolFile, "put", put)
+    monkeypatch.setattr("tapechain.runtime.spool.store.os.close", complain)
+    assert runner.run(plan).status == "ok"
+    assert not own
+
+
 def test_source_whose_only_drive_fails_behind_its_spool_stops(runner, plan_of) -> None:
     plan = spooled(plan_of([shell("a", "yes")], {"R1": ["a"]}), "R1")
     runner.drive("R1", fail_at=3)

@@ -268,7 +268,8 @@ BUGS = {
         Spooler, "_run", "feed.reader.leave()", "pass", Spooled(objects=(7,), stands=7, put_fails=0),
     ),
     "a record that cannot be read back is passed by": (
-        Spooler, "_hand_on", "self.file.take(one.place, slot[: one.total_bytes])",
+        Spooler, "_hand_on",
+        "with self.watch:\n            self.file.take(one.place, slot[: one.total_bytes])",
         "try:\n            self.file.take(one.place, slot[: one.total_bytes])\n"
         "        except Exception:\n            continue",
         Spooled(objects=(7,), stands=7, take_fails=1),

@@ -95,3 +95,59 @@ def test_what_lies_nowhere_else_is_not_forgotten(tcc: Tcc, tmp_path: Path, spoil
     assert "whole nowhere else at hand" in said and "nothing was forgotten" in said
     assert "night/img of" in said if spoil == "unknown pool" else "night/old of" in said
     assert "R1-000001" in names(tcc)
+
+
+CHAIN = """
+plan night { record = 64KiB  state = "state" }
+source old { files = "tree"  level = "incremental" }
+pool p { sessions = 1 }
+drive R1 { volumes = "media/R1"  pool = p }
+backup group b { agent a -> R1 { B1 <- old } }
+"""
+COPY = """
+plan keep { record = 64KiB  state = "state" }
+pool long { }
+drive R1 { volumes = "media/R1" }
+drive R9 { volumes = "media/R9"  pool = long }
+restore group r { agent A <- R1 { B1 <- latest("night/old") } }
+copy group m of r { agent c -> R9 { * <- A } }
+"""
+
+
+def test_the_beginning_of_a_chain_that_another_pool_keeps_is_not_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its own pool would let it go, and nothing else holds it: what is kept elsewhere needs it."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("CI", "1")
+    monkeypatch.delenv("TCC_STATE", raising=False)
+
+    def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        done = subprocess.CompletedProcess(arguments, _main(list(arguments)), *capfd.readouterr())
+        assert done.returncode == code, done.stdout + done.stderr
+        return done
+
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "night.tc").write_text(CHAIN)
+    (tmp_path / "keep.tc").write_text(COPY)
+    for night, more in enumerate(([], [], ["--full"])):
+        (tmp_path / f"tree/{night}").write_text(str(night))
+        call("run", "night.tc", "--report", f"{night}.json", *more)
+        if night == 1:
+            call("run", "keep.tc")
+        call("volume", "label", "R1", "--plan", "night.tc")
+    plans = ("--plan", "night.tc", "--plan", "keep.tc")
+    assert "is needed by the incremental" in call("volume", "recycle", "R1-000001", "--yes", *plans, code=1).stderr
+    # A draft that empties the volume does not leave it behind, either.
+    call("draft", "compact", "--volume", "R1-000001", "--to", "new=media/new", "--plan", "night.tc", "-o", "c.tc")
+    (tmp_path / "media/R1/R1-000001.tar").rename(tmp_path / "away.tar")
+    said = call("volume", "recycle", "R1-000001", "--gone", "--yes", *plans, code=1).stderr
+    assert "whole nowhere else at hand" in said and "night/old of" in said
+    (tmp_path / "away.tar").rename(tmp_path / "media/R1/R1-000001.tar")
+    call("run", "c.tc")
+    (tmp_path / "media/R1/R1-000001.tar").unlink()
+    call("volume", "recycle", "R1-000001", "--gone", "--yes", *plans)
+    second = json.loads((tmp_path / "1.json").read_text())["objects"][0]["object"]
+    call("restore", "old", "--object", second, "--plan", "night.tc", "--to", "back")
+    assert {path.name for path in (tmp_path / "back").rglob("[0-9]")} == {"0", "1"}
