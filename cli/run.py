@@ -114,6 +114,9 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     engine.make_state_folder(folder)
     _allow_many_descriptors()
     stop = Stop()
+    lists = lists_of(where, folder) if any(s.kind in {"files", "chain"} for s in plan.sources) else None
+    if lists is not None:
+        lists.clean()
     with (
         unblocked_stderr(),
         _signals(stop),
@@ -131,7 +134,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             own=own,
             again=again,
             overwrite=overwrite,
-            lists=lists_of(where, folder) if any(s.kind in {"files", "chain"} for s in plan.sources) else None,
+            lists=lists,
             full=full,
             identities=identities,
             hang_seconds=hang_after,

@@ -136,7 +136,8 @@ def show(result: Verified, told: list[Problem], lacking: Due, advised: Advised, 
     lines = _AdviceLines()
     for volume in result.volumes:
         if volume.status == "healed":
-            say(f"note: volume {volume.name} is not sound, but its drive holds all of it on other volumes")
+            what = harmless(volume.problems[0]) if volume.problems else "damaged"
+            say(f"note: volume {volume.name} is not sound ({what}), but its drive holds all that belongs there")
             continue
         if volume.status != "sound":
             print_result(harmless(f"{volume.status:8} volume {volume.name} ({volume.location or 'no place known'})"))

@@ -15,9 +15,12 @@ about 200 MB on the disk, and less than 1 MiB of memory at a time (beyond what o
 
 from __future__ import annotations
 
+import fcntl
 import os
+import re
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -35,6 +38,7 @@ _FRAME: Final = struct.Struct("<IIQ")
 _COUNT: Final = struct.Struct("<Q")
 _END: Final = struct.Struct("<Q16s")
 _CHUNK: Final = 1 << 20
+_PARTIAL: Final = re.compile(r"[0-9a-f-]{36}\.members\.[0-9]+\.partial", re.ASCII)
 
 
 def _lies(path: Path, why: object) -> RestoreFault:
@@ -68,6 +72,8 @@ class ListWriter:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             # Names of others' files: for the owner alone.
             self._file = os.fdopen(os.open(self._partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+            with suppress(OSError):  # a file system without locks: then nobody cleans there, either
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._write(MAGIC_FOLDERS if folders else MAGIC)
         except OSError as error:
             self._give_up(error)
@@ -140,7 +146,7 @@ class ListWriter:
         try:
             self.drop()
         except OSError:
-            pass  # the partial file stays; the next run's cleaning takes it
+            pass  # the partial file stays; the next run's cleaning (ListFolder.clean) takes it
 
 
 class MemberList:
@@ -251,6 +257,15 @@ class ListFolder:
                 partial.unlink(missing_ok=True)
             except OSError:
                 pass  # a folder that is not ours to write
+
+    def clean(self) -> None:
+        """Remove what killed runs left half written, and nobody holds locked. Never raises."""
+        with suppress(OSError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                if _PARTIAL.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
+                    with suppress(OSError), open_plain(Path(entry.path)) as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        Path(entry.path).unlink()
 
     def forget(self, object_id: str) -> None:
         """Remove an object's list (the object is gone)."""

@@ -157,7 +157,9 @@ def _read_all(
     except MediaFault:
         return  # the walk has named it
     if not ended:
-        verdict.notes.append("no index at its end: it was cut off, or its last session crashed")
+        verdict.notes.append(
+            "no index, or no archive's end behind it, at its end: it was cut off, or its last session crashed"
+        )
 
 
 def _read_some(

@@ -204,3 +204,26 @@ def test_headers_of_many_megabytes_are_held_and_not_copied_again_and_again(tmp_p
     assert len(data) > 60_000_000
     members = listed(tmp_path / "x.members", data, [4096] * (len(data) // 4096 + 1))
     assert [m.name.rstrip(b"/") for m in members] == [b"d0", b"d0/f", b"d1", b"d1/f", b"d2", b"d2/f"]
+
+
+def test_what_a_killed_run_left_half_written_goes_and_what_another_one_writes_stays(tmp_path: Path) -> None:
+    lists = ListFolder(tmp_path)
+    kept, writing, other = new_id(), new_id(), tmp_path / "notes.partial"
+    other.write_text("not ours")
+    (tmp_path / f"{new_id()}.members.17.partial").write_bytes(b"killed")
+    (tmp_path / f"{new_id()}.members.18.partial").symlink_to(other)
+    whole = lists.begin(kept)
+    whole.ended()
+    assert whole.keep()
+    busy = lists.begin(writing)
+    before = {path.name for path in tmp_path.iterdir()}
+    lists.clean()
+    gone = before - {path.name for path in tmp_path.iterdir()}
+    assert {name.split(".", 1)[1] for name in gone} == {"members.17.partial"}
+    busy.ended()
+    assert busy.keep()
+    lists.clean()
+    assert lists.path(kept).exists()
+    assert lists.path(writing).exists()
+    assert other.read_text() == "not ours"
+    ListFolder(tmp_path / "nowhere").clean()
