@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 
+#: GNU tar leaves ACLs and extended attributes (file capabilities among them) in the archive unless it is told; without
+#: a pattern of names it restores those of ``user.`` alone.
+EXTRACT = "tar -xp --xattrs --xattrs-include='*' --acls"
+
 _VOLUME = re.compile(r"(.+)-[0-9]{6}")
 
 
@@ -17,9 +21,9 @@ def commands(volume_name: str) -> dict[str, list[str]]:
     match = _VOLUME.fullmatch(volume_name)
     volumes = _safe(f"{match[1] if match else volume_name}-??????.tar")
     found = {"list": [f"tar -tf {file}"], "index": [f"tar -xOf {file} --wildcards -- 'index/*.json'"]}
-    for tar, name, pattern in (
-        ("tar", "GNU tar", "--wildcards -- 'SOURCE/OBJECT/*'"),
-        ("bsdtar", "bsdtar", "--include 'SOURCE/OBJECT/*'"),
+    for tar, name, pattern, whole in (
+        ("tar", "GNU tar", "--wildcards -- 'SOURCE/OBJECT/*'", EXTRACT),
+        ("bsdtar", "bsdtar", "--include 'SOURCE/OBJECT/*'", "bsdtar -xp"),
     ):
         one = f"{tar} -xOf {file} {pattern}"
         # A tar that finds nothing to extract says so and fails, which would frighten on every other volume.
@@ -29,7 +33,7 @@ def commands(volume_name: str) -> dict[str, list[str]]:
         )
         for where, records in (("", one), (" on several volumes", each)):
             found[f"object{where} ({name})"] = [f"{records} > OBJECT.data"]
-            found[f"files{where} ({name})"] = ["mkdir OBJECT.files", f"{records} | {tar} -x -f - -C OBJECT.files"]
+            found[f"files{where} ({name})"] = ["mkdir OBJECT.files", f"{records} | {whole} -f - -C OBJECT.files"]
     found["decrypt, where the index says encrypt"] = [
         "age -d -i KEY OBJECT.data > OBJECT.open && mv OBJECT.open OBJECT.data"
     ]

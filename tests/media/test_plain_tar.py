@@ -109,6 +109,36 @@ def test_a_tree_comes_back_with_the_labels_own_commands(world: World, program: s
 
 
 @pytest.mark.parametrize("program", TARS)
+def test_attributes_of_files_come_back_with_the_labels_own_commands(world: World, program: str, tmp_path: Path) -> None:
+    """ACLs and extended attributes of all kinds, which GNU tar leaves in the archive unless it is told."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"x")
+    (tree / "file").chmod(0o666)
+    try:
+        os.setxattr(tree / "file", "user.note", b"kept")
+        if os.geteuid() == 0:
+            os.setxattr(tree / "file", "trusted.note", b"kept, too")
+        subprocess.run(["setfacl", "-m", "u:65534:rwx", tree / "file"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"the file system here keeps no such attributes, or setfacl is not installed ({error})")
+    make = [GNU_TAR, "-cf", "-", "--format=posix", "--xattrs", "--acls", "-C", tree, "."]
+    archive = subprocess.run(make, capture_output=True, check=True)
+    session = world.session()
+    facts = world.facts(session, "home")
+    Job({facts: archive.stdout}).run(world.drive(), session)
+    (path,) = world.volumes()
+    for where in ("", " on several volumes"):
+        done = recover(path, f"files{where} ({'GNU tar' if program == GNU_TAR else 'bsdtar'})", facts, "home/")
+        assert (done.returncode, done.stderr) == (0, b"")
+        back = path.parent / f"{facts.id}.files"
+        was, now = ({n: os.getxattr(f / "file", n) for n in os.listxattr(f / "file")} for f in (tree, back))
+        assert now == was and len(now) >= 2
+        assert (back / "file").stat().st_mode == (tree / "file").stat().st_mode
+        shutil.rmtree(back)
+
+
+@pytest.mark.parametrize("program", TARS)
 @pytest.mark.parametrize("name", ["R1", "-R", "R 1"])
 def test_an_object_on_several_volumes_comes_back_with_the_labels_own_commands(
     world: World, program: str, name: str
