@@ -23,7 +23,7 @@ from tapechain.runtime.control import Stop
 from tapechain.runtime.events import NoObserver, Snapshot
 from tapechain.runtime.faults import UsageFault
 from tapechain.runtime.media.ids import new_id
-from tapechain.runtime.model import ObjectFacts, RunReport, Session
+from tapechain.runtime.model import LastFull, ObjectFacts, RunReport, Session
 from tapechain.runtime.plan import CompiledPlan
 from tapechain.runtime.preflight import refuse_unrunnable
 from tapechain.runtime.ring import Doorbell, Ring, RingReader
@@ -249,6 +249,9 @@ class Catalog:
 
     def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> tuple[str, ...]:
         return ()
+
+    def last_fulls(self, plan: str, sources: object, *, but: str) -> dict[str, LastFull]:
+        return {}
 
     def finish_session(self, report: RunReport, session: Session, kinds: object = None) -> None: ...
 

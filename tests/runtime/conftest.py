@@ -12,7 +12,7 @@ from tapechain.runtime.control import Stop
 from tapechain.runtime.faults import DriveFault, Fault
 from tapechain.runtime.media.ids import new_id
 from tapechain.runtime.media.record import HEADER_BYTES, check
-from tapechain.runtime.model import CopyResult, Ending, ObjectFacts, RunReport, Session
+from tapechain.runtime.model import CopyResult, Ending, LastFull, ObjectFacts, RunReport, Session
 from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Ring, Source
 from tapechain.runtime.sources.children import Children
 
@@ -122,6 +122,10 @@ class MemoryCatalog:
     def catch_up(self, drive: str, folder: Path, hang_seconds: float) -> tuple[str, ...]:
         self._call("catch_up")
         return ()
+
+    def last_fulls(self, plan: str, sources: object, *, but: str) -> dict[str, LastFull]:
+        self._call("last_fulls")
+        return {}
 
     def finish_session(self, report: RunReport, session: Session, kinds: Any = None) -> None:
         self._call("finish_session")

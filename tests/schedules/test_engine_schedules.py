@@ -25,7 +25,7 @@ from tapechain.runtime import account, course, engine, hang, parts, reader, tell
 from tapechain.runtime.control import Stop
 from tapechain.runtime.faults import DriveFault, Fault, SourceFault
 from tapechain.runtime.media.record import HEADER_BYTES, check
-from tapechain.runtime.model import CopyResult, Ending, ObjectFacts, RunReport, Session
+from tapechain.runtime.model import CopyResult, Ending, LastFull, ObjectFacts, RunReport, Session
 from tapechain.runtime.plan import Agent, Buffer, CompiledPlan, Drive, Ring, Source
 from tapechain.runtime.ring import Ring as RealRing
 from tapechain.runtime.sources.base import Called, Cancel
@@ -138,6 +138,9 @@ class Catalog:
 
     def catch_up(self, drive: str, folder: Path, hang_seconds: float = 0.0) -> tuple[str, ...]:
         return ()
+
+    def last_fulls(self, plan: str, sources: object, *, but: str) -> dict[str, LastFull]:
+        return {}
 
     def finish_session(self, report: RunReport, session: Session, kinds: object = None) -> None: ...
 
