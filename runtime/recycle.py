@@ -24,6 +24,7 @@ from .drives.magazine import Magazine, fault_of
 from .faults import DriveFault, DriveFullFault, KeptFault, MediaFault, Place, UsageFault
 from .frozen import frozen
 from .gone import Witnesses
+from .media.tail import sound_behind
 from .media.volume import VolumeReader, open_volume
 from .plan import Pool
 
@@ -279,10 +280,14 @@ def _opened(volume: CatalogVolume, path: Path) -> Iterator[VolumeReader]:
 def _contents(reader: VolumeReader, path: Path) -> list[IndexedVolume]:
     """All that lies on the volume. Raises KeptFault where a stretch cannot be read: nobody knows its objects."""
     contents = reader.indexes()
-    damage = next((d for d in contents.damages if not d.torn), None)
-    if damage is not None:
+    for damage in contents.damages:
+        # What a torn tail hides is nobody's, but where a sound record is among it.
+        sound = sound_behind(reader, damage) if damage.torn else None
+        if damage.torn and sound is None:
+            continue
+        behind = "" if sound is None else f"; a sound record lies behind it, at byte {sound}"
         raise KeptFault(
-            f"a part of it cannot be read, so that nobody knows what it holds: {damage}",
+            f"a part of it cannot be read, so that nobody knows what it holds: {damage}{behind}",
             place=Place(drive=reader.label.drive, volume=reader.label.name),
             safe="the volume is as it was",
             todo="look at it with `tcc volume show`; a file that you remove by hand is forgotten by this command later",

@@ -16,6 +16,7 @@ from ..drives.blank import BLANK_BYTES
 from ..faults import CatalogFault, DriveFault, Fault, MediaFault, Place, UsageFault
 from ..frozen import frozen
 from ..media.label import VolumeLabel
+from ..media.tail import sound_behind
 from ..media.unlabelled import open_anyhow
 from ..patience import HangingFault, Patience
 from .sqlite import file_of
@@ -75,7 +76,12 @@ def read_volume(path: Path, *, anyhow: bool = False, answered: Callable[[], None
         told = list(unread)[:_NAMED_MAX]
         if len(unread) > len(told):
             told.append(f"{len(unread) - len(told)} more records cannot be read")
-        notes = (*contents.notes, *(str(d) for d in contents.damages if not d.torn))
+        hidden = [(d, sound_behind(reader, d)) for d in contents.damages if d.torn]
+        notes = (
+            *contents.notes,
+            *(str(d) for d in contents.damages if not d.torn),
+            *(f"{d}; a sound record lies behind it, at byte {at}, which is not recorded" for d, at in hidden if at),
+        )
         doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts, *told]) or None
         sessions = tuple(IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions)
         blank = not (sessions or doubt or contents.damages) and reader.size == BLANK_BYTES

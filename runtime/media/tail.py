@@ -69,7 +69,7 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, proved: Sequ
         if isinstance(item, ScannedRecord):
             stretch.add(item.position, item.header)
         end = item.end
-    if damage is not None and (sound := _sound_behind(reader, damage)) is not None:
+    if damage is not None and (sound := sound_behind(reader, damage)) is not None:
         return Tail(
             end, previous, None, False,
             (
@@ -99,7 +99,7 @@ def _behind(reader: VolumeReader, start: int, previous: int | None, proved: Sequ
     return Tail(end, previous, recovered, True, tuple(notes), unconfirmed)
 
 
-def _sound_behind(reader: VolumeReader, damage: Damage) -> int | None:
+def sound_behind(reader: VolumeReader, damage: Damage) -> int | None:
     """Where a sound record lies behind *damage*, although nothing vouches for its being this volume's own.
 
     What a record holds whose own header is sound is its payload; behind any other damage nobody can tell a record of

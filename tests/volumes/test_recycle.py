@@ -226,6 +226,30 @@ def test_a_volume_of_which_a_part_cannot_be_read_is_refused(old: Any, support: A
     refused(old, "R1-000001", "nobody knows what it holds")
 
 
+def test_a_sound_record_behind_damage_that_nobody_vouches_for_keeps_its_volume(world: Any) -> None:
+    """The walk takes it for a torn tail, as a remade catalog does; a whole object may lie there all the same."""
+    world.run({"home": b"old"}, ["R1"], pool="month")
+    for week in (12, 19, 26):
+        world.clock = week
+        world.run({"home": b"new"}, ["R2"], pool="month")
+    world.clock = 27
+    world.run({"a": os.urandom(3_000), "b": b"kept"}, ["R1"], pool="month")
+    (path,) = world.volumes("R1")
+    with open_volume(path) as reader:
+        last = reader.last_index()
+    assert last is not None and last.position is not None
+    with path.open("r+b") as volume:
+        for at, size in ((last.first, 1_536), (last.position, 700)):
+            volume.seek(at)
+            volume.write(bytes(size))
+    for file in world.state.iterdir():
+        file.unlink()
+    with world.catalog(create=True) as catalog:
+        record_paths(catalog, world.volumes(), anew=True)
+        assert "b" not in {o.source for o in catalog.objects()}
+    refused(world, "R1-000001", "a sound record lies behind", pools=POOLS, now=after(33))
+
+
 @pytest.mark.parametrize("at", [0, 700, 16_000])
 def test_a_volume_whose_label_is_damaged_is_refused(old: Any, support: Any, at: int) -> None:
     support.flip(old.volumes("R1")[0], at)
