@@ -201,6 +201,8 @@ class FilesSource:
                 listing.prepare()
             except (OSError, BadSnapshot) as error:
                 raise sources.fault(source, f"the snapshot {listing.path} cannot be made: {error}") from None
+            if listing.unseen is not None:
+                self._messages.warnings.append(listing.unseen)
         # The clock of files runs a little behind (one tick of the kernel's).
         self._began_ns = time.time_ns() - 20_000_000
         read_end, write_end = make_stream()

@@ -27,6 +27,7 @@ from ..plain_files import open_plain
 from ..plan import Source
 from . import clocks, mounts, snapshots
 from .roots import OwnPath, absolute, choose
+from .tar_messages import readable
 
 _FOLDER: Final = "levels"
 #: The line of JSON before a snapshot.
@@ -43,20 +44,32 @@ Standing = Callable[[str], "str | None"]
 class Listing:
     """What tar is told: its work file, what to put there first, and whether device numbers are compared.
 
-    ``begun``: the moment right before tar began, once it has.
+    ``begun``: the moment right before tar began, once it has; ``unseen``: why all is stored anew, where it is.
     """
 
-    __slots__ = ("before", "begun", "check_device", "path")
+    __slots__ = ("before", "begun", "check_device", "path", "unseen")
 
     def __init__(self, path: Path, before: bytes | None, check_device: bool) -> None:
         self.path = path
         self.before = before
         self.check_device = check_device
         self.begun: clocks.Moment | None = None
+        self.unseen: str | None = None
 
     def prepare(self) -> None:
-        """Put the snapshot to begin with in place; takes time, on the thread that reads. Raises OSError."""
-        data = b"" if self.before is None else snapshots.still_there(self.before)
+        """Put the snapshot to begin with in place; takes time, on the thread that reads.
+
+        Raises OSError, BadSnapshot.
+        """
+        data = b""
+        if self.before is not None:
+            data, unseen = snapshots.still_there(self.before)
+            if unseen is not None:
+                data = snapshots.of_nothing(data)
+                self.unseen = (
+                    f"all of it is stored anew: /{readable(unseen)} changed at a time before the last run, which did"
+                    " not see it (the clock was set back for a while, or an older state was put in its place)"
+                )
         with self.path.open("wb") as stream:
             stream.write(data)
         self.begun = clocks.now()

@@ -71,14 +71,20 @@ def set_back(data: bytes, seconds: int) -> bytes:
     return data[: match.start(1)] + earlier + data[match.end(1) :]
 
 
-def still_there(data: bytes) -> bytes:
-    """The snapshot without the folders that are no more what they were at their names. Raises :class:`BadSnapshot`.
+def still_there(data: bytes) -> tuple[bytes, bytes | None]:
+    """The snapshot without the folders that are no more what they were at their names; a folder that changed unseen.
 
     tar would take a new folder with the inode of one that is gone for the old one, renamed, and store nothing of
     what it believes unchanged. Extracting a rename on to a folder that exists fails in GNU tar 1.34, and loses what
     both held. Without these entries a renamed folder is simply new, and stored whole.
+
+    A folder whose mtime is another one than the last run found, though by mtime and ctime it changed before that run,
+    changed when the clock that stamps it stood behind: set back, and forward again; or another state of it was put in
+    its place. Files that changed then look older than the last run, too. Raises :class:`BadSnapshot`.
     """
     kept = [data[: _head(data).end()]]
+    taken = time_of(data)
+    unseen: bytes | None = None
     for start, end, name, inode in folders(data):
         try:
             found = os.lstat(b"/" + name)
@@ -86,4 +92,13 @@ def still_there(data: bytes) -> bytes:
             continue
         if stat.S_ISDIR(found.st_mode) and found.st_ino == inode:
             kept.append(data[start:end])
-    return b"".join(kept)
+            if unseen is None and found.st_mtime_ns < taken > found.st_ctime_ns:
+                _, seconds, nanoseconds, _ = data[start:end].split(b"\0", 3)
+                if found.st_mtime_ns != int(seconds) * 10**9 + int(nanoseconds):
+                    unseen = name
+    return b"".join(kept), unseen
+
+
+def of_nothing(data: bytes) -> bytes:
+    """The snapshot as of a time before all others: tar stores every file anew. Raises :class:`BadSnapshot`."""
+    return set_back(data, time_of(data) // 10**9)

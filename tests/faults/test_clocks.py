@@ -239,3 +239,30 @@ def test_what_changed_while_the_clock_was_behind_is_stored(clock: Clock) -> None
     assert "source tree: a full: the clock was set back since the last one" in notes
     back = clock.restored("tree") / str(clock.folder / "tree")[1:]
     assert contents(back) == contents(clock.folder / "tree")
+
+
+def test_what_changed_while_the_clock_was_set_back_and_forward_again_is_stored(clock: Clock) -> None:
+    """Both runs under a clock two hours ahead; between them files change under one that is right.
+
+    A file that is replaced, or one beside which something comes or goes, leaves its trace in its folder's time.
+    """
+    tree = clock.folder / "tree"
+    (tree / "quiet" / "below").mkdir(parents=True)
+    (tree / "quiet" / "below" / "kept").write_text("kept")
+    (tree / "before").write_text("x")
+    (clock.folder / "image").write_bytes(b"image")
+    clock.run(2 * HOUR)
+    nothing = clock.run(2 * HOUR)
+    assert not any("anew" in w for o in nothing["objects"] for w in o["warnings"])
+    (tree / "before").write_text("changed, and by tar's clock before the last run")
+    (tree / "quiet" / "below" / "new").write_text("new")
+    again = clock.run(2 * HOUR)
+    assert again["status"] == "ok"
+    (told,) = [w for o in again["objects"] for w in o["warnings"]]
+    assert told.startswith(f"all of it is stored anew: {tree}/quiet/below changed at a time before the last run")
+    back = clock.restored("tree") / str(tree)[1:]
+    assert contents(back) == contents(tree)
+    quiet = clock.run(2 * HOUR)
+    assert not any("anew" in w for o in quiet["objects"] for w in o["warnings"])
+    newest = next(o for o in clock.asked("objects") if o["source"] == "tree")
+    assert newest["level"] == "incremental"

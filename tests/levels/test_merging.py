@@ -21,7 +21,7 @@ CLOCK_REALTIME_COARSE = 5  # /usr/include/linux/time.h; Python does not name it
 def archive(root: Path, snapshot: Path, *more: str) -> bytes:
     """One incremental of *root*, as a run makes it."""
     if snapshot.exists():
-        snapshot.write_bytes(snapshots.still_there(snapshot.read_bytes()))
+        snapshot.write_bytes(snapshots.still_there(snapshot.read_bytes())[0])
     create = ["tar", "--create", "--format=posix", "--sparse", "--xattrs", "--acls", "--numeric-owner", "--sort=name"]
     create += ["--no-unquote", "--warning=no-file-ignored", "--pax-option=delete=atime,delete=ctime", *more]
     create += [f"--listed-incremental={snapshot}", "--no-check-device", "-f", "-", "-C", "/", "--", str(root)[1:]]
