@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any
 
@@ -91,7 +92,19 @@ def print_fault(fault: Fault, words: Sequence[str] = ()) -> None:
             command = shlex.join(["tcc", *(only if word == fault.text else word for word in words)])
             say(f"  do:    {command}   # {what}")
     elif fault.todo:
-        say(f"  do:    {fault.todo}")
+        say(f"  do:    {_typed(fault.todo, words)}")
+
+
+def _typed(todo: str, words: Sequence[str]) -> str:
+    """*todo* with the plan that the command line *words* names, where it advises a command with ``--plan FILE``."""
+    plans = [word.removeprefix("--plan=") for word in words if word.startswith("--plan=")]
+    plans += [plan for option, plan in pairwise(words) if option == "--plan"]
+    if len(plans) != 1 or "tcc " not in todo or "--plan FILE" not in todo:
+        return todo
+    import shlex
+
+    before, command, after = todo.partition("tcc ")
+    return before + command + after.replace("--plan FILE", f"--plan {shlex.quote(plans[0])}")
 
 
 def print_result(text: str) -> None:

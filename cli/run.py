@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -138,6 +138,7 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             full=full,
             identities=identities,
             hang_seconds=hang_after,
+            typed=_typed(path, state, catalog, defines),
         )
         code = exit_code(report)
         if report_path is not None:
@@ -145,6 +146,16 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
             if not write_report(to_json(report), report_path, spare=spare):
                 code = code or EXIT_DEGRADED
     return code
+
+
+def _typed(path: str, state: str | None, catalog: str | None, defines: Mapping[str, str]) -> list[str]:
+    """The options that another command needs to find this run's plan and catalog, as its advice shows them."""
+    words = ["--plan", path]
+    for option, value in (("--state", state), ("--catalog", None if catalog is None else _without_password(catalog))):
+        words += [option, value] if value is not None else []
+    for name, value in defines.items():
+        words += ["-D", f"{name}={value}"]
+    return words
 
 
 def _work(plan: CompiledPlan, base: Path, where: str, *, again: bool) -> Work | None:

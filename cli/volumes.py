@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..runtime.faults import EXIT_OK
-from .console import print_json
+from .console import print_json, say
 from .options import catalog_option, define_option, examples, plans_option, state_option
 
 if TYPE_CHECKING:
@@ -73,7 +74,23 @@ def volumes_command(
         rows,
         right=frozenset({3, 4, 5}),
     )
+    for note in _unknown_pools(verdicts.get(v.id) for v in volumes):
+        say(f"note: {note}")
     return EXIT_OK
+
+
+def _unknown_pools(verdicts: Iterable[Verdict | None]) -> Iterator[str]:
+    """Why of some volumes nobody can say when they expire: a plan that wrote on them was not named."""
+    from ..runtime.catalog.expiry import UNKNOWN_POOL, UNKNOWN_POOL_TODO
+    from .summary import plural
+
+    count: dict[str, int] = {}
+    for verdict in verdicts:
+        for reason in verdict.reasons if verdict is not None else ():
+            if reason.endswith(UNKNOWN_POOL):
+                count[reason] = count.get(reason, 0) + 1
+    for reason, volumes in count.items():
+        yield f"when {plural(volumes, 'volume')} may go is not known: {reason}; {UNKNOWN_POOL_TODO}"
 
 
 def volume_json(volume: CatalogVolume, verdict: Verdict | None) -> dict[str, Any]:

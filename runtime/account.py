@@ -41,12 +41,15 @@ class Account:
         base: Path,
         started: float,
         hang_seconds: float = HANG_SECONDS,
+        typed: Sequence[str] = (),
     ) -> None:
-        """*base*: the plan's folder. *started*: when the run began, by the monotonic clock.
+        """*base*: the plan's folder. *started*: when the run began, by the monotonic clock. *typed*: as
+        ``engine.run`` has it.
 
         *hang_seconds*: how long a drive's folder may take to answer.
         """
         self._hang_seconds = hang_seconds
+        self._typed = typed
         self._plan = plan
         self._parts = parts
         self._session = session
@@ -171,7 +174,7 @@ class Account:
             seconds=time.monotonic() - self._started,
             signal=signal,
             notes=tuple(self._notes),
-            faults=advised(self._faults(), objects),
+            faults=advised(self._faults(), objects, self._typed),
         )
         if self._catalog is not None:
             try:

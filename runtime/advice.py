@@ -15,14 +15,27 @@ from .report import drive_report
 _MEND = "see why"
 
 
-def advised(faults: Iterable[tuple[str, Fault]], objects: Sequence[ObjectReport]) -> tuple[DriveReport, ...]:
+def advised(
+    faults: Iterable[tuple[str, Fault]], objects: Sequence[ObjectReport], typed: Sequence[str] = ()
+) -> tuple[DriveReport, ...]:
     """The reports of drives that failed, each advice complete: mend it, then bring what it lacks.
 
-    *objects*: all of the run, with their copies.
+    *objects*: all of the run, with their copies. *typed*: the options by which commands find the plan and its
+    catalog; without them ``--plan FILE`` stands for them.
     """
     each = tuple(faults)
     failed = frozenset(drive for drive, _ in each)
-    return tuple(_advised(drive, fault, objects, failed) for drive, fault in each)
+    return tuple(_named_in(_advised(drive, fault, objects, failed), typed) for drive, fault in each)
+
+
+def _named_in(told: DriveReport, typed: Sequence[str]) -> DriveReport:
+    """With commands that can be typed as they stand."""
+    if not typed or told.todo is None:
+        return told
+    import shlex
+
+    todo = told.todo.replace("--plan FILE", shlex.join(typed))
+    return DriveReport(told.drive, told.error, told.safe, todo)
 
 
 def _advised(drive: str, fault: Fault, objects: Sequence[ObjectReport], failed: Collection[str]) -> DriveReport:

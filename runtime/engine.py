@@ -52,6 +52,7 @@ def run(
     full: bool = False,
     identities: Sequence[Any] = (),
     hang_seconds: float = HANG_SECONDS,
+    typed: Sequence[str] = (),
 ) -> RunReport:
     """Run *plan* and report; blocks until everything has ended.
 
@@ -60,9 +61,10 @@ def run(
     report's file). *again*: objects are copied to drives that hold them whole already, too. *overwrite*: targets may
     write over what they hold. *lists*: where the member lists of ``files`` objects are kept. *full*: sources that ask
     for incrementals are read whole. *identities* (``codec.identities``) open encrypted objects for targets.
-    *hang_seconds*: a drive that does not answer for so long is given up. What fails in the world is in the report;
-    raises :class:`~.faults.Fault` only when the run cannot begin: the plan needs what this version cannot run, a
-    selector selects nothing, a target holds something, no state folder, no catalog, no memory.
+    *hang_seconds*: a drive that does not answer for so long is given up. *typed*: the options by which other commands
+    find this plan and its catalog, for advice. What fails in the world is in the report; raises
+    :class:`~.faults.Fault` only when the run cannot begin: the plan needs what this version cannot run, a selector
+    selects nothing, a target holds something, no state folder, no catalog, no memory.
     """
     refuse_unrunnable(plan)
     refuse_without_threads(plan)
@@ -110,7 +112,7 @@ def run(
         display = observer or ev.NoObserver()
         account = Account(
             plan, parts, session,
-            catalog=catalog, observer=display, base=base, started=started, hang_seconds=hang_seconds,
+            catalog=catalog, observer=display, base=base, started=started, hang_seconds=hang_seconds, typed=typed,
         )  # fmt: skip
         return Course(plan, parts, account, stop=stop, hang_seconds=hang_seconds).run()
     finally:

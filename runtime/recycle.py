@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .catalog.expiry import UNKNOWN_POOL, UNKNOWN_POOL_TODO
 from .catalog.queries import CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .drives.base import IndexedVolume
@@ -232,8 +233,8 @@ def _refuse_empty(magazine: Magazine, path: Path, reader: VolumeReader) -> None:
 
 def _todo(reasons: tuple[str, ...]) -> str:
     text = " ".join(reasons)
-    if "is not known here" in text:
-        return "name every plan that wrote on it: --plan FILE, as often as needed"
+    if UNKNOWN_POOL in text:
+        return UNKNOWN_POOL_TODO
     if "time stands still" in text or "newest" in text:
         return "back the source up again; or, where it is no more, give it up by name: --give-up PLAN/SOURCE"
     if reasons and all("is needed by the incremental" in reason for reason in reasons):

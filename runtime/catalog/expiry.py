@@ -25,10 +25,18 @@ import itertools
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from ..frozen import frozen
 from ..media.times import text_of
 from ..plan import Pool
+
+#: How a reason ends that says that a plan was not named, and what is to be done then.
+UNKNOWN_POOL: Final = "is not known here"
+UNKNOWN_POOL_TODO: Final = (
+    "name every plan that wrote on it: --plan FILE, as often as needed (of a draft that is gone, a file with its plan's"
+    " name and its pools will do)"
+)
 
 #: How far beyond a source's newest whole object its other objects age: a weekly backup, and a day.
 GRACE_SECONDS = 8 * 86_400.0
@@ -289,7 +297,7 @@ def _judge(
     for plan in sorted(world.plans_of[item.id, pool]):
         rule = pools.get((plan, pool))
         if rule is None:
-            stay.expires, stay.why = math.inf, f'the pool "{pool}" of plan {plan} is not known here'
+            stay.expires, stay.why = math.inf, f'the pool "{pool}" of plan {plan} {UNKNOWN_POOL}'
             return
         if rule.retention is None and rule.sessions is None:
             stay.expires, stay.why = math.inf, f'the pool "{pool}" keeps for ever'

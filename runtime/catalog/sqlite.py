@@ -238,7 +238,8 @@ def make_room(path: Path, *, create: bool) -> bool:
         elif not path.is_file():
             raise CatalogFault(
                 f"there is no catalog at {path}",
-                todo=f"name the plan (--plan FILE) or the catalog (--catalog URL) that you mean, or {REBUILD}",
+                todo="name the plan (--plan FILE), its state folder (--state DIR) or the catalog (--catalog URL) that"
+                f" you mean, or {REBUILD}",
             )
         return not create and not _may_write(path)
     except OSError as error:

@@ -142,7 +142,7 @@ def test_degraded_says_which_copy_lacks_and_why(plan_file) -> None:
     run = tcc(folder, "run", "p.plan.json", "--state", "state")
     assert run.returncode == 3
     assert "degraded: plan test" in run.stderr and "stored on R1" in run.stderr
-    assert "lacks its copy on R2" in run.stderr and "draft catch-up --plan FILE" in run.stderr
+    assert "lacks its copy on R2" in run.stderr and "draft catch-up --plan p.plan.json --state state -o" in run.stderr
 
 
 def test_failed_source_says_why(plan_file) -> None:

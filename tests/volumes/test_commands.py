@@ -89,6 +89,20 @@ def test_recycle_by_name_with_yes(tcc: Tcc, tmp_path: Path) -> None:
     assert {c["drive"]: c["status"] for c in first["copies"]} == {"R1": "recycled", "R2": "stored"}
 
 
+def test_of_what_expires_nobody_knows_when_the_plan_that_is_missing_is_named(tcc: Tcc, tmp_path: Path) -> None:
+    """Two plans wrote on a volume; a file with the other one's name and pools is enough, as the note says."""
+    plan(tmp_path)
+    (tmp_path / "other.tc").write_text((tmp_path / "night.tc").read_text().replace("plan night", "plan other", 1))
+    for name in ("night.tc", "other.tc"):
+        tcc("run", name)
+        assert "may go is not known" not in tcc("volumes").stderr, "without a plan nothing is known to expire"
+    said = tcc("volumes", "--plan", "night.tc").stderr
+    assert 'may go is not known: the pool "short" of plan other is not known here; name every plan' in said
+    assert "may go is not known" not in tcc("volumes", "--plan", "night.tc", "--plan", "other.tc").stderr
+    (tmp_path / "other.tc").write_text("plan other\npool short { retention = 1d  sessions = 2 }\n")
+    assert "may go is not known" not in tcc("volumes", "--plan", "night.tc", "--plan", "other.tc").stderr
+
+
 @pytest.mark.parametrize("typed", ["R1-000001", "yes", ""])
 def test_recycle_asks_for_the_name_on_a_terminal(tcc: Tcc, tmp_path: Path, typed: str) -> None:
     plan(tmp_path, "sessions = 1")
