@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -16,8 +16,10 @@ from ..drives.blank import BLANK_BYTES
 from ..faults import CatalogFault, DriveFault, Fault, MediaFault, Place, UsageFault
 from ..frozen import frozen
 from ..media.label import VolumeLabel
+from ..media.scan import Damage
 from ..media.tail import sound_behind
 from ..media.unlabelled import open_anyhow
+from ..media.volume import VolumeReader
 from ..patience import HangingFault, Patience
 from .sqlite import file_of
 from .store import Catalog, memory_catalog, open_catalog
@@ -76,16 +78,21 @@ def read_volume(path: Path, *, anyhow: bool = False, answered: Callable[[], None
         told = list(unread)[:_NAMED_MAX]
         if len(unread) > len(told):
             told.append(f"{len(unread) - len(told)} more records cannot be read")
-        hidden = [(d, sound_behind(reader, d)) for d in contents.damages if d.torn]
-        notes = (
-            *contents.notes,
-            *(str(d) for d in contents.damages if not d.torn),
-            *(f"{d}; a sound record lies behind it, at byte {at}, which is not recorded" for d, at in hidden if at),
-        )
+        notes = (*contents.notes, *(note for damage in contents.damages for note in _told(reader, damage)))
         doubt = "; ".join([*([reader.doubt] if reader.doubt else []), *contents.doubts, *told]) or None
         sessions = tuple(IndexedVolume(reader.label, i, path, reader.size) for i in contents.sessions)
         blank = not (sessions or doubt or contents.damages) and reader.size == BLANK_BYTES
         return ReadVolume(sessions, notes, doubt, reader.label if blank else None)
+
+
+def _told(reader: VolumeReader, damage: Damage) -> Iterator[str]:
+    """What is worth saying of *damage*: a torn tail is as it should be, unless a sound record is among it."""
+    if not damage.torn:
+        yield str(damage)
+        return
+    with suppress(MediaFault):  # what cannot be read hides nothing that could be told
+        if (sound := sound_behind(reader, damage)) is not None:
+            yield f"{damage}; a sound record lies behind it, at byte {sound}, and is not recorded"
 
 
 def record_paths(

@@ -245,7 +245,8 @@ def test_a_sound_record_behind_damage_that_nobody_vouches_for_keeps_its_volume(w
     for file in world.state.iterdir():
         file.unlink()
     with world.catalog(create=True) as catalog:
-        record_paths(catalog, world.volumes(), anew=True)
+        told = record_paths(catalog, world.volumes(), anew=True)
+        assert any("a sound record lies behind it" in note for note in told.notes)
         assert "b" not in {o.source for o in catalog.objects()}
     refused(world, "R1-000001", "a sound record lies behind", pools=POOLS, now=after(33))
 
