@@ -2,7 +2,8 @@
 
 The file has no name (O_TMPFILE, or unlinked as soon as it is open), so that a crash leaves nothing behind; its mode is
 0600. Places that are given back are used again, and when all are back the file is cut to nothing: it never grows beyond
-what waited at one time. What waits costs 24 bytes of memory a record beside the disk.
+what waited at one time. What waits costs 32 bytes of memory a record beside the disk, 8 of them a digest: no disk says
+that it gives back other bytes than it got, and the drive would call them stored.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import os
 from array import array
 from pathlib import Path
 from typing import Final
+
+from xxhash import xxh3_64_intdigest
 
 from ..faults import DriveFault, DriveFullFault, Place
 
@@ -33,7 +36,8 @@ class SpoolFile:
         self._place = Place(drive=drive)
         self._fd = -1
         self._free = array("I")
-        self._end = 0
+        #: of what lies in each place, or lay there last
+        self._digests = array("Q")
         self.used_bytes = 0
 
     def check(self) -> None:
@@ -53,7 +57,7 @@ class SpoolFile:
         """Keep *record*; the number of its place. Raises DriveFullFault where there is no room, DriveFault."""
         if self._limit is not None and self.used_bytes + self._record_bytes > self._limit:
             raise self._full(f"{self._limit} bytes are its spool_size")
-        number = self._free.pop() if self._free else self._end
+        number = self._free.pop() if self._free else len(self._digests)
         position, done = number * self._record_bytes, 0
         try:
             if self._fd < 0:
@@ -64,12 +68,19 @@ class SpoolFile:
             if error.errno in _NO_ROOM:
                 raise self._full(error.strerror or "no room") from None
             raise self._broken("written", error) from None
-        self._end = max(self._end, number + 1)
+        digest = xxh3_64_intdigest(record)
+        if number == len(self._digests):
+            self._digests.append(digest)
+        else:
+            self._digests[number] = digest
         self.used_bytes += self._record_bytes
         return number
 
     def take(self, number: int, into: memoryview) -> None:
-        """Read the record at place *number* back, all of *into*, and give the place back. Raises DriveFault."""
+        """Read the record at place *number* back, all of *into*, and give the place back.
+
+        Raises DriveFault, also where it is not what was put there.
+        """
         position, done = number * self._record_bytes, 0
         try:
             while done < len(into):
@@ -79,6 +90,8 @@ class SpoolFile:
                 done += got
         except OSError as error:
             raise self._broken("read", error) from None
+        if xxh3_64_intdigest(into) != self._digests[number]:
+            raise self._fault("gave back other bytes than it was given")
         self.drop(number)
 
     def drop(self, number: int) -> None:
@@ -86,7 +99,7 @@ class SpoolFile:
         self._free.append(number)
         self.used_bytes -= self._record_bytes
         if not self.used_bytes:
-            self._free, self._end = array("I"), 0
+            self._free, self._digests = array("I"), array("Q")
             try:
                 os.ftruncate(self._fd, 0)
             except OSError as error:
@@ -129,8 +142,11 @@ class SpoolFile:
         )
 
     def _broken(self, what: str, error: OSError) -> DriveFault:
+        return self._fault(f"cannot be {what}: {error.strerror or error}")
+
+    def _fault(self, what: str) -> DriveFault:
         return DriveFault(
-            f"its spool {self._folder} cannot be {what}: {error.strerror or error}",
+            f"its spool {self._folder} {what}",
             place=self._place,
             safe="what the report calls stored; the other copies",
             todo="check the spool's disk",

@@ -445,6 +445,31 @@ def test_a_spool_that_hangs_costs_its_own_drive_alone(
     assert fault.drive == "R2" and "its spool" in fault.error and "it hangs" in fault.error and fault.todo
 
 
+def test_what_a_spool_s_disk_changed_never_reaches_the_drive(
+    runner: Any, plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No disk says so itself, and the drive would call it stored."""
+    plan = spooled(plan_of([shell("a", "head -c 9000000 /dev/zero")], {"R1": ["a"], "R2": ["a"]}), "R2")
+    used = threading.Event()
+    put = SpoolFile.put
+
+    def put_and_flip(file: SpoolFile, record: memoryview) -> int:
+        number = put(file, record)
+        if not used.is_set():
+            os.pwrite(file._fd, b"!", number * len(record) + 2_000)
+        used.set()
+        return number
+
+    runner.drive("R2").before_write = lambda n: None if used.wait(20) else pytest.fail("nothing comes into the spool")
+    monkeypatch.setattr(SpoolFile, "put", put_and_flip)
+    report = runner.run(plan)
+    one, two = report.objects[0].copies
+    assert one.status == "stored" and two.status != "stored" and report.status == "degraded"
+    (fault,) = report.faults
+    assert fault.drive == "R2" and "other bytes" in fault.error and fault.todo
+    runner.drives["R2"].payload("a")  # each record that came is sound
+
+
 def test_a_spool_whose_disk_complains_when_it_is_closed_ends_all_the_same(
     runner: Any, plan_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
