@@ -76,12 +76,19 @@ def source_text(plan: str, source: str) -> str:
 def sources_named(names: Iterable[tuple[str, str]], text: str) -> list[tuple[str, str]]:
     """Those of *names*, (plan, source), that *text* can mean.
 
-    As :func:`source_text` writes it, else PLAN/SOURCE as it stands, else SOURCE of whatever plan.
+    As :func:`source_text` writes it, else PLAN/SOURCE as it stands, else SOURCE of whatever plan, else PLAN/SOURCE of
+    which only one is escaped, or SOURCE escaped.
     """
     known = list(names)
     exact = [(plan, source) for plan, source in known if source_text(plan, source) == text]
     full = [(plan, source) for plan, source in known if f"{plan}/{source}" == text]
-    return exact or full or [(plan, source) for plan, source in known if source == text]
+    if found := exact or full or [(plan, source) for plan, source in known if source == text]:
+        return found
+    return [
+        (plan, source)
+        for plan, source in known
+        if text in {f"{_escaped(plan)}/{source}", f"{plan}/{_escaped(source)}", _escaped(source)}
+    ]
 
 
 def _escaped(name: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from tapechain.cli.main import _main
+from tapechain.runtime.kinds import sources_named
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import Ending
 
@@ -322,3 +323,24 @@ def test_a_name_that_can_mean_two_sources_is_shown_with_a_command_for_each(
             (world.folder / "draft.tc").write_text(done.out)
             assert tcc("run", "draft.tc").code == 0
             assert (world.folder / "back" / place).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("a/b/c", [("a", "b/c"), ("a/b", "c")]),
+        ("a%2Fb/c", [("a/b", "c")]),
+        ("a/b%2Fc", [("a", "b/c")]),
+        ("p%2Fq/odd / name", [("p/q", "odd / name")]),
+        ("p/q/odd %2F name", [("p/q", "odd / name")]),
+        ("odd %2F name", [("p/q", "odd / name")]),
+        ("%2F", [("p", "%2F")]),
+        ("p/%2F", [("p", "/")]),
+        ("p/%252F", [("p", "%2F")]),
+        ("a%2Fb", []),
+    ],
+)
+def test_a_source_is_meant_by_its_names_escaped_or_not(text: str, meant: list[tuple[str, str]]) -> None:
+    known = [("a", "b/c"), ("a/b", "c"), ("p/q", "odd / name"), ("p", "%2F"), ("p", "/")]
+    found = sources_named(known, text)
+    assert sorted(found) == sorted(meant)
