@@ -215,7 +215,7 @@ class Spooler:
             available = reader.available
             while (ended := reader.ended()) is not None:
                 self._end(feed, *ended)
-            if not available:
+            if not available or self.ring.abandoned:  # a drive that left: what comes as fast as it is taken never ends
                 break
             record, item, sequence, payload_bytes = reader.peek()
             try:
