@@ -72,6 +72,8 @@ class _Coupler:
     faults: list[ChainFault] = field(default_factory=list)
     broken: list[Node | None] = field(default_factory=list)
     recorded: set[str] = field(default_factory=set)
+    #: agents with a `* <- …` of which nobody knows what it means: they have a buffer `*` in its place
+    unclear: set[str] = field(default_factory=set)
     #: buffers at the head of a chain, to be looked up when all are known
     heads: list[tuple[Node, Span]] = field(default_factory=list)
     #: the place of `A124.B2` -> that of `B2` in it
@@ -211,8 +213,7 @@ class _Coupler:
                 # A source has no buffers: the star is what is wrong, and the name the place that shows it.
                 self.names.uses.pop()
                 self.names.misuse(f"* <- {as_written(item.agent.text)}", "star", item.agent.span, wanted, help)
-            self.broken.append(None)
-            self._declare(agent.name, "*")
+            self._stand_in(agent.name)
             return
         use = self.names.use(item.agent.text, item.agent.span, ("agent",))
         if use.fits:
@@ -220,8 +221,13 @@ class _Coupler:
             self.items.setdefault(agent.name, []).append(star)
             self.stated.append(star)
         else:
-            self.broken.append(None)
-            self._declare(agent.name, "*")
+            self._stand_in(agent.name)
+
+    def _stand_in(self, agent: str) -> None:
+        """A buffer in the place of those that a faulty star may have meant."""
+        self.broken.append(None)
+        self.unclear.add(agent)
+        self._declare(agent, "*")
 
     # ------------------------------------------------------------ chains
 
@@ -255,8 +261,11 @@ class _Coupler:
         known = {agent: frozenset(own) for agent, own in buffers.items()}
         couplings: list[Coupling] = []
         reported: set[tuple[Node, Span]] = set()
+        circular = {span for hops in cycles for _, span in hops}
         for stated in self.stated:
-            if isinstance(stated, _All):
+            if isinstance(stated, _All) and (stated.span in circular or stated.feed in self.unclear):
+                self.broken.append(None)  # the circle, or the star there, is what is said
+            elif isinstance(stated, _All):
                 couplings += (
                     Coupling(
                         Node("buffer", stated.agent, name),
@@ -295,6 +304,9 @@ class _Coupler:
         if (node, span) in reported:
             return
         reported.add((node, span))
+        if node.name in self.unclear:
+            self.broken.append(None)
+            return
         own = buffers.get(node.name, ())
         self.names.unknown_buffer(node.name, node.buffer, self.ends.get(span, span), own)
         self._meant([Node("buffer", node.name, other) for other in own])

@@ -33,7 +33,7 @@ from .load import Program
 from .loops import iterations
 from .places import in_iteration
 from .rules import out_of_range
-from .rules.declared_twice import twice
+from .rules.declared_twice import in_a_loop
 from .tree import is_broken
 from .values import Scope, evaluate, evaluate_name
 
@@ -48,11 +48,15 @@ Expanded = Plan | Declaration | Group | Chain | Require
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The statements written out. ``lost`` says that some could not be: a name with a hole that nothing fills."""
+    """The statements written out. ``lost`` says that some could not be: a name with a hole that nothing fills.
+
+    ``variables`` are the names of all ``let``, ``param`` and ``for`` variables.
+    """
 
     statements: tuple[Expanded, ...]
     diagnostics: tuple[Diagnostic, ...]
     lost: bool
+    variables: frozenset[str] = frozenset()
 
 
 def expand(program: Program, *, limit: int = STATEMENTS_MAX) -> Expansion:
@@ -74,7 +78,8 @@ def expand(program: Program, *, limit: int = STATEMENTS_MAX) -> Expansion:
         expander = _Expander(limit, [*scope.found[:known], too_many.diagnostic], lost=True, without_loops=True)
         outside = Scope(program.variables, expander.found, known=scope.known)
         statements = tuple(expander.statements(program.statements, outside))
-    return Expansion(statements, tuple(expander.found), expander.lost)
+    variables = frozenset(program.variables) | expander.loop_variables
+    return Expansion(statements, tuple(expander.found), expander.lost, variables)
 
 
 class _TooMany(Exception):
@@ -92,6 +97,7 @@ class _Expander:
     lost: bool = False
     count: int = 0
     without_loops: bool = False
+    loop_variables: set[str] = field(default_factory=set)
 
     def statements(self, statements: Iterable[Any], scope: Scope) -> Iterator[Expanded]:
         for statement in statements:
@@ -102,7 +108,7 @@ class _Expander:
             self.count += 1
             if isinstance(statement, Let | Param):
                 # Loops hold no variables of the program: their one scope would see one value an iteration.
-                self.found.append(twice(statement.name, "variable", statement.name.span))
+                self.found.append(in_a_loop(statement.name))
             elif isinstance(statement, Declaration | Plan):
                 yield from self._declaration(statement, scope)
             elif isinstance(statement, Group):
@@ -114,11 +120,11 @@ class _Expander:
 
     def _each(self, loop: For, scope: Scope) -> Iterator[tuple[Iterable[Any], Scope]]:
         """The body with its scope, once for each iteration; nothing when that would be more than the limit."""
-        if self.without_loops:
-            return
+        self.loop_variables.add(loop.variable.text)
         values = iterations(evaluate(loop.values, scope), self.found)
         if values is None:
             self.lost = True
+        if values is None or self.without_loops:
             return
         total = self.count + values.count * _weight(loop.body, scope)
         if total > self.limit:

@@ -248,8 +248,6 @@ def _feeds_itself(knot: Iterable[Node], between: Mapping[tuple[Node, Node], Coup
 def _uncertain(graph: Graph) -> frozenset[Node] | None:
     """Which roots are hidden by faults of the graph itself: broken feeds, cycles, drives not known or not free."""
     model = graph.model
-    if model.plan is not None and model.plan.lost:
-        return None
     if model.lost or graph.cycles or model.star_cycles or None in model.broken_feeds or model.chain_faults:
         return None
     if any(not model.buffers.get(a.name) or a.again for a in model.all_agents):

@@ -41,6 +41,10 @@ FILES_MAX = 10_000
 #: Where one of these is in what the parser left out, a coupling may be.
 _WORDS_OF_COUPLINGS = frozenset({"include", "for", "backup", "mirror", "restore", "copy", "agent", "chain"})
 
+#: The heads of statements that hold no coupling, and the line of a promise.
+_COUPLES_NOTHING = re.compile(r"(?:require|let|param|plan|host|pool)\b")
+_REQUIRE = re.compile(r"\s*require\b")
+
 #: The head of a declaration, or a coupling, that bears no name.
 _NAMELESS = re.compile(
     r"(?P<kind>source|drive|host|pool|target)\s*\{|(?P<agent>agent)\s*(?:->|<-)|(?P<buffer><-)"
@@ -151,7 +155,7 @@ class _Loader:
         file, problems = parse(content, name, self.memory)
         self.found += problems
         for skipped in file.skipped:
-            self.lost = self.lost or not _is_attributes(skipped, file.statements)
+            self.lost = self.lost or not _couples_nothing(skipped, file.statements, self.texts[name])
             self.lost_names |= skipped.names
             self.lost_kinds |= _nameless(skipped, self.texts[name])
         if problems and not file.statements and not file.skipped:
@@ -264,10 +268,16 @@ def _includes(loop: For) -> bool:
     return any(isinstance(item, Include) or (isinstance(item, For) and _includes(item)) for item in loop.body)
 
 
-def _is_attributes(skipped: Skipped, statements: Iterable[Statement]) -> bool:
-    """Whether what the parser left out are attributes only: then no coupling is lost."""
+def _couples_nothing(skipped: Skipped, statements: Iterable[Statement], text: str) -> bool:
+    """Whether what the parser left out holds no coupling: attributes, or (part of) a statement that couples nothing."""
     if skipped.names & _WORDS_OF_COUPLINGS:
         return False
+    lines = text.split("\n")[skipped.span.line - 1 : skipped.span.end_line]
+    lines[-1] = lines[-1][: skipped.span.end_column - 1]
+    before, lines[0] = lines[0][: skipped.span.column - 1], lines[0][skipped.span.column - 1 :]
+    arrows = any("->" in line or "<-" in line for line in lines)
+    if not arrows and (_COUPLES_NOTHING.match(lines[0]) or _REQUIRE.match(before)):
+        return True
     start, end = (skipped.span.line, skipped.span.column), (skipped.span.end_line, skipped.span.end_column)
     return any(
         isinstance(statement, Declaration | Plan)

@@ -119,6 +119,8 @@ class Use(NamedTuple):
     in_chain: bool = False
     #: what stands before a buffer's name: its agent and a dot
     prefix: str = ""
+    #: whether a variable bears the name, which is a host's or a pool's here
+    variable: bool = False
 
     @property
     def fits(self) -> bool:
@@ -252,6 +254,8 @@ class Model:
     plan_name: str
     plan: Statement | None
     entities: Mapping[str, Entity]
+    #: for each kind its names; a name that two kinds bear (TC202) is in both
+    bearers: Mapping[EntityKind, Mapping[str, Entity]]
     statements: tuple[Statement, ...]
     groups: tuple[Group, ...]
     agents: Mapping[str, Agent]
@@ -276,16 +280,21 @@ class Model:
 
     def of_kind(self, kind: EntityKind) -> list[Entity]:
         """All sources, say, in the order of their declaration."""
-        return [e for e in self.entities.values() if e.kind == kind]
+        return [*self.bearers.get(kind, {}).values()]
 
     def statement_of(self, kind: EntityKind, name: str) -> Statement | None:
-        """The statement that declares *name*, if it is of that kind."""
-        entity = self.entities.get(name)
-        return entity.statement if entity is not None and entity.kind == kind else None
+        """The first statement of that kind that declares *name*."""
+        entity = self.bearers.get(kind, {}).get(name)
+        return entity.statement if entity is not None else None
 
     def may_be_lost(self, name: str) -> bool:
         """Whether what another fault took away may declare *name*, or be the attribute *name*."""
         return self.lost_names is None or name in self.lost_names
+
+    @property
+    def plan_is_lost(self) -> bool:
+        """Whether a syntax error may have taken attributes of the plan: its `record` and `depth` are not known then."""
+        return self.plan is not None and self.plan.lost
 
     @property
     def record(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 #: The statements' words, which are no names (language.md, "Lexical rules").
 WORDS = frozenset(
@@ -49,15 +49,6 @@ def near(name: str, candidates: Iterable[str]) -> list[str]:
     if len(known) > _CANDIDATES_MAX:
         return []
     return difflib.get_close_matches(name, known, n=len(known) or 1, cutoff=0.5)
-
-
-def nearest_of(name: str, *tiers: Sequence[str]) -> str | None:
-    """The nearest name in the first of the *tiers* (the right kind first) that has one."""
-    for tier in tiers:
-        near = nearest(name, tier)
-        if near is not None:
-            return near
-    return None
 
 
 def listed(names: Iterable[str], conjunction: str = "and") -> str:

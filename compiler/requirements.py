@@ -96,7 +96,7 @@ def _holds(operator: str, wanted: float) -> Callable[[Amount], bool | None]:
 
 
 def _of_plan(condition: Condition, graph: Graph, laid_out: Callable[[], Layout]) -> Iterator[Verdict]:
-    if graph.uncertain is None or graph.uncertain:
+    if graph.uncertain is None or graph.uncertain or graph.model.plan_is_lost:
         return
     amount = _plan_amount(condition.metric, graph, laid_out)
     holds = _holds(condition.operator, _number(condition.value))(amount)
@@ -135,8 +135,8 @@ def _of_sources(condition: Condition, graph: Graph) -> Iterator[Verdict]:
     known: dict[tuple[str, ...], Amount] = {}
     for name, span, roots in _subjects(condition, graph):
         count += 1
-        if any(graph.is_uncertain(root) for root in roots):
-            continue
+        if not roots or any(graph.is_uncertain(root) for root in roots):
+            continue  # no roots: another fault has taken away what fed them
         amount = _source_amount(condition.metric, roots, graph, known)
         holds = judge(amount)
         if holds is False:

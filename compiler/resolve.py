@@ -46,7 +46,7 @@ _LONGEST: Mapping[StatementKind, int] = {
 
 def resolve(program: Program, expansion: Expansion, world: World) -> Model:
     """Look up every name of the program and read every attribute. What is wrong is in the model, for the rules."""
-    resolver = _Resolver(_Errors(program.diagnostics), expansion.lost)
+    resolver = _Resolver(_Errors(program.diagnostics), expansion.lost, expansion.variables)
     for statement in expansion.statements:
         resolver.declare(statement)
     names = Names(resolver.declared)
@@ -68,6 +68,7 @@ def resolve(program: Program, expansion: Expansion, world: World) -> Model:
         plan_name=resolver.plan.name if resolver.plan is not None else _name_of_file(program.main),
         plan=resolver.plan,
         entities={name: found[0] for name, found in resolver.declared.items()},
+        bearers=_bearers(resolver.entities),
         statements=(*resolver.statements, *couplings.statements),
         groups=groups,
         agents={agent.name: agent for agent in agents if not agent.again},
@@ -88,6 +89,14 @@ def resolve(program: Program, expansion: Expansion, world: World) -> Model:
         lost_names=None if expansion.lost else program.lost_names,
         lost_kinds=program.lost_kinds,
     )
+
+
+def _bearers(entities: Iterable[Entity]) -> dict[EntityKind, dict[str, Entity]]:
+    """Each kind's names. Of two bearers of one name and kind the first counts."""
+    found: dict[EntityKind, dict[str, Entity]] = {}
+    for entity in entities:
+        found.setdefault(entity.kind, {}).setdefault(entity.name, entity)
+    return found
 
 
 def _name_of_file(path: str) -> str:
@@ -119,6 +128,8 @@ class _Errors:
 class _Resolver:
     errors: _Errors
     loops_lost: bool
+    #: all variables: `host = h` means a host, whatever variable bears the name
+    variables: frozenset[str]
     declared: dict[str, list[Entity]] = field(default_factory=dict)
     entities: list[Entity] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
@@ -213,7 +224,9 @@ class _Resolver:
         for kind in ("host", "pool"):
             setting = statement.settings.get(kind)
             if setting is not None and isinstance(setting.value, str):
-                names.use(setting.value, setting.span, (kind,))
+                use = names.use(setting.value, setting.span, (kind,))
+                if use.found is None and setting.value in self.variables:
+                    names.uses[-1] = use._replace(variable=True)
 
 
 def _name_problems(kind: StatementKind, name: ast.Name) -> list[Problem]:
@@ -250,7 +263,8 @@ def _conditions(require: ast.Require, names: Names, couplings: Couplings) -> Ite
         if name.text in couplings.recorded and names.find(name.text, ("source",)) is None:
             of.append((name.text, name.span))
             continue
-        use: Use = names.use(name.text, name.span, ("source",))
+        known = (*names.of_kinds(("source",)), *sorted(couplings.recorded))
+        use: Use = names.use(name.text, name.span, ("source",), candidates=known)
         broken = broken or not use.fits
         of.append((name.text, name.span))
     for condition in require.conditions:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ..dsl.spans import Span
 from .model import Entity, Use
-from .names import as_written, near, nearest_of
+from .names import as_written, near, nearest
 
 #: So many unknown names get a suggestion; looking for more would make a hopeless program slow.
 _SUGGESTIONS_MAX = 200
@@ -59,7 +59,7 @@ class Names:
                 as_written(name),
                 None,
                 help=help,
-                suggestion=self.suggestion(name, right, tuple(self.declared)),
+                suggestion=self.suggestion(name, right),
                 declared=right,
                 in_chain=in_chain,
             )
@@ -84,7 +84,7 @@ class Names:
             return []
         return near(use.name, use.declared)
 
-    def suggestion(self, name: str, *tiers: Sequence[str]) -> str | None:
-        """The nearest name; None also after many suggestions."""
+    def suggestion(self, name: str, right: Sequence[str]) -> str | None:
+        """The nearest of the names of the *right* kind; None also after many suggestions."""
         self.suggested += 1
-        return nearest_of(name, *tiers) if self.suggested <= _SUGGESTIONS_MAX else None
+        return nearest(name, right) if self.suggested <= _SUGGESTIONS_MAX else None

@@ -33,6 +33,15 @@ def twice(name: Name, what: str, first: Span) -> Diagnostic:
     )
 
 
+def in_a_loop(name: Name) -> Diagnostic:
+    """The diagnostic for a ``let`` or ``param`` inside a ``for``."""
+    return RULE.at(
+        name.span,
+        f"each iteration would declare the variable {as_written(name.text)} again",
+        help="write it outside of the `for`: a let or param has one value in the whole program",
+    )
+
+
 def check(model: Model) -> Iterator[Diagnostic]:
     """Every later declaration of a name, and every attribute that a statement repeats."""
     for again in model.duplicates:

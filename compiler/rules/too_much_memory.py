@@ -22,7 +22,7 @@ def check(graph: Graph, laid_out: Callable[[], Layout]) -> Iterator[Diagnostic]:
     """The sum of depth × record over the rings, after buffers are shared, against the plan's ``memory``."""
     model = graph.model
     limit = model.plan.settings.get("memory") if model.plan is not None else None
-    if limit is None or not isinstance(limit.value, int) or graph.uncertain is None:
+    if limit is None or not isinstance(limit.value, int) or graph.uncertain is None or model.plan_is_lost:
         return
     layout = laid_out()
     needed = sum(draft.depth for draft in layout) * model.record

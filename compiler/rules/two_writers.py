@@ -30,9 +30,15 @@ def check(model: Model) -> Iterator[Diagnostic]:
         if earlier is agent:
             continue
         drive = as_written(agent.drive)
+        name = as_written(agent.name)
+        if agent.name == earlier.name:
+            message, help = f"two agents called {name} write {drive}", "join their braces, or give one another drive"
+        else:
+            message = f"{name} writes {drive}, which {as_written(earlier.name)} writes already"
+            help = f"give {name} a drive of its own, or its buffers to {as_written(earlier.name)}"
         yield RULE.at(
             agent.drive_span,
-            f"{as_written(agent.name)} writes {drive}, which {as_written(earlier.name)} writes already",
-            help=f"give {as_written(agent.name)} a drive of its own, or its buffers to {as_written(earlier.name)}",
+            message,
+            help=help,
             related=[Related(f"{as_written(earlier.name)} writes {drive} here", earlier.drive_span)],
         )

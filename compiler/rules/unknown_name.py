@@ -37,10 +37,17 @@ def check(model: Model) -> Iterator[Diagnostic]:
         if use.found is not None or model.may_be_lost(use.name) or not model.lost_kinds.isdisjoint(use.wanted):
             continue
         kinds = listed(use.wanted, "or")
-        if use.suggestion is not None:
+        if use.variable:
+            help = f'for the value of the variable write "${{{use.name}}}", in quotes'
+        elif use.suggestion is not None:
             help = f"did you mean `{use.prefix}{as_written(use.suggestion)}`?"
         elif use.declared:
-            help = f"declared are {_some(use.prefix, use.declared)}"
+            few = len(use.declared) == 1
+            help = (
+                f"the only {use.wanted[0]} is {_some(use.prefix, use.declared)}"
+                if few
+                else (f"the {use.wanted[0]}s are {_some(use.prefix, use.declared)}")
+            )
         else:
             help = f"declare the {use.wanted[0]} first"
         yield RULE.at(use.span, f"{use.what} is not declared: no {kinds} bears this name", help=help)

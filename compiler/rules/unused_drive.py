@@ -27,7 +27,8 @@ def check(model: Model) -> Iterator[Diagnostic]:
             return
         used.add(agent.drive)
     for entity in model.of_kind("drive"):
-        if entity.name not in used:
+        # A name that something else bears, too (TC202), may stand where that is used.
+        if entity.name not in used and model.entities[entity.name] is entity:
             yield RULE.at(
                 entity.span,
                 f"nothing uses the drive {as_written(entity.name)}",

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from ...dsl.diagnostics import Diagnostic, Related
 from ..model import Model
-from ..names import listed
+from ..names import listed, with_article
 from ..rule import Rule
 
 RULE = Rule("TC203", "a name of the wrong kind")
@@ -27,8 +27,8 @@ def check(model: Model) -> Iterator[Diagnostic]:
     for use in model.uses:
         if use.found is None or use.fits:
             continue
-        belongs = listed((_BELONGS.get(kind, f"a {kind}") for kind in use.wanted), "or")
-        found = "an agent" if use.found == "agent" else f"a {use.found}"
+        belongs = listed((_BELONGS.get(kind, with_article(kind)) for kind in use.wanted), "or")
+        found = with_article(use.found)
         message = (
             f"`{use.what}` stands where {belongs} belongs"
             if use.found == "star"
