@@ -66,6 +66,10 @@ class Case:
     media: str = "media"
     key: bool = False
     recycling: bool = False
+    #: bytes of a record
+    record: int = 64 * 1024
+    #: a volume was damaged, and healed: its drive alone does not hold everything any more
+    hurt: bool = False
 
     # ------------------------------------------------------------ commands
 
@@ -91,6 +95,7 @@ class Case:
 
     def build(self) -> None:
         chance = self.chance
+        self.record = 65536 * chance.choice([1, 1, 1, 2, 5])
         self.media = chance.choice(["media", "media", "data/vols"])
         self._engine_places()
         self._trees()
@@ -196,7 +201,9 @@ class Case:
             self.recycling = True
         for drive in self.drives:
             words = [f'volumes = "{self.media}/{drive}"']
-            words += [f"capacity = {chance.choice([200, 300, 700])}kB"] if chance.random() < 0.4 else []
+            words += (
+                [f"capacity = {self.record // 1024 * chance.choice([4, 5, 11])}KiB"] if chance.random() < 0.4 else []
+            )
             words += ["pool = some"] if "pools" in self.pieces and chance.random() < 0.7 else []
             self.pieces[drive] = f"drive {drive} {{ {' '.join(words)} }}"
         primaries = self.drives[: 2 if count > 2 and chance.random() < 0.4 else 1]
@@ -227,7 +234,7 @@ class Case:
         return " ".join(words)
 
     def write(self) -> None:
-        text = "plan p { record = 64KiB }\n" + "\n".join(self.pieces.values()) + "\n"
+        text = f"plan p {{ record = {self.record // 1024}KiB }}\n" + "\n".join(self.pieces.values()) + "\n"
         (self.folder / "plan.tc").write_text(text)
 
     # ------------------------------------------------------------ life
@@ -360,6 +367,68 @@ class Case:
                 self.known[entry["object"]] = self.known[self.newest[entry["source"]]]
                 self.newest[entry["source"]] = entry["object"]
 
+    def damage(self) -> None:
+        """Some of one volume is not as it was written: that is named, healed from other copies, and never believed."""
+        files = sorted(f for place in self.places for f in (self.folder / place).glob("*.tar"))
+        if not files:
+            return
+        chance, file = self.chance, self.chance.choice(files)
+        _, out, _ = self.tcc("volumes", "--plan", "plan.tc", "--json")
+        (volume,) = (v["uuid"] for v in json.loads(out) if v["location"] == str(file.resolve()))
+        spare = {
+            o["object"]
+            for o in self.objects()
+            if any(c["status"] == "stored" and volume not in c["volumes"] for c in o["copies"])
+        }
+        sound = file.read_bytes()
+        data, at = bytearray(sound), chance.randrange(len(sound))
+        how = chance.choice(["flip", "flip", "zeros", "cut", "lost"])
+        if how == "flip":
+            data[at] ^= 1 << chance.randrange(8)
+        elif how == "zeros":
+            data[at : at + 5000] = bytes(len(data[at : at + 5000]))
+        else:
+            del data[at : at + 512 if how == "lost" else len(data)]
+        self.log.append(f"{how} at {at} of {len(sound)} bytes of {file}")
+        file.write_bytes(data)
+        verified, out, _ = self.tcc("verify", "--plan", "plan.tc", codes=(0, 1))
+        assert not verified or file.stem in out, out
+        for object_id in chance.sample(sorted(self.known), min(3, len(self.known))):
+            source, to, links = self.known[object_id].source, self.fresh("hurt"), self._chain(object_id)
+            words = ["restore", source, "--plan", "plan.tc", "--to", to, "--object", object_id, *self.identity()]
+            healed = verified == 0 or set(links) <= spare
+            code, _, _ = self.tcc(*words, codes=(0,) if healed else (0, 1, 2, 3))
+            if code == 0:
+                self.same(source, object_id, to)
+            elif (self.folder / to).exists():
+                self.never_wrong(source, to)
+        if verified and self.known.keys() <= spare and chance.random() < 0.5:
+            # (1: something was damaged; the plan is written)
+            self.tcc("verify", "--plan", "plan.tc", "--repair", "-o", "repair.tc", codes=(1,))
+            if (self.folder / "repair.tc").exists():
+                code, _, said = self.tcc("run", "repair.tc", "--again", codes=(0, 1, 3))
+                if code:
+                    assert "move it away" in said, said
+                    file.rename(self.folder / self.fresh("aside"))
+                    self.tcc("run", "repair.tc", "--again")
+                (self.folder / "repair.tc").unlink()
+            self.hurt = True
+        file.write_bytes(sound)
+
+    def never_wrong(self, source: str, to: str) -> None:
+        """What came back of a damaged copy is what the source held in some session, or lacks."""
+        states = [k.state for k in self.known.values() if k.source == source]
+        if isinstance(states[0], bytes):
+            there = self.folder / to / source
+            assert not there.exists() or there.read_bytes() in states
+        else:
+            held = {
+                (n, e[-2:]) for s in states if not isinstance(s, bytes) for n, e in s.items() if e and e[0] == "file"
+            }
+            for name, entry in came_back(os.fsencode(self.folder / to)).items():
+                assert not entry or entry[0] != "file" or (name, entry[-2:]) in held, f"{name!r} is wrong: {entry}"
+        shutil.rmtree(self.folder / to)
+
     def volumes(self, place: str) -> list[str]:
         return sorted(p.stem for p in (self.folder / place).rglob("*.tar"))
 
@@ -434,10 +503,25 @@ class Case:
         self.tcc("restore", source, "--plan", "plan.tc", "--to", to, "--object", object_id, *self.identity())
         self.same(source, object_id, to)
 
+    def restore_then(self) -> None:
+        """As of the time of some session."""
+        object_id = self.chance.choice(sorted(self.known))
+        source = self.known[object_id].source
+        started = next(o["started"] for o in self.objects() if o["object"] == object_id)
+        to = self.fresh("then")
+        words = ["restore", source, "--plan", "plan.tc", "--to", to, "--as-of", started, "--report", "then.json"]
+        self.tcc(*words, *self.identity())
+        report = json.loads((self.folder / "then.json").read_text())
+        assert report["started"] == started
+        if report["object"] in self.known:
+            self.same(source, report["object"], to)
+        else:
+            shutil.rmtree(self.folder / to)
+
     def restore_from(self) -> None:
         """One folder of volumes alone, without a catalog."""
         place = self.chance.choice(self.places)
-        if not (self.folder / place).is_dir():
+        if not (self.folder / place).is_dir() or self.hurt:
             return
         there = self.uuids(place)
         whole = {
@@ -529,6 +613,8 @@ class Case:
     def by_tar_alone(self) -> None:
         """GNU tar brings the chain of an object back from one drive's volumes."""
         drive = self.chance.choice(self.drives)
+        if self.hurt:
+            return
         by_id = {o["object"]: o for o in self.objects()}
         fits = [
             i
@@ -586,6 +672,7 @@ class Case:
         restore_newest,
         restore_old,
         restore_old,
+        restore_then,
         restore_from,
         paths,
         paths,
@@ -603,8 +690,12 @@ class Case:
                 self.run()
                 continue
             step = self.chance.choice(
-                ["run", "run", "run", "full", "fail", "rebuild", "draft", "draft", "label", "recycle", "lose", "move"]
+                ["run"] * 4
+                + ["full", "fail", "rebuild", "draft", "draft", "label", "recycle", "lose", "move", "damage", "damage"]
             )
+            if step == "run" and self.chance.random() < 0.1:
+                self.record = 65536 * self.chance.randint(1, self.record // 65536)
+                self.write()
             if step in ("run", "full", "fail"):
                 self.change()
             {"run": self.run, "full": lambda: self.run("--full"), "fail": lambda: self.fail(monkeypatch)}.get(
