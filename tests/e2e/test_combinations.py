@@ -715,6 +715,8 @@ def _lacking(wanted: Wanted) -> bool:
         path = os.fsencode(os.path.normpath(os.path.join(wanted.base, written)))
         if path not in state or (written.endswith("/") and not os.path.exists(path)):
             return True
+        if written.endswith("/") and state[path][0] == "link" and os.path.realpath(path) not in state:
+            return True
     return False
 
 
