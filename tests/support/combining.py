@@ -119,9 +119,8 @@ class Tree:
     def do_mode(self) -> None:
         path = self._one(files=False)
         if path and not os.path.islink(path):
-            os.chmod(
-                path, self.chance.choice([0o700, 0o755, 0o640, 0o777, 0o1777, 0o500 if self.privileged else 0o700])
-            )
+            modes = [0o700, 0o755, 0o777, 0o1777, *([0o640, 0o500] if self.privileged else [])]
+            os.chmod(path, self.chance.choice(modes))
 
     def do_setid(self) -> None:
         if self.privileged and (path := self._one(files=False)) and not os.path.islink(path):
