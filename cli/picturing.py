@@ -90,7 +90,7 @@ def read_picture(
     from ..compiler.emit.picture import picture_of
 
     content = read_content(file)
-    if content is not None and is_json(content):
+    if is_json(content):
         plan, _ = load_plan(file, defines, content=content)
         picture = picture_of(plan)
         if annotate:

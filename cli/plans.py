@@ -30,14 +30,14 @@ def load_plan(
     be read, is no compiled plan, or a name in *defines* is no param of it.
     """
     content = read_content(path) if content is None else content
-    if content is not None and is_json(content):
+    if is_json(content):
         if defines:
             raise UsageFault(
-                f"{path} is a compiled plan: -D has no effect on it",
+                f"{'standard input' if path == '-' else path} is a compiled plan: -D has no effect on it",
                 todo="compile the plan anew with -D, or run the .tc",
             )
-        plan = loads(content, name=path)
-        return plan, Path(path).absolute().parent / plan.base
+        plan = loads(content, name="standard input" if path == "-" else path)
+        return plan, (Path.cwd() if path == "-" else Path(path).absolute().parent) / plan.base
     compilation = compile_file(path, defines or {}, content=content)
     if warnings or compilation.plan is None:
         print_diagnostics(compilation)
@@ -48,7 +48,7 @@ def load_plan(
 
 def is_compiled(path: str) -> bool:
     """Whether the file is a compiled plan: JSON begins with a brace, a plan in the language never does."""
-    return path != "-" and Path(path).is_file() and is_json(_read(path))
+    return path != "-" and Path(path).is_file() and is_json(read_content(path))
 
 
 def is_json(content: bytes) -> bool:
@@ -88,17 +88,17 @@ def print_diagnostics(compilation: Compilation) -> None:
         print_text(compilation.diagnostics, compilation.texts, sys.stderr)
 
 
-def read_content(path: str) -> bytes | None:
-    """The bytes of the file *path*; None for ``-``, which the compiler reads. Raises :class:`UsageFault`."""
-    return None if path == "-" else _read(path)
-
-
-def _read(path: str) -> bytes:
+def read_content(path: str) -> bytes:
+    """The bytes of the file *path*, or of standard input (``-``). Raises :class:`UsageFault`."""
+    name = "standard input" if path == "-" else path
     try:
-        with open(path, "rb") as file:
-            content = file.read(_PLAN_BYTES_MAX + 1)
+        if path == "-":
+            content = sys.stdin.buffer.read(_PLAN_BYTES_MAX + 1)
+        else:
+            with open(path, "rb") as file:
+                content = file.read(_PLAN_BYTES_MAX + 1)
     except OSError as error:
-        raise UsageFault(f"{path} cannot be read: {error.strerror or error}") from None
+        raise UsageFault(f"{name} cannot be read: {error.strerror or error}") from None
     if len(content) > _PLAN_BYTES_MAX:
-        raise UsageFault(f"{path} is larger than {_PLAN_BYTES_MAX} bytes: it is not a plan")
+        raise UsageFault(f"{name} is larger than {_PLAN_BYTES_MAX} bytes: it is not a plan")
     return content

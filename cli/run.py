@@ -78,6 +78,12 @@ def run_command(  # noqa: PLR0917 - click passes each by its name
     if report_path is not None and not dry_run:
         forget_report(report_path, _REPORT_HEAD)
     plan, base = load_plan(path, defines, warnings=dry_run)
+    if path == "-" and (reading := [source.name for source in plan.sources if source.stream == "-"]):
+        raise UsageFault(
+            f"the plan came from standard input, and so would {', '.join(reading)}: there is nothing left to read",
+            safe="nothing was opened, read or written",
+            todo="give the plan as a file",
+        )
     folder = state_folder(state, plan, base)
     where = catalog_place(catalog, folder, plan, base)
     merges = any(source.chain is not None for source in plan.sources)

@@ -46,8 +46,16 @@ class SizeReader:
         found = value.size_bytes
         if found < low or (high is not None and found > high):
             if high is None:
-                return _range(value, f"`{name}` must be at least {in_bytes(low)}; {shown(value)} is less")
-            return _range(value, f"`{name}` must lie in {in_bytes(low)}..{in_bytes(high)}; {shown(value)} does not")
+                return _range(
+                    value,
+                    f"`{name}` must be at least {in_bytes(low)}; {shown(value)} is less",
+                    f"write {in_bytes(low)} or more",
+                )
+            return _range(
+                value,
+                f"`{name}` must lie in {in_bytes(low)}..{in_bytes(high)}; {shown(value)} does not",
+                f"the nearest that is possible is {in_bytes(low if found < low else high)}",
+            )
         if found % multiple:
             below = found // multiple * multiple
             return _range(
@@ -70,7 +78,12 @@ class CountReader:
         if not isinstance(value, Number) or not isinstance(value.value, int):
             return _wrong(name, f"a whole number, such as {max(self.low, 8)}", value)
         if not self.low <= value.value <= self.high:
-            return _range(value, f"`{name}` must lie in {self.low}..{self.high}; {value.value} does not")
+            nearest_one = self.low if value.value < self.low else self.high
+            return _range(
+                value,
+                f"`{name}` must lie in {self.low}..{self.high}; {value.value} does not",
+                f"the nearest that is possible is {nearest_one}",
+            )
         return value.value
 
 
@@ -91,7 +104,7 @@ class WordReader:
             return _range(
                 value,
                 f"`{name}` is {choice}; {shown(value)} is neither",
-                f"did you mean {quoted(near)}?" if near else "",
+                f"did you mean {quoted(near)}?" if near else f"write {choice}",
             )
         return found
 
@@ -115,7 +128,7 @@ def duration(name: str, value: Value) -> SettingValue | Problem:
     if not isinstance(value, Duration):
         return _wrong(name, "a duration, such as 90s, 30m, 6h or 2d", value)
     if value.seconds <= 0:
-        return _range(value, f"`{name}` must be longer than nothing")
+        return _range(value, f"`{name}` must be longer than nothing", f"write it like 2h, or leave `{name}` out")
     return value.seconds
 
 
@@ -126,7 +139,7 @@ def rate(name: str, value: Value) -> SettingValue | Problem:
     if not isinstance(value, Rate):
         return _wrong(name, "a rate, such as 30MB/s", value)
     if value.bytes_per_second <= 0:
-        return _range(value, f"`{name}` must be above 0")
+        return _range(value, f"`{name}` must be above 0", f"write it like 30MB/s, or leave `{name}` out")
     return value.bytes_per_second
 
 
@@ -166,7 +179,7 @@ def path(name: str, value: Value) -> SettingValue | Problem:
 def paths(name: str, value: Value) -> SettingValue | Problem:
     """A path or a list of them, at least one."""
     if isinstance(value, ListValue) and not value.items:
-        return _range(value, f"`{name}` must name at least one path; the list is empty")
+        return _range(value, f"`{name}` must name at least one path; the list is empty", "name what is meant")
     return _list(name, value, "a path in quotes, or a list of them")
 
 
@@ -185,7 +198,9 @@ def command(name: str, value: Value) -> SettingValue | Problem:
             'no shell reads a command; for one write ["sh", "-c", "…"]' if isinstance(value, String) else "",
         )
     if not value.items:
-        return _range(value, f"`{name}` must name a program; the list is empty")
+        return _range(
+            value, f"`{name}` must name a program; the list is empty", 'write it like ["pg_dump", "-Fc", "shop"]'
+        )
     arguments = []
     for i, item in enumerate(value.items):
         if not isinstance(item, String):
@@ -212,9 +227,15 @@ def compression(name: str, value: Value) -> SettingValue | Problem:
         return _wrong(name, '"zstd" or "zstd:19"', value)
     match = _ZSTD.fullmatch(_text_of(value))
     if match is None:
-        return _range(value, f'`{name}` is "zstd" or "zstd:LEVEL"; {shown(value)} is neither')
+        return _range(
+            value, f'`{name}` is "zstd" or "zstd:LEVEL"; {shown(value)} is neither', 'write "zstd", or "zstd:19" say'
+        )
     if match[2] is not None and not 1 <= int(match[2]) <= ZSTD_LEVEL_MAX:
-        return _range(value, f"the level of zstd must lie in 1..{ZSTD_LEVEL_MAX}; {match[2]} does not")
+        return _range(
+            value,
+            f"the level of zstd must lie in 1..{ZSTD_LEVEL_MAX}; {match[2]} does not",
+            'write "zstd:19" say, or "zstd" for its own level',
+        )
     return _text_of(value)
 
 
@@ -223,11 +244,15 @@ def recipients(name: str, value: Value) -> SettingValue | Problem:
     if not isinstance(value, ListValue):
         return _wrong(name, 'a list of age recipients, such as ["age1…"]', value)
     if not value.items:
-        return _range(value, f"`{name}` must name at least one recipient; the list is empty")
+        return _range(
+            value,
+            f"`{name}` must name at least one recipient; the list is empty",
+            f"name one, or leave `{name}` out where nothing is to be encrypted",
+        )
     found = []
     for item in value.items:
         if not isinstance(item, String):
-            return _wrong(name, "texts only", item)
+            return _wrong(name, "texts only", item, "put the recipient in quotes")
         recipient = _text_of(item)
         if not _AGE.fullmatch(recipient) and not _SSH.fullmatch(recipient):
             secret = recipient.upper().startswith("AGE-SECRET-KEY")
@@ -236,7 +261,7 @@ def recipients(name: str, value: Value) -> SettingValue | Problem:
                 "an age recipient begins with age1, ssh-ed25519 or ssh-rsa",
                 "this is a secret key: it does not belong in a plan; `age-keygen -y` gives its recipient"
                 if secret
-                else "",
+                else "give the line that `age-keygen -y` or an ssh key's .pub file has",
             )
         found.append(recipient)
     return tuple(found)
@@ -291,13 +316,15 @@ def _list(name: str, value: Value, wanted: str) -> SettingValue | Problem:
 def _not_empty(name: str, value: String) -> str | Problem:
     text = _text_of(value)
     if not text or text.isspace():
-        return _range(value, f"`{name}` must not be empty")
+        return _range(value, f"`{name}` must not be empty", f"say what is meant, or leave `{name}` out")
     return text if "\0" not in text else _clean(name, value)
 
 
 def _clean(name: str, value: String) -> str | Problem:
     found = _text_of(value)
-    return _range(value, f"`{name}` holds a NUL byte, which no path or argument can") if "\0" in found else found
+    if "\0" not in found:
+        return found
+    return _range(value, f"`{name}` holds a NUL byte, which no path or argument can", "take the NUL byte out")
 
 
 def _text_of(value: String) -> str:
@@ -312,10 +339,15 @@ def _has_hole(value: String) -> bool:
 
 
 def _wrong(name: str, wanted: str, value: Value, help: str = "") -> Problem:
-    if not help and isinstance(value, Number):
-        help = f"write {wanted}" if "number" not in wanted else ""
+    like = wanted.partition(", such as ")[2]
+    if not help and isinstance(value, String) and not like.startswith(('"', "[")) and like:
+        help = f"write it without quotes, like {like}"
+    if not help and isinstance(value, Number) and "number" not in wanted:
+        help = f"write {wanted}"
+    if not help:
+        help = f"write it like {like}" if like else f"write {wanted}"
     return Problem("TC206", value.span, f"`{name}` takes {wanted}; this is {what_it_is(value)}", help)
 
 
-def _range(value: Value, message: str, help: str = "") -> Problem:
+def _range(value: Value, message: str, help: str) -> Problem:
     return Problem("TC207", value.span, message, help)

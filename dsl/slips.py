@@ -10,7 +10,7 @@ from collections.abc import Callable
 from lark import Token
 
 from . import slips_signs, slips_text
-from .expected import RESERVED, STATEMENTS, terminal
+from .expected import RESERVED, STATEMENTS, in_words, terminal
 from .mend import Look, Mend
 from .scan import Lexeme
 from .stack import Stack
@@ -57,4 +57,25 @@ def advice(stack: Stack, expected: frozenset[str], here: Lexeme) -> str:
         return f"`{here.text}` is a word of the language; as a name write it in quotes: {quote(here.text)}"
     if block == "statements" and kind == "NAME" and "PLAN" in expected:
         return "a statement begins with one of its words: `source`, `drive`, `backup`, …"
-    return ""
+    return _shape(expected, here)
+
+
+def _shape(expected: frozenset[str], here: Lexeme) -> str:
+    """How that is written which is expected, where nothing better is known."""
+    if here.text == "{" and here.start == 0:
+        return "this looks like a compiled plan: give the .tc that it was made from"
+    if "PLAN" in expected:
+        if "NAME" not in expected:
+            return "a statement begins with one of its words: `source`, `drive`, `backup`, …"
+        attribute = "an attribute is written `NAME = value`"
+        return f"a coupling is written `BUFFER <- FEED`, {attribute}" if "STAR" in expected else attribute
+    if "NUMBER" in expected:
+        return "a value is a text in quotes, a number (with its unit: 8, 1MiB, 30MB/s, 2h), `true`, `false` or a list"
+    if "LATEST" in expected:
+        return "name a source, a buffer as `AGENT.BUFFER`, or a selector such as `latest(SOURCE)`"
+    if "NAME" in expected:
+        return "a name is of letters, digits and `_`, and begins with no digit; any other is written in quotes"
+    if "STRING" in expected:
+        return 'a string is written "…", on one line'
+    wanted = in_words(expected)
+    return f"take it out, or write {wanted} before it" if here.kind != "end" else f"write {wanted}"

@@ -84,7 +84,7 @@ def value_missing(look: Look) -> Mend | None:
     if look.stack.blocks()[-1].height != len(values) - 3:
         return None
     message = f"expected a value, found the next attribute, `{shown(name.text)}`"
-    return Mend(message, start, start + len(name.text), start, pop=3)
+    return Mend(message, start, start + len(name.text), start, pop=3, help="give the attribute before it a value")
 
 
 def feed_missing(look: Look) -> Mend | None:
@@ -99,7 +99,8 @@ def feed_missing(look: Look) -> Mend | None:
     if not look.source.is_first_on_line(start) or look.stack.blocks()[-1].height != len(values) - 3:
         return None
     message = f"expected a feed, found the next buffer, `{shown(name.text)}`"
-    return Mend(message, start, look.source.offset(name.span.end_line, name.span.end_column), start, pop=3)
+    end = look.source.offset(name.span.end_line, name.span.end_column)
+    return Mend(message, start, end, start, pop=3, help="say what feeds the buffer before it")
 
 
 # ---------------------------------------------------------------- one sign for another, one too few, one too many

@@ -35,4 +35,4 @@ def check(model: Model) -> Iterator[Diagnostic]:
             else f"{use.what} is {found}; {belongs} belongs here"
         )
         related = [Related(f"{use.what} is declared here", use.found_span)] if use.found_span is not None else []
-        yield RULE.at(use.span, message, help=use.help, related=related)
+        yield RULE.at(use.span, message, help=use.help or f"name {belongs}".removesuffix(","), related=related)

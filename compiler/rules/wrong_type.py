@@ -66,4 +66,12 @@ def check(model: Model) -> Iterator[Diagnostic]:
             yield RULE.at(
                 condition.value.span,
                 f"`{metric}` is compared with {wanted}; this is {what_it_is(condition.value)}",
+                help=f"write it like `{_example(metric, condition.operator)}`",
             )
+
+
+def _example(metric: str, operator: str) -> str:
+    """A condition that *metric* can be in."""
+    if metric == "encrypted":
+        return "encrypted == true"
+    return f"{metric} {operator} {wanted_value(metric)[1].partition('such as ')[2] or '2'}"

@@ -175,3 +175,22 @@ def test_no_color_is_no_style_of_any_kind(bench) -> None:
         )
         styled = re.search(r"\x1b\[[0-9;]*m", done.stdout)
         assert (styled is None) == ("NO_COLOR" in variables), done.stdout
+
+
+def test_a_compiled_plan_comes_through_a_pipe(bench) -> None:
+    bench.write(PLAN.format(source=COMMAND))
+    done = shell(bench, "tcc compile plan.tc -o - | tcc run - --report report.json")
+    assert done.returncode == 0, done.stderr
+    assert bench.report()["status"] == "ok"
+    assert shell(bench, "tcc compile plan.tc -o - | tcc diagram - -o - | head -c 8").stdout == "digraph "
+    done = shell(bench, 'tcc compile plan.tc -o - | sed \'s/"version": 1/"version": 9/\' | tcc run -')
+    assert (done.returncode, "standard input has version 9" in done.stderr) == (2, True)
+
+
+def test_a_plan_and_a_source_do_not_share_standard_input(bench) -> None:
+    """The plan would take all of it, and the empty rest would be stored as the newest backup."""
+    bench.write(PLAN.format(source='stream = "-"'))
+    done = shell(bench, "tcc run - < plan.tc")
+    assert done.returncode == 2
+    assert "nothing left to read" in done.stderr and "numbers" in done.stderr
+    assert not (bench.folder / "media").exists()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from tapechain.cli.main import _main
+from tapechain.cli.world import KnownWorld
+from tapechain.compiler.program import compile_program
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "rules").glob("*.md"))
@@ -51,6 +53,16 @@ def mutated(chance: random.Random) -> str:
             case _:
                 tokens[at : at + 1] = [chance.choice(EVIL)]
     return "".join(tokens)
+
+
+def test_every_diagnostic_has_help() -> None:
+    """The language's contract: a code, the exact span, a message, and help."""
+    chance = random.Random(11)
+    for _ in range(250):
+        text = mutated(chance).encode("utf-8", "surrogatepass")
+        compilation = compile_program("plan.tc", KnownWorld("plan.tc", text), {})
+        for found in compilation.diagnostics:
+            assert found.help and found.message, (found, text)
 
 
 @pytest.mark.timeout(0)
