@@ -98,18 +98,16 @@ class Catalog:
         notes = []
         placed_in = {str(row["location"]): (row["id"], row["name"]) for row in placed}
 
-        from .behind import all_gone, volumes_that_differ  # who only asks reads no volumes
+        from .behind import Gone, all_gone, volumes_that_differ, words_of  # who only asks reads no volumes
 
-        def look() -> tuple[list[str], list[list[IndexedVolume]]]:
-            return all_gone(folder, placed_in), list(volumes_that_differ(drive, folder, known))
+        ids = {str(row["id"]) for row in rows}
 
-        names, differing = next(iter(answers([look], hang_seconds)), ([], []))
-        if names:
-            shown = ", ".join(names[:3]) + (", …" if len(names) > 3 else "")
-            notes.append(
-                f"of the volumes that the catalog knows in {folder} none is there ({shown}): is the right medium "
-                "mounted? This run writes to what is there now"
-            )
+        def look() -> tuple[Gone, list[list[IndexedVolume]]]:
+            return all_gone(drive, folder, placed_in, ids), list(volumes_that_differ(drive, folder, known))
+
+        gone_ones, differing = next(iter(answers([look], hang_seconds)), (Gone(), []))
+        if gone_ones.names:
+            notes.append(words_of(gone_ones, folder))
         for found in differing:
             name = found[0].label.name
             try:

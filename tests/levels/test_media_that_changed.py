@@ -69,8 +69,18 @@ def test_exchanged_disks_get_fulls(bench, seen) -> None:
     media = bench.folder / "media"
     for a, b in (("R1", "t"), ("R2", "R1"), ("t", "R2")):
         (media / a).rename(media / b)
-    run(bench, "two", "full")
+    done = run(bench, "two", "full")
+    assert "none is there (R1-000001), but volumes of drive R2: were disks exchanged?" in done["notes"]
     from_each(bench, seen)
+    # Back at their places: they are known, and named so; what the run meanwhile left lies in the other folder.
+    for a, b in (("R1", "t"), ("R2", "R1"), ("t", "R2")):
+        (media / a).rename(media / b)
+    done = run(bench, "three", "full")
+    assert "another of its disks is in" in done["notes"] and "none is there" not in done["notes"]
+    from_each(bench, seen)
+    assert bench.tcc("verify", "--plan", "plan.tc")[0] == 1
+    assert bench.tcc("catalog", "add", "media", "--plan", "plan.tc")[0] == 0
+    assert bench.tcc("verify", "--plan", "plan.tc")[0] == 0
 
 
 def test_a_volume_with_the_full_that_is_gone_makes_a_full(bench, seen) -> None:

@@ -69,7 +69,7 @@ def test_damage_on_one_drive_is_healed_from_the_other(tcc: Tcc, tmp_path: Path, 
     tcc("run", "repair.tc", "--again")
     # The damage is still there, and nothing needs that place any more.
     healed = tcc("verify", "--plan", "night.tc")
-    assert "R1-000001 is not sound, but its drive holds all of it" in healed.stderr
+    assert "R1-000001 is not sound (" in healed.stderr and "its drive holds all that belongs" in healed.stderr
     assert "all sound" in healed.stderr
     again = tcc("verify", "--plan", "night.tc", "--repair")
     assert again.stdout == ""
@@ -83,7 +83,7 @@ def test_a_volume_that_is_gone_is_made_anew(tcc: Tcc, tmp_path: Path) -> None:
     (tmp_path / "media/R2/R2-000001.tar").unlink()
     tcc("verify", "--plan", "night.tc", "--repair", "-o", "repair.tc", code=1)
     tcc("run", "repair.tc", "--again")
-    assert "R2-000001 is not sound, but its drive" in tcc("verify", "--plan", "night.tc").stderr
+    assert "R2-000001 is not sound (it is missing" in tcc("verify", "--plan", "night.tc").stderr
     tcc("restore", "shop", "--from", "media/R2", "--to", "back")
     assert (tmp_path / "back/shop").read_bytes() == (tmp_path / "shop.bin").read_bytes()
 
