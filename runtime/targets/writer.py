@@ -6,6 +6,7 @@ that everything else goes on; what it restored before stays.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Callable
@@ -50,6 +51,7 @@ class TargetWriter:
         self._events = events
         self._taking = Taking(self)
         self._sink: Sink | None = None
+        self._interrupted = False
         self._object = ""
         self._wanted = True
         # The walker of members may change bytes of what it is given; a ring's record is everybody's.
@@ -60,7 +62,8 @@ class TargetWriter:
         self._taking.attach(ring, essential=True)
 
     def interrupt(self) -> None:
-        """From any thread, when the run is stopped: a command that hangs must not hold the end of the run."""
+        """From any thread, when the run is stopped: what takes nothing any more must not hold the end of the run."""
+        self._interrupted = True
         interrupt = getattr(self._sink, "interrupt", None)
         if interrupt is not None:
             interrupt()
@@ -84,7 +87,8 @@ class TargetWriter:
             self._taking.leave()
             self._fail(error)
         if self._sink is not None:
-            self._sink.abandon()
+            with contextlib.suppress(Exception):  # its first failure was told; the run waits for what comes now
+                self._sink.abandon()
             self._sink = None
         self._events.put(TargetDone(self.name))
 
@@ -107,6 +111,8 @@ class TargetWriter:
         self._object = facts.id
         self._wanted = True
         self._sink = self._open_sink(facts)
+        if self._interrupted:
+            self.interrupt()  # it was not there to hear of it
 
     def write(self, record: memoryview, object_id: str, sequence: int, payload_bytes: int) -> None:
         """Hand the record's payload to the sink."""
@@ -132,11 +138,12 @@ class TargetWriter:
 
     def end(self, object_id: str, ending: Ending) -> None:
         """Complete the object, or keep what is whole of it."""
-        sink, self._sink = self._sink, None
+        sink = self._sink  # it may be interrupted, and is abandoned where it fails, until it has ended
         assert sink is not None
         whole = ending.status == "whole"
         self._before_end(ending)
         outcome = sink.finish() if whole else sink.cut(ending.error or "it was cut off")
+        self._sink = None
         self.results[object_id] = _report(self.name, outcome, whole=whole)
         self._object = ""
 

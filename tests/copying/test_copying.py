@@ -1,6 +1,10 @@
 """Copying by the engine: drives and targets that fail, order, stops, what is there already, what the catalog knows."""
 
+import contextlib
+import os
 import random
+import socket
+import stat
 import subprocess
 import threading
 from pathlib import Path
@@ -9,7 +13,8 @@ from typing import Any
 import pytest
 from tapechain.runtime.drives.factory import open_drive
 from tapechain.runtime.events import NoObserver
-from tapechain.runtime.faults import DriveFault
+from tapechain.runtime.faults import DriveFault, RestoreFault
+from tapechain.runtime.targets.file import _AsItIs, file_sink
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -308,6 +313,96 @@ def test_command_that_hangs_does_not_hold_a_stopped_run(copying, world, text_of)
     more = 'target T { command = ["sleep", "1000"] }\nchain A.B0 -> T'
     report = copying.run(text_of("a", more=more))
     assert report.signal == 15 and report.objects[0].targets[0].status == "failed"
+
+
+class StopAtEnd(StopAt):
+    """Asks for an orderly end when everything was read."""
+
+    def sample(self, snapshot: Any) -> None:
+        if all(s.state == "whole" for s in snapshot.sources):
+            self.stop.request(15)
+
+
+def test_command_that_has_read_all_and_hangs_does_not_hold_a_stopped_run(copying, world, text_of) -> None:
+    world.run({"a": data(4_000)})
+    copying.observer = StopAtEnd(copying.stop)
+    more = 'target T { command = ["sh", "-c", "cat > got; exec sleep 1000"] }\nchain A.B0 -> T'
+    report = copying.run(text_of("a", more=more))
+    assert report.signal == 15 and report.objects[0].targets[0].status == "failed"
+    assert report.objects[0].copies[0].status == "stored"
+
+
+@pytest.mark.parametrize("size", [4_000, 400_000])
+@pytest.mark.parametrize("reader", [True, False])
+def test_a_pipe_that_nobody_reads_does_not_hold_a_stopped_run(copying, world, text_of, size: int, reader: bool) -> None:
+    """The reader never came, or takes nothing any more; the copy beside it is complete where all was read."""
+    os.mkfifo(world.folder / "pipe")
+    fd = os.open(world.folder / "pipe", os.O_RDONLY | os.O_NONBLOCK) if reader else -1
+    world.run({"a": data(size)})
+    copying.observer = StopAt(copying.stop) if size > 65_536 else StopAtEnd(copying.stop)
+    try:
+        report = copying.run(text_of("a", more='target T { stream = "pipe" }\nchain A.B0 -> T'))
+    finally:
+        if reader:
+            os.close(fd)
+    assert report.signal == 15
+    (target,) = report.objects[0].targets
+    if size < 65_536 and reader:
+        assert target.status == "restored" and report.objects[0].copies[0].status == "stored"
+    else:
+        assert target.status == "failed" and "the run was stopped" in (target.error or "")
+
+
+def test_a_pipe_gets_all_when_its_reader_comes_late(copying, world, text_of) -> None:
+    os.mkfifo(world.folder / "pipe")
+    world.run({"a": (content := data(400_000))})
+    got: list[bytes] = []
+    ready = threading.Event()
+
+    class Late(NoObserver):
+        interval_seconds = 0.02
+
+        def sample(self, snapshot: Any) -> None:
+            if any(s.records for s in snapshot.sources):
+                ready.set()
+
+    def read() -> None:
+        assert ready.wait(20)
+        got.append((world.folder / "pipe").read_bytes())
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    copying.observer = Late()
+    report = copying.run(text_of("a", more='target T { stream = "pipe" }\nchain A.B0 -> T'))
+    thread.join(20)
+    assert report.status == "ok" and report.objects[0].targets[0].status == "restored"
+    assert got == [content]
+
+
+def test_a_disk_that_does_not_confirm_is_not_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A block device takes everything, and says at the fsync, or nobody, what it could not write."""
+    place = tmp_path / "disk"
+    place.touch()
+    sink = _AsItIs(place, stat.S_IFBLK)
+    assert sink.write(memoryview(b"all")) and sink.finish().usable and place.read_bytes() == b"all"
+
+    def no(fd: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", no)
+    sink = _AsItIs(place, stat.S_IFBLK)
+    sink.write(memoryview(b"all"))
+    with pytest.raises(RestoreFault, match="does not confirm"):
+        sink.finish()
+
+
+def test_a_socket_is_no_place_for_a_stream(tmp_path: Path) -> None:
+    with contextlib.closing(socket.socket(socket.AF_UNIX)) as one:
+        one.bind(str(tmp_path / "socket"))
+    sink = file_sink(tmp_path / "socket")
+    with pytest.raises(RestoreFault, match="cannot be written"):
+        sink.write(memoryview(b"x"))
+    sink.abandon()
 
 
 def test_catalog_knows_session_and_copies_as_a_rebuilt_one_does(copying, world) -> None:
