@@ -110,7 +110,7 @@ class _AsItIs(EndsAtLoss):
         return self._fd
 
     def _wait(self, fd: int, milliseconds: int) -> None:
-        """Until *fd* takes something (-1: none is waited for), or the time is over. Raises RestoreFault when stopped."""
+        """Until *fd* takes something (-1: none), or the time is over. Raises RestoreFault once stopped."""
         poll = select.poll()
         poll.register(self._cancel.fileno(), select.POLLIN)
         if fd >= 0:
