@@ -355,6 +355,8 @@ class Case:
             to.append(f"{second}=copies/{second}")
         words: list[str] = []
         if kind == "refresh":
+            if not self.volumes(self.media):
+                return
             words = chance.sample(volumes := self.volumes(self.media), chance.randint(1, len(volumes)))
         elif kind == "migrate":
             words = [chance.choice(self.drives)]
@@ -461,9 +463,9 @@ class Case:
         if not self.recycling:
             return
         _, out, _ = self.tcc("volumes", "--plan", "plan.tc", "--json")
-        gone = [v["name"] for v in json.loads(out) if v["status"] == "expired"]
-        for name in gone:
-            self.tcc("volume", "recycle", name, "--yes", "--plan", "plan.tc", codes=(0, 1))
+        gone = [v["uuid"] for v in json.loads(out) if v["status"] == "expired"]
+        for uuid in gone:
+            self.tcc("volume", "recycle", uuid, "--yes", "--plan", "plan.tc", codes=(0, 1))
         there = {o["object"] for o in self.objects()}
         self.known = {i: k for i, k in self.known.items() if i in there}
         assert set(self.newest.values()) <= there, "the newest object was recycled"
@@ -671,10 +673,14 @@ class Case:
                 links.append(item.parent)
 
     def _payload(self, drive: str, source: str, object_id: str) -> bytes:
-        data = b"".join(
-            subprocess.run(["tar", "-xOf", v, "--wildcards", f"{source}/{object_id}/*"], capture_output=True).stdout
-            for v in sorted(self.folder.rglob(f"{drive}-[0-9]*.tar"))
-        )
+        # (where a copy was cut off and made again, its first records lie there twice)
+        records = self.folder / self.fresh("records")
+        records.mkdir()
+        for volume in self.folder.rglob(f"{drive}-[0-9]*.tar"):
+            take = ["tar", "-xf", volume, "-C", records, "--wildcards", f"{source}/{object_id}/*"]
+            subprocess.run(take, capture_output=True)
+        data = b"".join(f.read_bytes() for f in sorted((records / source / object_id).iterdir()))
+        shutil.rmtree(records)
         if "encrypt" in self.pieces[source]:
             data = subprocess.run(["age", "-d", "-i", "key"], input=data, capture_output=True, check=True).stdout
         if "compress" in self.pieces[source]:

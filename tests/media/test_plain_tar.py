@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from media_world import ROOM, Job, World
-from tapechain.runtime.model import ObjectFacts
+from tapechain.runtime.model import Ending, ObjectFacts
 
 GNU_TAR = "tar"
 TARS = [
@@ -206,3 +206,19 @@ def test_busybox_lists_a_volume_too(world: World) -> None:
     done = subprocess.run(["busybox", "tar", "-tf", world.volumes()[0]], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 5
+
+
+@pytest.mark.parametrize("program", TARS)
+def test_a_copy_that_was_made_again_on_its_drive_comes_back_from_its_records(world: World, program: str) -> None:
+    """As docs/restore.md has it: the first records lie there twice."""
+    session = world.session()
+    facts, data = world.facts(session, "shop"), os.urandom(7 * ROOM + 5)
+    Job({facts: data[: 3 * ROOM]}, {facts: Ending("cut-off", error="the drive failed")}).run(world.drive(), session)
+    Job({facts: data}).run(world.drive(), world.session(2))
+    (path,) = world.volumes()
+    names = subprocess.run([GNU_TAR, "-tf", path], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert names.count(f"shop/{facts.id}/0000000001") == 2
+    take = "--wildcards --" if program == GNU_TAR else "--include"
+    lines = ("mkdir records", f"{program} -xf {path.name} -C records {take} 'shop/{facts.id}/*'")
+    done = shell("\n".join((*lines, f"cat records/shop/{facts.id}/*")), path.parent)
+    assert (done.returncode, done.stderr, done.stdout) == (0, b"", data)
