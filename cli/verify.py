@@ -99,9 +99,10 @@ def verify_command(
     known: Catalog | None
     try:
         known, plan = catalog_of_options(plan_path, catalog, state, defines)
-    except CatalogFault:
+    except CatalogFault as fault:
         if names or not (files or silent):
-            raise
+            # Nothing was verified: the exit code of a fault would say that damage was found.
+            raise UsageFault(fault.message, place=fault.place, safe=fault.safe, todo=fault.todo) from None
         known = plan = None
     with contextlib.ExitStack() as open_catalogs:
         if known is not None:
