@@ -14,6 +14,8 @@ from typing import IO, Any
 
 from ..runtime.faults import AmbiguousFault, Fault
 
+#: A command of an advice, up to the plan that it needs.
+_COMMAND = re.compile(r"(tcc [a-z][^;`]*?)--plan FILE")
 #: All outside printable ASCII and line ends; what is printable of it stays.
 _PERHAPS_NOT_TEXT = re.compile(r"[^\n -~]")
 
@@ -99,12 +101,12 @@ def _typed(todo: str, words: Sequence[str]) -> str:
     """*todo* with the plan that the command line *words* names, where it advises a command with ``--plan FILE``."""
     plans = [word.removeprefix("--plan=") for word in words if word.startswith("--plan=")]
     plans += [plan for option, plan in pairwise(words) if option == "--plan"]
-    if len(plans) != 1 or "tcc " not in todo or "--plan FILE" not in todo:
+    if len(plans) != 1:
         return todo
     import shlex
 
-    before, command, after = todo.partition("tcc ")
-    return before + command + after.replace("--plan FILE", f"--plan {shlex.quote(plans[0])}")
+    # In a command alone: what it says of options is meant for another plan.
+    return _COMMAND.sub(lambda found: f"{found[1]}--plan {shlex.quote(plans[0])}", todo)
 
 
 def print_result(text: str) -> None:

@@ -235,8 +235,15 @@ def _todo(reasons: tuple[str, ...]) -> str:
     text = " ".join(reasons)
     if UNKNOWN_POOL in text:
         return UNKNOWN_POOL_TODO
-    if "time stands still" in text or "newest" in text:
+    if "time stands still" in text:
         return "back the source up again; or, where it is no more, give it up by name: --give-up PLAN/SOURCE"
+    if "of the newest" in text:
+        # Who gives up a source that lives gives up the very sessions that its pool is to keep.
+        return (
+            "leave it: the pool is to keep these sessions, and it expires when newer ones are stored and its date has"
+            " come (`tcc volumes --plan FILE`); --give-up PLAN/SOURCE is for a source that is no more, whose backups"
+            " nobody wants"
+        )
     if reasons and all("is needed by the incremental" in reason for reason in reasons):
         return (
             "begin a new chain with `tcc run --full`, and wait until retention lets the old one go; or merge it onto"

@@ -104,3 +104,9 @@ def test_a_catalog_is_remade_from_the_drives_of_its_plan(tcc: Tcc) -> None:
     assert code == 2 and "none of the folders of the drives of plan one is there" in said
     assert Path("state/catalog.sqlite").read_bytes() == before
     assert tcc("catalog", "rebuild")[0] == 2
+
+
+def test_only_commands_get_the_plan_that_was_named(tcc: Tcc) -> None:
+    """What an advice says of the option itself is about another plan."""
+    code, said = tcc("restore", "nosuch", "--plan", "one.tc", "--to", "back")
+    assert code == 2 and "--plan FILE asks a plan's" in said

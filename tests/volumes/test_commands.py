@@ -131,7 +131,10 @@ def test_the_last_of_a_source_is_told_before_it_goes(tcc: Tcc, tmp_path: Path) -
         'drive R1 { volumes = "m"  pool = p }\nbackup group g { agent A -> R1 { B1 <- home } }\n'
     )
     tcc("run", "night.tc")
-    assert "night/home" in tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", code=1).stderr
+    kept = tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", code=1).stderr
+    assert "night/home" in kept
+    # The source lives, and its pool is to keep this: nobody is told to give that up.
+    assert "do:    leave it: the pool is to keep these sessions" in kept and "`tcc volumes --plan night.tc`" in kept
     give = ("--give-up", "night/home")
     done = tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", *give)
     assert "NOTHING whole is left of night/home" in done.stderr
