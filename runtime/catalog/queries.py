@@ -307,6 +307,7 @@ def read_sessions(link: Link, *, plan: str | None) -> list[CatalogSession]:
     """The sessions, newest first, each with its status."""
     objects = _by(link.rows("SELECT session_id, id AS object_id, status, unread FROM objects"))
     copies = _by(link.rows("SELECT o.session_id, c.status FROM copies c JOIN objects o ON o.id = c.object_id"))
+    indexes = _by(link.rows("SELECT session_id, drive, state FROM indexes"))
     for session_id, rows in _copied(link).items():
         # A copy run reads no source: its objects are those of other sessions that it wrote.
         if session_id not in objects:
@@ -320,7 +321,11 @@ def read_sessions(link: Link, *, plan: str | None) -> list[CatalogSession]:
             number=_is(r["number"], int),
             seconds=_maybe(r["seconds"], float),
             status=session_status(
-                _is(r["state"], str), _maybe(r["reported"], str), objects.get(r["id"], []), copies.get(r["id"], [])
+                _is(r["state"], str),
+                _maybe(r["reported"], str),
+                objects.get(r["id"], []),
+                copies.get(r["id"], []),
+                indexes.get(r["id"], []),
             ),
             objects=len({row["object_id"] for row in objects.get(r["id"], [])}),
         )

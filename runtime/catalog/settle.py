@@ -124,8 +124,15 @@ def object_status(parts: Sequence[Row], copies: Sequence[str]) -> ObjectStatus:
     return "failed" if any(p["state"] == "failed" for p in parts) else "cut-off"
 
 
-def session_status(state: str, reported: str | None, objects: Sequence[Row], copies: Iterable[Row]) -> str:
-    """``ok``, ``degraded`` or ``failed``; ``unfinished`` for a session that began and never said how it ended."""
+def session_status(
+    state: str, reported: str | None, objects: Sequence[Row], copies: Iterable[Row], indexes: Iterable[Row]
+) -> str:
+    """``ok``, ``degraded`` or ``failed``; ``unfinished`` for a session that began and never said how it ended.
+
+    *indexes*: those that bear its name. Where one was made from records on each of its drives it crashed: what it meant
+    to store beyond what is there nobody knows, so that it is never ``ok``. (A copy that crashed leaves such an index,
+    too, under the name of the session whose records came first: that one ended in order on drives of its own.)
+    """
     if reported is not None:
         return reported
     if state == "begun":
@@ -133,6 +140,10 @@ def session_status(state: str, reported: str | None, objects: Sequence[Row], cop
     if not any(o["status"] == "whole" for o in objects):
         return "failed"
     well = all(o["status"] == "whole" and o["unread"] == 0 for o in objects)
+    drives: dict[str, bool] = {}
+    for index in indexes:
+        drives[index["drive"]] = drives.get(index["drive"], True) and index["state"] == "ended"
+    well &= not drives or any(drives.values())
     return "ok" if well and all(c["status"] in {"stored", "discarded", RECYCLED} for c in copies) else "degraded"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from typing import Any
 
@@ -113,6 +114,24 @@ def test_a_session_that_died_before_its_report_is_settled_by_the_next_run(world:
         assert catalog.catch_up("R1", world.magazine("R1")) == ()
         # That of R3 may still be going on, for all that R1 can tell.
         assert [s.status for s in catalog.sessions()] == ["unfinished", "ok"]
+
+
+def test_a_session_that_was_killed_is_never_ok_though_all_that_is_there_is_whole(world: Any) -> None:
+    """Another source may have given nothing yet: the media do not know of it."""
+    world.run({"A": b"one"}, ("R1", "R2"), record=False, finish=False)
+    for drive in ("R1", "R2"):
+        (volume,) = world.volumes(drive)
+        with open_volume(volume) as reader:
+            (position,) = [s.position for s in reader.indexes().sessions]
+        os.truncate(volume, position)  # killed before it could write its index
+    world.run({"B": b"two"}, ("R1", "R2"))
+    assert statuses(world) == [("B", "whole", ["stored"] * 2), ("A", "whole", ["stored"] * 2)]
+    with world.catalog() as catalog:
+        assert [s.status for s in catalog.sessions()] == ["ok", "degraded"]
+    made, faults = catalog_of_volumes([world.folder / "media"])
+    with made:
+        assert faults == ()
+        assert [s.status for s in made.sessions()] == ["ok", "degraded"]
 
 
 def test_what_an_older_copy_of_a_volume_lacks_is_not_believed_any_more(world: Any) -> None:
