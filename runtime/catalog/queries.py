@@ -162,13 +162,14 @@ def read_known(link: Link, ids: Sequence[str]) -> set[str]:
 def _read_objects(link: Link, where: str, values: Row) -> list[CatalogObject]:
     """The objects ``o`` of sessions ``s`` for which *where* holds; all where it is empty."""
     those = f"FROM objects o JOIN sessions s ON s.id = o.session_id{' WHERE ' + where if where else ''}"
-    rows = link.rows(
-        f"SELECT o.*, s.plan, s.number, s.started {those}"
-        " ORDER BY s.number DESC, s.started DESC, s.id DESC, o.source, o.level, o.id",
+    columns = ", ".join(f"{'s' if name in _OF_SESSION else 'o'}.{name}" for name in _OF_OBJECT)
+    rows = link.tuples(
+        f"SELECT {columns} {those} ORDER BY s.number DESC, s.started DESC, s.id DESC, o.source, o.level, o.id",
         values,
     )
     chosen = f"(SELECT o.id {those})" if where else None
-    segments = _segments(link, chosen, values)
+    shared: dict[str, str] = {}
+    segments = _segments(link, chosen, values, shared)
     copies: dict[str, list[CatalogCopy]] = {}
     fits = f" WHERE object_id IN {chosen}" if chosen is not None else ""
     for held_id, drive, agent, status, error in link.tuples(
@@ -176,42 +177,55 @@ def _read_objects(link: Link, where: str, values: Row) -> list[CatalogObject]:
     ):
         copies.setdefault(held_id, []).append(
             CatalogCopy(
-                drive=_is(drive, str),
-                agent=_is(agent, str),
-                status=_is(status, str),
+                drive=_same(drive, shared),
+                agent=_same(agent, shared),
+                status=_same(status, shared),
                 error=_maybe(error, str),
-                segments=tuple(segments.get((held_id, drive), ())),
+                segments=segments.get((held_id, drive), ()),
             )
         )
-    return [_object(row, copies.get(row["id"], [])) for row in rows]
+    return [_object(row, tuple(copies.get(row[0], ())), shared) for row in rows]
 
 
-def _object(row: Row, copies: list[CatalogCopy]) -> CatalogObject:
-    text = _is(row["warnings"], str)
-    warnings = [] if text == "[]" else json.loads(text)
+#: The columns of an object and of its session, in this order.
+_OF_OBJECT = (
+    "id", "source", "plan", "session_id", "number", "started", "kind", "level", "parent", "compress", "encrypt",
+    "bytes", "records", "status", "unread", "warnings", "error",
+)  # fmt: skip
+_OF_SESSION = frozenset({"plan", "number", "started"})
+
+
+def _object(row: Sequence[Any], copies: tuple[CatalogCopy, ...], shared: dict[str, str]) -> CatalogObject:
+    """The object that a row of ``_OF_OBJECT`` is. *shared*: text → itself: what many say alike is there once."""
+    key, source, plan, session_id, number, started, kind, level, parent, compress, encrypt = row[:11]
+    size, records, status, unread, warnings, error = row[11:]
+    text = _is(warnings, str)
+    told = _is(json.loads(text), list) if text != "[]" else ()
     return CatalogObject(
-        id=_is(row["id"], str),
-        source=_is(row["source"], str),
-        plan=_is(row["plan"], str),
-        session_id=_is(row["session_id"], str),
-        number=_is(row["number"], int),
-        started=_is(row["started"], str),
-        kind=_is(row["kind"], str),
-        level=_is(row["level"], str),
-        parent=_maybe(row["parent"], str),
-        compress=_maybe(row["compress"], str),
-        encrypt=_maybe(row["encrypt"], str),
-        bytes=_is(row["bytes"], int),
-        records=_is(row["records"], int),
-        status=_is(row["status"], str),
-        unread=_is(row["unread"], int),
-        error=_maybe(row["error"], str),
-        warnings=tuple(_is(w, str) for w in _is(warnings, list)),
-        copies=tuple(copies),
+        id=_is(key, str),
+        source=_is(source, str),
+        plan=_same(plan, shared),
+        session_id=_same(session_id, shared),
+        number=_is(number, int),
+        started=_same(started, shared),
+        kind=_same(kind, shared),
+        level=_same(level, shared),
+        parent=_maybe(parent, str),
+        compress=None if compress is None else _same(compress, shared),
+        encrypt=None if encrypt is None else _same(encrypt, shared),
+        bytes=_is(size, int),
+        records=_is(records, int),
+        status=_same(status, shared),
+        unread=_is(unread, int),
+        error=_maybe(error, str),
+        warnings=tuple(_is(w, str) for w in told),
+        copies=copies,
     )
 
 
-def _segments(link: Link, chosen: str | None, values: Row) -> dict[tuple[str, str], list[Segment]]:
+def _segments(
+    link: Link, chosen: str | None, values: Row, shared: dict[str, str]
+) -> dict[tuple[str, str], tuple[Segment, ...]]:
     """Per (object, drive) the parts that hold records, in their order."""
     fits = f" AND e.object_id IN {chosen}" if chosen is not None else ""
     names = {row[0]: row[1] for row in link.tuples("SELECT id, name FROM volumes")}
@@ -225,12 +239,12 @@ def _segments(link: Link, chosen: str | None, values: Row) -> dict[tuple[str, st
     ):
         groups.setdefault((row[0], row[1]), []).append(row)
     return {
-        key: [_segment(row, names) for row in (rows if len(rows) == 1 else _in_order(rows))]
+        key: tuple([_segment(row, names, shared) for row in (rows if len(rows) == 1 else _in_order(rows))])
         for key, rows in groups.items()
     }
 
 
-def _segment(row: Sequence[Any], names: dict[str, str]) -> Segment:
+def _segment(row: Sequence[Any], names: dict[str, str], shared: dict[str, str]) -> Segment:
     """The segment that a row of :func:`_segments` is."""
     _, _, volume_id, _, first, last, first_sequence, records, size = row
     name = names.get(volume_id)
@@ -239,7 +253,7 @@ def _segment(row: Sequence[Any], names: dict[str, str]) -> Segment:
     for value in (first, last, first_sequence, records, size):
         if not isinstance(value, int):
             raise ValueError(f"a value has the wrong type: {value!r:.60}")
-    return Segment(volume_id, name, first, last, first_sequence, records, size)
+    return Segment(_same(volume_id, shared), name, first, last, first_sequence, records, size)
 
 
 def _in_order(rows: Iterable[Sequence[Any]]) -> list[Sequence[Any]]:
@@ -361,6 +375,11 @@ def _is(value: Any, kind: type[T]) -> T:
     if isinstance(value, kind):
         return value
     raise ValueError(f"a value has the wrong type: {value!r:.60}")
+
+
+def _same(value: Any, shared: dict[str, str]) -> str:
+    """*value*, a text, as *shared* has it already."""
+    return shared.setdefault(_is(value, str), value)
 
 
 def _maybe(value: Any, kind: type[T]) -> T | None:

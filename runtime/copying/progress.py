@@ -38,7 +38,8 @@ class Progress:
         return self.fit
 
     def heal_no_more(self) -> None:
-        """Give back what other copies were read by."""
+        """Give back what other copies were read by, and what its records were held against: none comes any more."""
+        self.fit = None
         if self.healer is not None:
             self.healer.close()
             self.healer = None

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ..model import ObjectFacts
 from ..plan import Agent, Buffer, CompiledPlan
 from ..restore.select import moment
 from ..restore.shelf import open_as
-from .holdings import Asked, Held, Holdings, Known, look
+from .holdings import Asked, Held, HeldVolume, Holdings, Known, look
 from .passes import Leg, legs_of
 from .selectors import asked, choose, parse
 
@@ -310,28 +310,27 @@ def _refuse_large_records(plan: CompiledPlan, draft: _Draft) -> None:
     """In a restore plan ``record`` is the largest accepted (media.md): said before anything is written."""
     for drive, works in draft.buffers.items():
         holdings = draft.holdings[drive]
-        for held in {h.item.id: h for work in works for h in work.objects}.values():
-            largest = _first_record_bytes(holdings, held)
-            if largest > plan.record:
-                raise UsageFault(
-                    f"object {held.item.id} of {held.item.source} has records of {largest} bytes, more than the plan's"
-                    f" record of {plan.record} bytes",
-                    place=Place(drive=drive),
-                    safe="nothing was written",
-                    todo=f"say record = {-(-largest // 1024)}KiB in the plan (its buffers grow with it)",
-                )
+        beginning: dict[str, dict[str, Held]] = {}
+        for held in (h for work in works for h in work.objects):
+            beginning.setdefault(held.segments[0].volume_id, {})[held.item.id] = held
+        for volume_id, objects in beginning.items():
+            for held, largest in _first_record_bytes(holdings.volumes[volume_id], objects.values()):
+                if largest > plan.record:
+                    raise UsageFault(
+                        f"object {held.item.id} of {held.item.source} has records of {largest} bytes, more than the"
+                        f" plan's record of {plan.record} bytes",
+                        place=Place(drive=drive),
+                        safe="nothing was written",
+                        todo=f"say record = {-(-largest // 1024)}KiB in the plan (its buffers grow with it)",
+                    )
 
 
-def _first_record_bytes(holdings: Holdings, held: Held) -> int:
-    """The size of the object's first record here; 0 where it cannot be read: reading it says why."""
-    segment = held.segments[0]
-    volume = holdings.volumes[segment.volume_id]
-    with (
-        contextlib.suppress(MediaFault, record.BadRecord),
-        open_as(volume.path, volume.id) as reader,
-    ):
-        return record.parse(reader.head(segment.first)).total_bytes
-    return 0
+def _first_record_bytes(volume: HeldVolume, objects: Iterable[Held]) -> Iterator[tuple[Held, int]]:
+    """The size of each object's first record on *volume*, which is opened once; what cannot be read says so later."""
+    with contextlib.suppress(MediaFault), open_as(volume.path, volume.id) as reader:
+        for held in objects:
+            with contextlib.suppress(MediaFault, record.BadRecord):
+                yield held, record.parse(reader.head(held.segments[0].first)).total_bytes
 
 
 def lock_to_read(drive: str, folder: Path) -> int:
