@@ -5,7 +5,7 @@ A rule without a check here is found by an earlier step (load, expand), which ca
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from ..dsl.diagnostics import Diagnostic
 from .graph import Graph
@@ -95,9 +95,6 @@ ALL: tuple[Rule, ...] = (
     no_run.RULE,
     unfed_target.RULE,
 )
-
-#: code → rule. TC101 to TC103 are found by the parser (dsl), which knows no rules; they stand here to be complete.
-RULES: Mapping[str, Rule] = {rule.code: rule for rule in ALL}
 
 MODEL_CHECKS: tuple[Callable[[Model], Iterable[Diagnostic]], ...] = (
     unknown_name.check,

@@ -103,27 +103,12 @@ class Text:
         """The places of a span."""
         return self.stretch(*self.offsets(span))
 
-    def in_plan(self, offset: int) -> tuple[int, int]:
-        """The plan's line and column of an offset."""
-        at = min(max(offset, 0), len(self.text))
-        line = bisect.bisect_right(self._plan_starts, at)
-        return line, at - self._plan_starts[line - 1] + 1
-
     def changed(self, stretch: Stretch | None, new: str) -> Text:
         """The text with *new* in place of *stretch* (None: of everything). Ends that are swapped are put right."""
         if stretch is None:
             return Text(new, self.encoding)
         start, end = sorted((self.offset(stretch.start), self.offset(stretch.end)))
         return Text(self.text[:start] + new + self.text[end:], self.encoding)
-
-    def line_end(self, line: int) -> int:
-        """The offset at which an editor's line ends, before its line end."""
-        return self._ends[min(max(line, 0), len(self._ends) - 1)]
-
-    def line_text(self, line: int) -> str:
-        """An editor's line without its end."""
-        index = min(max(line, 0), len(self._ends) - 1)
-        return self.text[self._starts[index] : self._ends[index]]
 
 
 def _units(character: str, encoding: Encoding) -> int:

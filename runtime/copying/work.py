@@ -86,11 +86,6 @@ class _Draft:
     holdings: dict[str, Holdings] = field(default_factory=dict)
 
 
-def is_copying(plan: CompiledPlan) -> bool:
-    """Whether the plan has restore groups."""
-    return any(agent.role == "read" for agent in plan.agents)
-
-
 def work_of(
     plan: CompiledPlan,
     *,

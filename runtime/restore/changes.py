@@ -7,6 +7,7 @@ descriptors and without following any link, before tar sees the members that com
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
@@ -167,7 +168,7 @@ class Changes:
                 last = old.rpartition(b"/")[2]
                 if not stat.S_ISDIR(os.stat(last, dir_fd=source, follow_symlinks=False).st_mode):
                     raise NotADirectoryError(20, "it is no folder")
-                target = self._make(new.rpartition(b"/")[0])
+                target = self._open(new.rpartition(b"/")[0], make=True)
                 try:
                     place = new.rpartition(b"/")[2]
                     try:
@@ -190,26 +191,14 @@ class Changes:
 
     # ---------------------------------------------------------------- folders, without following links
 
-    def _open(self, name: bytes) -> int:
+    def _open(self, name: bytes, *, make: bool = False) -> int:
+        """A descriptor of the folder *name*; *make*: made, with those above it, where it is not there."""
         at = os.dup(self._folder.fd)
         try:
             for part in name.split(b"/") if name else ():
-                below = os.open(part, _DIRECTORY, dir_fd=at)
-                os.close(at)
-                at = below
-        except BaseException:
-            os.close(at)
-            raise
-        return at
-
-    def _make(self, name: bytes) -> int:
-        at = os.dup(self._folder.fd)
-        try:
-            for part in name.split(b"/") if name else ():
-                try:
-                    os.mkdir(part, 0o700, dir_fd=at)
-                except FileExistsError:
-                    pass
+                if make:
+                    with contextlib.suppress(FileExistsError):
+                        os.mkdir(part, 0o700, dir_fd=at)
                 below = os.open(part, _DIRECTORY, dir_fd=at)
                 os.close(at)
                 at = below

@@ -1,5 +1,6 @@
 """Places: editors' units and line ends against plans' own, in every encoding, whatever the text holds."""
 
+import re
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ def test_units_are_those_of_the_encoding(encoding: Any, text: str) -> None:
         line, character = whole.place(offset)
         if text[max(offset - 1, 0) : offset + 1] != "\r\n":
             assert line == len(text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")) - 1
-            assert character == len(whole.line_text(line).encode(name)[: character * width]) // width
+            assert character == len(re.split("\r\n|\r|\n", text)[line].encode(name)[: character * width]) // width
 
 
 @given(text=TEXTS, line=st.integers(-2, 9), character=st.integers(-2, 99), column=st.integers(-2, 99))
@@ -61,8 +62,7 @@ def test_an_edit_is_what_an_editor_makes_of_it(text: str, data: st.DataObject) -
 def test_plans_count_lines_by_line_feeds_alone(text: str) -> None:
     whole = Text(text, "utf-16")
     for offset in range(len(text) + 1):
-        line, column = whole.in_plan(offset)
-        assert (line, column) == (text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset))
+        line, column = text.count("\n", 0, offset) + 1, offset - text.rfind("\n", 0, offset)
         assert whole.offset_in_plan(line, column) == offset
 
 

@@ -24,8 +24,8 @@ Tcc = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
-def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcc:
-    """A volume of which most has expired, and one behind it; the command in this process."""
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Tcc:
+    """The command in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("CI", "1")
     monkeypatch.delenv("TCC_STATE", raising=False)
@@ -36,14 +36,20 @@ def tcc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
         assert done.returncode == code, done.stdout + done.stderr
         return done
 
+    return call
+
+
+@pytest.fixture
+def tcc(command: Tcc, tmp_path: Path) -> Tcc:
+    """A volume of which most has expired, and one behind it."""
     (tmp_path / "night.tc").write_text(PLAN)
-    call("run", "night.tc")
+    command("run", "night.tc")
     (tmp_path / "night.tc").write_text(PLAN.replace("  B2 <- old", ""))
     for _ in range(2):
-        call("run", "night.tc")
-    call("volume", "label", "R1", "--plan", "night.tc")
-    call("run", "night.tc")
-    return call
+        command("run", "night.tc")
+    command("volume", "label", "R1", "--plan", "night.tc")
+    command("run", "night.tc")
+    return command
 
 
 def gone(tcc: Tcc, *more: str, code: int = 0) -> str:
@@ -114,40 +120,28 @@ copy group m of r { agent c -> R9 { * <- A } }
 """
 
 
-def test_the_beginning_of_a_chain_that_another_pool_keeps_is_not_forgotten(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_the_beginning_of_a_chain_that_another_pool_keeps_is_not_forgotten(command: Tcc, tmp_path: Path) -> None:
     """Its own pool would let it go, and nothing else holds it: what is kept elsewhere needs it."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("CI", "1")
-    monkeypatch.delenv("TCC_STATE", raising=False)
-
-    def call(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
-        done = subprocess.CompletedProcess(arguments, _main(list(arguments)), *capfd.readouterr())
-        assert done.returncode == code, done.stdout + done.stderr
-        return done
-
     (tmp_path / "tree").mkdir()
     (tmp_path / "night.tc").write_text(CHAIN)
     (tmp_path / "keep.tc").write_text(COPY)
     for night, more in enumerate(([], [], ["--full"])):
         (tmp_path / f"tree/{night}").write_text(str(night))
-        call("run", "night.tc", "--report", f"{night}.json", *more)
+        command("run", "night.tc", "--report", f"{night}.json", *more)
         if night == 1:
-            call("run", "keep.tc")
-        call("volume", "label", "R1", "--plan", "night.tc")
+            command("run", "keep.tc")
+        command("volume", "label", "R1", "--plan", "night.tc")
     plans = ("--plan", "night.tc", "--plan", "keep.tc")
-    assert "is needed by the incremental" in call("volume", "recycle", "R1-000001", "--yes", *plans, code=1).stderr
+    assert "is needed by the incremental" in command("volume", "recycle", "R1-000001", "--yes", *plans, code=1).stderr
     # A draft that empties the volume does not leave it behind, either.
-    call("draft", "compact", "--volume", "R1-000001", "--to", "new=media/new", "--plan", "night.tc", "-o", "c.tc")
+    command("draft", "compact", "--volume", "R1-000001", "--to", "new=media/new", "--plan", "night.tc", "-o", "c.tc")
     (tmp_path / "media/R1/R1-000001.tar").rename(tmp_path / "away.tar")
-    said = call("volume", "recycle", "R1-000001", "--gone", "--yes", *plans, code=1).stderr
+    said = command("volume", "recycle", "R1-000001", "--gone", "--yes", *plans, code=1).stderr
     assert "whole nowhere else at hand" in said and "night/old of" in said
     (tmp_path / "away.tar").rename(tmp_path / "media/R1/R1-000001.tar")
-    call("run", "c.tc")
+    command("run", "c.tc")
     (tmp_path / "media/R1/R1-000001.tar").unlink()
-    call("volume", "recycle", "R1-000001", "--gone", "--yes", *plans)
+    command("volume", "recycle", "R1-000001", "--gone", "--yes", *plans)
     second = json.loads((tmp_path / "1.json").read_text())["objects"][0]["object"]
-    call("restore", "old", "--object", second, "--plan", "night.tc", "--to", "back")
+    command("restore", "old", "--object", second, "--plan", "night.tc", "--to", "back")
     assert {path.name for path in (tmp_path / "back").rglob("[0-9]")} == {"0", "1"}
