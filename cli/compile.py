@@ -78,6 +78,8 @@ def compile_command(
     """Compile the plan FILE: one JSON document that names every source, ring, agent, drive and thread of its run."""
     if is_compiled(file):
         raise UsageFault(f"{file} is compiled already", todo="give the .tc that it was made from")
+    if check and output == "-":
+        raise UsageFault("--check compares with a file, and standard output is none", todo="leave `-o -` out")
     ends_with_this()
     goals = _goals(file, output, emitters)
     compilation = compile_file(file, defines, base=_base(file, goals[0][1]))

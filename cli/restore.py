@@ -186,7 +186,9 @@ def restore_command(
                 result = restore(reading, shelf, Path(to), only=only, members=members, **how)
     except Stopped as stop:
         return say_stopped(
-            stop, f"what is in {to} is whole but not all of it; start again with --overwrite, or elsewhere"
+            stop,
+            f"what is in {to} is not all of it: files there are whole, a NAME.partial is cut off;"
+            " start again with --overwrite, or elsewhere",
         )
     _tell(result, only)
     _advise(result, readings)

@@ -57,6 +57,7 @@ def test_codes_of_commands_about_plans(folder: Path) -> None:
     assert code("fmt --check plan.tc") == code("fmt --diff plan.tc") == 1
     assert code("compile --check -o out.json good.tc") == 1
     assert code("compile --check -o out.json plan.tc") == 0
+    assert code("compile --check -o - plan.tc") == 2, "there is nothing to compare with"
     assert code("diff plan.tc plan.tc") == 0
     assert code("diff plan.tc good.tc") == 1
     assert code("diff plan.tc wrong.tc") == 2
