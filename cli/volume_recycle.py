@@ -91,7 +91,7 @@ def recycle_command(
                     continue
                 done = recycle(known, judged.volume.id, pools, given_up=sources)
             except Fault as fault:
-                print_fault(fault)
+                print_fault(fault, [f"--plan={path}" for path in plan_paths])
                 code = max(code, fault.exit_code)
                 continue
             _forget_lists(lists, done.judged)
