@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 
+from ..dsl import units
 from ..dsl.ast import Boolean, Duration, ListValue, Number, Range, Rate, Reference, Size, String, Value
 from ..dsl.spans import Span
 from .model import Problem, SettingValue
@@ -339,6 +340,7 @@ def _has_hole(value: String) -> bool:
 
 
 def _wrong(name: str, wanted: str, value: Value, help: str = "") -> Problem:
+    help = help or likely(wanted, value)
     like = wanted.partition(", such as ")[2]
     if not help and isinstance(value, String) and not like.startswith(('"', "[")) and like:
         help = f"write it without quotes, like {like}"
@@ -347,6 +349,31 @@ def _wrong(name: str, wanted: str, value: Value, help: str = "") -> Problem:
     if not help:
         help = f"write it like {like}" if like else f"write {wanted}"
     return Problem("TC206", value.span, f"`{name}` takes {wanted}; this is {what_it_is(value)}", help)
+
+
+def likely(wanted: str, value: Value) -> str:
+    """What to write for a *value* where *wanted* belongs: without its quotes or brackets, with its `/s`; or nothing."""
+    if isinstance(value, String) and not _has_hole(value):
+        bare = _text_of(value)
+        quantity = units.read(bare)
+        meant = "true or false" if bare in {"true", "false"} else ""
+        if isinstance(quantity, units.Quantity):
+            whole = quantity.kind == "number" and isinstance(quantity.value, int)
+            meant = "whole number" if whole else quantity.kind
+        if meant and meant in wanted:
+            return f"write `{bare}`, without quotes"
+        return f"write `[{shown(value)}]`" if wanted.startswith("a list") and len(bare) <= _SHOWN_MAX else ""
+    if isinstance(value, Size) and wanted.startswith(("a rate", "one rate")):
+        return f"write `{shown(value)}/s`"
+    if isinstance(value, Rate) and wanted.startswith("a size"):
+        return f"write `{shown(value).removesuffix('/s')}`"
+    if isinstance(value, ListValue) and len(value.items) == 1 and wanted.endswith("in quotes"):
+        return f"write `{shown(value.items[0])}`, without brackets" if isinstance(value.items[0], String) else ""
+    return ""
+
+
+#: A text longer than this is not said again in a mend.
+_SHOWN_MAX = 60
 
 
 def _range(value: Value, message: str, help: str) -> Problem:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lark import Token
 
+from . import ast
 from .expected import RESERVED, terminal
 from .scan import Lexeme, Source
 from .stack import Stack
@@ -29,6 +30,8 @@ class Mend:
     code: str = "TC101"
     covers: bool = False
     opener: Token | None = None
+    value: ast.Value | None = None
+    """What the last attribute of the open block gets instead of its value."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,9 +134,11 @@ class Recovery:
             self._say(mend.message, mend.start, mend.end, help=mend.help, related=related, code=mend.code)
         if mend.pop:
             height = len(self._stack.values) - mend.pop
-            if not mend.feed:
+            if not mend.feed and mend.value is None:
                 self._note_skipped(self._start_of_dropped(height, mend.start), mend.start)
             self._stack.cut(height)
+        if mend.value is not None:
+            self._stack.amend(mend.value)
         closed = sum(kind == "RBRACE" for kind, _ in mend.feed)
         self._unclosed -= closed + (self.source.text[mend.start : mend.resume] == "{")
         if not mend.covers:

@@ -19,6 +19,8 @@ from .strings import quote
 _SLIPS: tuple[Callable[[Look], Mend | None], ...] = (
     slips_text.string_without_end,
     slips_text.string_without_quote,
+    slips_text.foreign_comment,
+    slips_text.unit_apart,
     slips_text.unreadable_quantity,
     slips_text.name_that_wants_quotes,
     slips_text.foreign_quotes,

@@ -8,6 +8,7 @@ import re
 from . import ast, units
 from .expected import NAMES, RESERVED, in_words, shown, terminal
 from .mend import Look, Mend, reserved_on_top
+from .spans import Span
 from .strings import quote
 
 
@@ -80,6 +81,74 @@ def unreadable_quantity(look: Look) -> Mend | None:
         return None
     feed = (("NUMBER", "0"),)
     return Mend(quantity.message, here.start, here.end, here.end, quantity.help, feed, code="TC103", covers=True)
+
+
+_NUMBER_BEFORE = re.compile(r"(?<![\w.])((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)[ \t]+$")
+_UNIT = re.compile(r"[A-Za-z]+(?:/[A-Za-z]+)?(?![\w/])")
+
+
+def unit_apart(look: Look) -> Mend | None:
+    """``record = 1 MiB``: the unit has been taken for the next attribute's name, or stands where nothing may."""
+    values = look.stack.values
+    top = values[-1] if values else None
+    name = top if isinstance(top, ast.Name) and "EQUAL" in look.expected else None
+    start = look.source.offset(name.span.line, name.span.column) if name is not None else look.here.start
+    source = look.source
+    number = _NUMBER_BEFORE.search(source.text[source.line_start(source.line_of(start)) : start])
+    unit = _UNIT.match(source.text, start)
+    if number is None or unit is None:
+        return None
+    whole = number[1] + unit.group()
+    quantity = units.read(whole)
+    if isinstance(quantity, units.Unreadable):
+        return None
+    begin = start - len(number[0])
+    message = f"`{shown(number[0] + unit.group())}` has a space before its unit"
+    help = f"write `{shown(whole)}`"
+    if name is not None:
+        attribute = look.stack.last_attribute(len(values) - 1)
+        if attribute is None or not isinstance(attribute.value, ast.Number):
+            return None
+        end = unit.end()
+        value: ast.Value = _quantity(quantity, source.span(begin, end), whole)
+        rest = _RANGE_BEHIND.match(source.text, end)
+        high = units.read(rest[1] + rest[2]) if rest is not None else None
+        if rest is not None and isinstance(high, units.Quantity):
+            end = rest.end()
+            value = ast.Range(
+                value, _quantity(high, source.span(rest.start(1), end), rest[1] + rest[2]), source.span(begin, end)
+            )
+            message = f"`{shown(source.text[begin:end])}` has a space before a unit"
+            help = f"write `{shown(f'{whole}..{rest[1]}{rest[2]}')}`"
+        return Mend(message, begin, end, end, help, pop=1, code="TC103", value=value)
+    kind = quantity.kind.upper()
+    if not isinstance(top, ast.Number) or not look.stack.accepts(kind, height=len(values) - 1):
+        return None
+    return Mend(message, begin, unit.end(), unit.end(), help, ((kind, whole),), pop=1, code="TC103", covers=True)
+
+
+_RANGE_BEHIND = re.compile(r"[ \t]*\.\.[ \t]*((?:0|[1-9][0-9]*)(?:\.[0-9]+)?)[ \t]*([A-Za-z]+(?:/[A-Za-z]+)?)(?![\w/])")
+
+
+def _quantity(quantity: units.Quantity, span: Span, text: str) -> ast.Value:
+    value = int(quantity.value)
+    if quantity.kind == "size":
+        return ast.Size(value, span, text)
+    return ast.Rate(value, span, text) if quantity.kind == "rate" else ast.Duration(quantity.value, span, text)
+
+
+_FOREIGN_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/|/\*[^\n]*", re.DOTALL)
+
+
+def foreign_comment(look: Look) -> Mend | None:
+    """``// …`` and ``/* … */``, where no value may stand."""
+    match = _FOREIGN_COMMENT.match(look.source.text, look.here.start)
+    if match is None or "NUMBER" in look.expected:
+        return None
+    end = match.start() + len(match.group().rstrip())
+    first = match.start() + len(match.group().split("\n", 1)[0].rstrip())
+    help = "a comment begins with `#` and ends with its line"
+    return Mend(f"`{match.group()[:2]}` begins no comment", match.start(), first, end, help)
 
 
 _FOREIGN_QUOTES = re.compile(r"'([^'\r\n]*)'|[“”„]([^“”\"\r\n]*)[“”\"]|‘([^‘’\r\n]*)’|`([^`\r\n]*)`")
@@ -162,6 +231,8 @@ def word_as_name(look: Look) -> Mend | None:
     here = look.here
     if terminal(here) not in RESERVED or "STRING" not in look.expected or "PLAN" in look.expected:
         return None
+    if look.after.text == "in" and look.fits("STRING", "IN", then=(look.beyond,)):
+        return _quoted_word(here.text, here.start, here.end, 0)
     if not look.fits("STRING", then=(look.after,)):
         return None
     if "NUMBER" in look.expected and not look.fits("STRING", then=(look.after, look.beyond)):

@@ -6,13 +6,14 @@ parser stands *between* items: that is where it can go on after a mistake. All o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lark import Token
 from lark.parsers.lalr_analysis import Shift
 from lark.parsers.lalr_parser_state import ParserState
 
+from . import ast
 from .spans import Span
 
 BlockKind = Literal["statements", "agents", "couplings", "attributes"]
@@ -140,6 +141,16 @@ class Stack:
         else:
             self.cut(block.height)
             del self.values[block.height - 1].children[count:]
+
+    def last_attribute(self, height: int) -> ast.Attribute | None:
+        """The attribute that ends at *height*, the last item of its block so far."""
+        items = getattr(self.values[height - 1], "children", None) if height else None
+        return items[-1] if items and isinstance(items[-1], ast.Attribute) else None
+
+    def amend(self, value: ast.Value) -> None:
+        """Give the last attribute, which is on top, another *value*."""
+        items = self.values[-1].children
+        items[-1] = replace(items[-1], value=value)
 
     def depth(self) -> int:
         """How many brackets are open."""

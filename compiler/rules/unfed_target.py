@@ -23,7 +23,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
         return
     fed = {coupling.buffer.name for coupling in model.couplings if coupling.buffer.kind == "target"}
     for entity in model.of_kind("target"):
-        if entity.name not in fed:
+        if entity.name not in fed and model.entities[entity.name] is entity:
             name = as_written(entity.name)
             yield RULE.at(
                 entity.span,

@@ -27,7 +27,9 @@ def no_variable(name: str, span: Span, known: Sequence[str]) -> Diagnostic:
     return RULE.at(
         span,
         f"`{name}` is not declared: a bare name as a value is a let, param or for variable",
-        help=f"did you mean `{near}`?" if near else f"declare `let {name} = …`, or write a text in quotes",
+        help=f"did you mean `{near}`?"
+        if near
+        else f'write "{name}" in quotes if it is a text, or declare `let {name} = …`',
     )
 
 

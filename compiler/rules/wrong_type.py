@@ -16,6 +16,7 @@ from ...dsl.diagnostics import Diagnostic
 from ...dsl.spans import Span
 from ..metrics import is_comparable, is_known, wanted_value
 from ..model import Model
+from ..readers import likely
 from ..rule import Rule
 from ..tree import is_broken, shown, what_it_is
 
@@ -66,7 +67,7 @@ def check(model: Model) -> Iterator[Diagnostic]:
             yield RULE.at(
                 condition.value.span,
                 f"`{metric}` is compared with {wanted}; this is {what_it_is(condition.value)}",
-                help=f"write it like `{_example(metric, condition.operator)}`",
+                help=likely(wanted, condition.value) or f"write it like `{_example(metric, condition.operator)}`",
             )
 
 

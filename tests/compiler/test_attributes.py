@@ -15,7 +15,7 @@ HEADS = {
     "drive": "drive X { discard = true @ }" + QUIET + B,
     "what": "drive X { @ }" + QUIET + B,
     "pool": "pool X { @ }\n" + B,
-    "target": "target X { @ }\n" + B,
+    "target": "target X { @ } # tcc: ignore TC909\n" + B,
     "host": "host X { @ }\n" + B,
     "agent": "backup group g { agent A -> R1 { @ B1 <- D1 } }",
     "coupling": "backup group g { agent A -> R1 { B1 <- D1 { @ } } }",

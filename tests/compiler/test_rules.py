@@ -43,7 +43,7 @@ WRONG = [
     ("TC204", B + 'source D3 { files = "/x" «exlude» = ["a"] } # tcc: ignore TC901'),
     ("TC204", B + "plan p { «foo» = 1 }"),
     ("TC204", 'backup group g { agent A -> R1 { B1 <- D1 { «as_of» = "2026-01-01" } } }'),
-    ("TC204", B + 'target T { files = "/t" «host» = x }'),
+    ("TC204", B + 'target T { files = "/t" «host» = x } # tcc: ignore TC909'),
     ("TC204", "backup group g { agent A -> R1 { B1 <- D1 «files» = 3 } }"),
     ("TC204", B + 'source D3 { chain = "p/D1" «exclude» = ["a"] } # tcc: ignore TC901'),
     ("TC204", B + 'source D3 { chain = "p/D1" «level» = "incremental" } # tcc: ignore TC901'),
@@ -52,8 +52,8 @@ WRONG = [
     ("TC205", B + 'source D3 { files = "/x" «stream» = "-" } # tcc: ignore TC901'),
     ("TC205", B + 'drive R4 { discard = true «tape» = "/dev/nst0" } # tcc: ignore TC902'),
     ("TC205", B + "drive «R4» { } # tcc: ignore TC902"),
-    ("TC205", B + "target «T» { }"),
-    ("TC205", B + 'target T { files = "/t" stream = "/u" «command» = ["x"] }'),
+    ("TC205", B + "target «T» { } # tcc: ignore TC909"),
+    ("TC205", B + 'target T { files = "/t" stream = "/u" «command» = ["x"] } # tcc: ignore TC909'),
     # couplings
     (
         "TC301",
@@ -141,7 +141,7 @@ WRONG = [
     ("TC906", B + 'source D3 { files = «"/plans"» } # tcc: ignore TC901'),
     ("TC906", B + 'source D3 { files = ["/x", «"m/R1"»] } # tcc: ignore TC901'),
     ("TC906", B + 'plan p { state = "/s/t" }\nsource D3 { files = «"/s"» } # tcc: ignore TC901'),
-    ("TC906", B + 'target T { files = "/s/t" }\nsource D3 { files = «"/s"» } # tcc: ignore TC901'),
+    ("TC906", B + 'target T { files = "/s/t" } # tcc: ignore TC909\nsource D3 { files = «"/s"» } # tcc: ignore TC901'),
     (
         "TC906",
         'source D3 { files = «"/s"» } # tcc: ignore TC901\n'
