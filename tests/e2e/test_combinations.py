@@ -68,6 +68,7 @@ class Case:
     media: str = "media"
     key: bool = False
     recycling: bool = False
+    mounts: list[Path] = field(default_factory=list)
     #: makes the URL of a new catalog on a server; None: in the state folder
     database: Callable[[], str] | None = None
     catalog: str = ""
@@ -128,9 +129,25 @@ class Case:
         for place in self.places:
             (self.folder / place).mkdir(parents=True)
 
+    def _mount(self) -> str:
+        """Now and then a file system of its own among the trees; the folder that its trees lie in."""
+        place = self.folder / "data" / "mnt"
+        if self.chance.random() > 0.15 or os.geteuid() != 0:
+            return ""
+        place.mkdir(parents=True)
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", place], capture_output=True).returncode:
+            return ""
+        self.mounts.append(place)
+        return "mnt/"
+
     def _trees(self) -> None:
+        mounted = self._mount()
         for n in range(self.chance.randint(1, 3)):
-            name = self.chance.choice(["d", "-d ", "d [1]*", "d?", "d.tmp", "cache", "dé", "d\\", "..d"]) + str(n)
+            name = (
+                (mounted if n else "")
+                + self.chance.choice(["d", "-d ", "d [1]*", "d?", "d.tmp", "cache", "dé", "d\\", "..d"])
+                + str(n)
+            )
             (self.folder / "data" / name).mkdir(parents=True)
             tree = Tree(os.fsencode(self.folder / "data" / name), self.chance)
             tree.grow(self.chance.choice([0, 3, 10, 25]))
@@ -194,10 +211,15 @@ class Case:
         ]
         words += [f"exclude = [{', '.join(map(quoted, exclude))}]"] if exclude else []
         words += ['level = "incremental"'] if chance.random() < 0.65 else []
-        words += ["one_file_system = true"] if chance.random() < 0.2 else []
+        one = chance.random() < (0.5 if self.mounts else 0.2)
+        words += ["one_file_system = true"] if one else []
         words += [f"size = {chance.choice(['1kB', '1GB'])}"] if chance.random() < 0.1 else []
         self.wanted[name] = Wanted(
-            str(self.folder), tuple(paths), tuple(exclude), tuple(os.fsencode(self.folder / p) for p in self.places)
+            str(self.folder),
+            tuple(paths),
+            tuple(exclude),
+            tuple(os.fsencode(self.folder / p) for p in self.places),
+            one,
         )
         self.pieces[name] = f"source {name} {{ {' '.join(words)} {self._codec()} }}"
 
@@ -804,5 +826,8 @@ def test_combinations(
         print((folder / "plan.tc").read_text() if (folder / "plan.tc").exists() else "")
         print("\n".join(case.log))
         raise
+    finally:
+        for place in case.mounts:
+            subprocess.run(["umount", "--lazy", place], capture_output=True)
     shutil.rmtree(tmp_path)
     tmp_path.mkdir()

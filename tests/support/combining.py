@@ -264,6 +264,8 @@ class Wanted:
     exclude: tuple[str, ...] = ()
     #: folders that the run itself writes
     own: tuple[bytes, ...] = ()
+    #: of each path only what lies on its own file system
+    one: bool = False
 
     def tops(self) -> list[tuple[bytes, bool]]:
         """The absolute paths, and whether a link there is followed.
@@ -278,7 +280,7 @@ class Wanted:
             held = [
                 p
                 for p, f in found.items()
-                if any(p.startswith(o + b"/") and g and _reached(o, p, g) and not f for o, g in found.items())
+                if any(p.startswith(o + b"/") and g and _reached(o, p, g, self.one) and not f for o, g in found.items())
             ]
             for path, follow in found.items():
                 if path in held:
@@ -298,7 +300,7 @@ class Wanted:
                 ways = [b"/".join(path.split(b"/")[:n]) for n in range(2, path.count(b"/") + 1 + follow)]
                 links = [w for w in ways if os.path.islink(w)]
                 stored = any(
-                    (w == p and not f and w != path) or (w.startswith(p + b"/") and _reached(p, w, f))
+                    (w == p and not f and w != path) or (w.startswith(p + b"/") and _reached(p, w, f, self.one))
                     for w in links
                     for p, f in others.items()
                 )
@@ -330,9 +332,10 @@ class Wanted:
         inodes: dict[bytes, tuple[int, int]] = {}
         tops = self.tops()
         for top, follow in tops:
-            if any(top.startswith(o + b"/") and _reached(o, top, f) for o, f in tops) and not follow:
+            if any(top.startswith(o + b"/") and _reached(o, top, f, self.one) for o, f in tops) and not follow:
                 continue
             waiting = [(top, follow)]
+            device = (os.stat if follow else os.lstat)(top).st_dev
             while waiting:
                 path, through = waiting.pop()
                 entry = facts_of(path, follow=through)
@@ -343,7 +346,7 @@ class Wanted:
                 out[path] = entry
                 found = os.stat(path) if through else os.lstat(path)
                 inodes[path] = (found.st_dev, found.st_ino)
-                if entry[0] == "folder":
+                if entry[0] == "folder" and not (self.one and found.st_dev != device):
                     waiting += [(os.path.join(path, name), False) for name in os.listdir(path)]
         return grouped(out, inodes)
 
@@ -373,9 +376,12 @@ def _is_there(path: bytes, follow: bool) -> bool:
     return os.path.exists(path) if follow else os.path.lexists(path)
 
 
-def _reached(outer: bytes, inner: bytes, follow: bool) -> bool:
+def _reached(outer: bytes, inner: bytes, follow: bool, one: bool) -> bool:
     path, first = outer, not follow
+    device = (os.stat if follow else os.lstat)(outer).st_dev if one and os.path.lexists(outer) else None
     for part in inner[len(outer) + 1 :].split(b"/"):
+        if device is not None and os.path.lexists(path) and os.lstat(path).st_dev != device and path != outer:
+            return False
         if os.path.islink(path) and (first or path != outer):
             return False
         path = os.path.join(path, part)
