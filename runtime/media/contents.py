@@ -56,14 +56,20 @@ def contents_of(volume: VolumeReader, unread: Unread | None = None) -> VolumeCon
         if earlier is not None and volume.end_of(earlier) != high:
             earlier = None
         index = earlier
-    doubts = {i.position: str(why) for i in chain if (why := contradiction(volume, i)) is not None}
+    doubts = {
+        i.position: str(why) for i in chain if (why := contradiction(volume, i, all_read=unread is None)) is not None
+    }
     if doubts:
         return _but_for(volume, doubts, unread)
     chain.reverse()
     if high == LABEL_BYTES and newest is not None:
         return VolumeContents(tuple(chain), volume.end_of(newest))
     found = _walk(volume, LABEL_BYTES, high, unread, taken={index.session.id for index in chain})
-    doubts = {i.position: str(why) for i in found.sessions if (why := contradiction(volume, i)) is not None}
+    doubts = {
+        i.position: str(why)
+        for i in found.sessions
+        if (why := contradiction(volume, i, all_read=unread is None)) is not None
+    }
     if doubts:
         return _but_for(volume, doubts, unread)
     end = found.end if newest is None else volume.end_of(newest)
@@ -76,7 +82,9 @@ def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str], unread: Unr
     while True:
         found = _walk(volume, LABEL_BYTES, volume.size, unread, without=known)
         more: dict[int | None, str] = {
-            i.position: str(why) for i in found.sessions if i.position and (why := contradiction(volume, i)) is not None
+            i.position: str(why)
+            for i in found.sessions
+            if i.position and (why := contradiction(volume, i, all_read=unread is None)) is not None
         }
         if not more:
             break

@@ -34,17 +34,17 @@ class Headers(Protocol):
         """The record header at *position*, or None where none can be read."""
 
 
-def contradiction(volume: Headers, index: Index) -> Contradiction | None:
+def contradiction(volume: Headers, index: Index, *, all_read: bool = False) -> Contradiction | None:
     """What a record says otherwise than *index*, which lies on *volume*; None where nothing does.
 
-    A header that the medium does not give says nothing.
+    A header that the medium does not give says nothing; with *all_read* that raises MediaFault.
     """
     covered: int | None = 0
     for item in index.objects:
         if not item.records:
             continue
         assert item.first is not None and item.last is not None
-        first, last = _header(volume, item.first), _header(volume, item.last)
+        first, last = _header(volume, item.first, all_read), _header(volume, item.last, all_read)
         why = _first(index, item, first) or (None if index.state == "recovered" else _last(item, first, last))
         if why is not None:
             return Contradiction(
@@ -61,10 +61,12 @@ def contradiction(volume: Headers, index: Index) -> Contradiction | None:
     return None
 
 
-def _header(volume: Headers, position: int) -> RecordHeader | None:
+def _header(volume: Headers, position: int, must: bool) -> RecordHeader | None:
     try:
         return volume.header(position)
     except MediaFault:
+        if must:
+            raise
         return None
 
 

@@ -11,6 +11,7 @@ import pytest
 from breaking import PAGE, breaks
 from tapechain.runtime.catalog.rebuild import rebuild
 from tapechain.runtime.catalog.store import open_catalog
+from tapechain.runtime.gone import Witnesses
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.restore.shelf import Shelf
 from tapechain.runtime.restore.verify import verify
@@ -116,6 +117,19 @@ def test_an_index_whose_objects_begin_in_bad_blocks_is_believed_all_the_same(
     assert (result.volumes, result.indexes, result.faults) == (1, 2, ())
     verdict = checked(world).volumes[0]
     assert len(verdict.problems) == 2 and "a member's header" in verdict.problems[0]
+
+
+def test_who_gives_something_up_because_of_a_volume_must_read_its_headers(
+    world: Any, support: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = world.run({"D": os.urandom(300_000)})
+    (volume,) = world.volumes()
+    at, _ = support.positions(volume, made["D"])[0]
+    with world.catalog() as catalog:
+        (item,) = catalog.objects()
+        assert Witnesses(catalog).lacks(item, item.copies[0].segments) is None
+        breaks(monkeypatch, {volume: [at]})
+        assert "cannot be read" in str(Witnesses(catalog).lacks(item, item.copies[0].segments))
 
 
 def test_a_device_that_gives_nothing_any_more_is_left_soon(
