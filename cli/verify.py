@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   tcc verify --plan night.tc                              every volume, and whether each source was stored in time
-  tcc verify home --plan night.tc --max-age 36h           only home; its newest object must be younger
+  tcc verify night/home --plan night.tc --max-age 36h     only home; its newest object must be younger
   tcc verify media/R1/R1-000001.tar                       a volume, with no catalog
   tcc verify --plan night.tc --repair -o repair.tc        drafts the plan that heals what is damaged
 """
@@ -186,7 +186,8 @@ def _volume_files(target: str, patience: Patience) -> list[Path]:
     if not files and not patience.hanging:
         raise UsageFault(
             f"the folder {target} holds no volumes: nothing was verified",
-            todo=f"see whether its disk is mounted; if a source is meant, say PLAN/{target.rstrip('/')}",
+            todo="see whether its disk is mounted"
+            + ("" if target.startswith("/") else f"; if a source is meant, say PLAN/{target.rstrip('/')}"),
         )
     return files
 
