@@ -23,7 +23,7 @@ ATTRIBUTES: Mapping[StatementKind, Mapping[str, Reader]] = {
         "depth": _DEPTH,
         "memory": r.SizeReader(1),
         "window": r.duration,
-        "schedule": r.text,
+        "schedule": r.calendar,
         "state": r.path,
         "catalog": r.database_url,
         "on_failure": _ON_FAILURE,

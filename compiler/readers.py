@@ -12,6 +12,7 @@ from datetime import datetime
 from ..dsl import units
 from ..dsl.ast import Boolean, Duration, ListValue, Number, Range, Rate, Reference, Size, String, Value
 from ..dsl.spans import Span
+from .calendar import may_be_calendar
 from .model import Problem, SettingValue
 from .names import listed, nearest, quoted
 from .tree import in_bytes, shown, what_it_is
@@ -168,6 +169,15 @@ def text(name: str, value: Value) -> SettingValue | Problem:
     if not isinstance(value, String):
         return _wrong(name, 'a text in quotes, such as "vault"', value)
     return _not_empty(name, value)
+
+
+def calendar(name: str, value: Value) -> SettingValue | Problem:
+    """When a plan runs: a systemd OnCalendar expression."""
+    found = text(name, value)
+    if isinstance(found, str) and not may_be_calendar(found):
+        help = 'write it like "*-*-* 02:00", "Mon..Fri 22:30" or "daily"; `man systemd.time` says more'
+        return _range(value, f"{shown(value)} is no OnCalendar expression", help)
+    return found
 
 
 def path(name: str, value: Value) -> SettingValue | Problem:

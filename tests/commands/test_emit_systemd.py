@@ -81,7 +81,7 @@ def test_the_network_is_waited_for_only_where_the_plan_needs_it() -> None:
     [
         (text_of().replace('{ schedule = "*-*-* 01:30" }', ""), "has no `schedule`"),
         (text_of(schedule="daily\\nExecStart=/bin/sh"), "no calendar expression"),
-        (text_of(schedule="%n"), "no calendar expression"),
+        (text_of(schedule="02:00 %n"), "no calendar expression"),
         (text_of(source='stream = "-"'), "reads standard input"),
     ],
 )
@@ -191,9 +191,9 @@ def test_the_units_of_the_command_are_verified_and_their_program_exists(
 def test_a_schedule_that_systemd_does_not_understand_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "night.tc").write_text(text_of(schedule="every night"))
+    (folder / "night.tc").write_text(text_of(schedule="25:99"))
     assert _main(["compile", "night.tc", "--emit", "json,systemd", "-o", "out"]) == 2
-    assert "systemd does not understand the schedule 'every night'" in capsys.readouterr().err
+    assert "systemd does not understand the schedule '25:99'" in capsys.readouterr().err
     assert not (folder / "out").exists()
 
 
