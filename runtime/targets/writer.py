@@ -68,10 +68,6 @@ class TargetWriter:
         if interrupt is not None:
             interrupt()
 
-    def leave(self) -> None:
-        """Instead of starting the thread."""
-        self._taking.leave()
-
     def close(self) -> None:
         """Give everything back; the thread has ended, or was never started."""
         self._release()
