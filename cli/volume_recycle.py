@@ -24,6 +24,7 @@ Examples:
   tcc volume recycle R1-000001 --plan night.tc --dry-run     say whether it may go, and what is lost
   tcc volume recycle R1-000001 --plan night.tc               asks for the volume's name once more
   tcc volume recycle R1-000001 R1-000002 --plan night.tc --yes
+  tcc volume recycle R1-000001 --verify --plan night.tc      what it was merged into is read before it goes
   tcc volume recycle R1-000001 --gone --plan night.tc        compacted, verified, taken away: the catalog forgets it
 """
 
@@ -32,6 +33,12 @@ Examples:
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @click.option("--yes", is_flag=True, help="Ask nothing.")
 @click.option("--dry-run", is_flag=True, help="Say whether it may be recycled and what is lost; recycle nothing.")
+@click.option(
+    "--verify",
+    "read_fulls",
+    is_flag=True,
+    help="Read the merged fulls that are to stand for what goes, every digest, before anything goes.",
+)
 @click.option(
     "--give-up",
     "given_up",
@@ -53,6 +60,7 @@ def recycle_command(
     names: tuple[str, ...],
     yes: bool,
     dry_run: bool,
+    read_fulls: bool,
     given_up: tuple[str, ...],
     gone: bool,
     plan_paths: tuple[str, ...],
@@ -80,7 +88,7 @@ def recycle_command(
                 if gone:
                     code = max(code, _forget_gone(known, name, pools, yes=yes, dry_run=dry_run))
                     continue
-                judged = judge(known, name, pools, given_up=sources)
+                judged = judge(known, name, pools, given_up=sources, read_fulls=read_fulls)
                 _tell(judged)
                 if dry_run:
                     continue

@@ -8,29 +8,35 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .catalog.queries import CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .faults import KeptFault, MediaFault, Place, UsageFault
+from .media.scan import Damage, ScannedRecord
 from .media.volume import open_volume
 from .model import Segment
 from .plan import Pool
+from .restore.fitting import Fit
 
 #: So many objects that are nowhere else are named.
 _NAMED_MAX = 5
 
 
 class Witnesses:
-    """What volumes say themselves of the objects on them, each opened once."""
+    """What volumes say themselves of the objects on them, each opened once.
 
-    def __init__(self, catalog: Catalog) -> None:
+    With *read* every record of an object is read, and its digest compared, before it is taken to be there.
+    """
+
+    def __init__(self, catalog: Catalog, *, read: bool = False) -> None:
+        self._read = read
         self._places = {place.id: place for place in catalog.places()}
         #: volume → object → (first sequence, records), or why it says nothing
         self._said: dict[str, dict[str, list[tuple[int, int]]] | str] = {}
 
-    def lacks(self, item: CatalogObject, segments: Iterable[Segment]) -> str | None:
+    def lacks(self, item: CatalogObject, segments: Sequence[Segment]) -> str | None:
         """Why the volumes of *segments* do not say that they hold all of the object; None where they do."""
         covered = 0
         for segment in segments:
@@ -42,7 +48,30 @@ class Witnesses:
             for first, records in sorted(said.get(item.id, ())):
                 if first <= covered:
                     covered = max(covered, first + records)
-        return None if covered >= item.records else f"its volumes list {covered} of its {item.records} records"
+        if covered < item.records:
+            return f"its volumes list {covered} of its {item.records} records"
+        return self._unsound(item, segments) if self._read else None
+
+    def _unsound(self, item: CatalogObject, segments: Sequence[Segment]) -> str | None:
+        """Why these do not hold every record of the object sound; None where they do. Reads them all."""
+        missing = set(range(item.records))
+        fit = Fit(item)
+        try:
+            for segment in segments:
+                place = self._places[segment.volume_id]
+                with open_volume(Path(place.location or "")) as reader:
+                    for member in reader.members(
+                        segment.first, reader.size, check=True, hands=2, only={item.id}, until=segment.last
+                    ):
+                        if isinstance(member, Damage):
+                            return str(member)
+                        if isinstance(member, ScannedRecord) and (why := fit.why_not(member.header)) is not None:
+                            return f"volume {segment.volume_name}, at byte {member.position}: {why}"
+                        if isinstance(member, ScannedRecord):
+                            missing.discard(member.header.sequence)
+        except MediaFault as fault:
+            return str(fault)
+        return f"{len(missing)} of its {item.records} records are not there" if missing else None
 
     def _ask(self, segment: Segment) -> dict[str, list[tuple[int, int]]] | str:
         place = self._places.get(segment.volume_id)

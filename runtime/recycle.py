@@ -78,15 +78,18 @@ def judge(
     *,
     given_up: Collection[tuple[str, str]] = (),
     now: float | None = None,
+    read_fulls: bool = False,
 ) -> Judged:
     """Whether the volume may be recycled, proved from the volume itself. Nothing is changed but what the catalog knows.
+
+    *read_fulls*: merged fulls that are to stand for what goes are read whole, every digest compared.
 
     Raises KeptFault where anything on it is to be kept or not known, MediaFault where it is not what it must be,
     DriveBusyFault where a run holds its drive, UsageFault and CatalogFault.
     """
     volume = find_volume(catalog, name)
     with _held(volume) as magazine:
-        return _judge(catalog, volume, magazine, pools, given_up=given_up, now=now)
+        return _judge(catalog, volume, magazine, pools, given_up=given_up, now=now, read_fulls=read_fulls)
 
 
 def recycle(
@@ -155,6 +158,7 @@ def _judge(
     *,
     given_up: Collection[tuple[str, str]],
     now: float | None,
+    read_fulls: bool = False,
 ) -> Judged:
     place = Place(drive=volume.drive, volume=volume.name)
     there = False
@@ -176,7 +180,7 @@ def _judge(
             todo=_todo(verdict.reasons),
         )
     objects = catalog.objects_on(volume.id)
-    _prove_fulls(catalog, volume, {(o.plan, o.source) for o in objects}, judged.instead)
+    _prove_fulls(catalog, volume, {(o.plan, o.source) for o in objects}, judged.instead, read=read_fulls)
     gone = tuple(o for o in objects if o.status == "whole" and not _elsewhere(o, volume.id))
     lost = {o.id for o in gone}
     sources = sorted({(o.plan, o.source) for o in gone})
@@ -192,13 +196,19 @@ def _judge(
 
 
 def _prove_fulls(
-    catalog: Catalog, volume: CatalogVolume, sources: Collection[tuple[str, str]], instead: Collection[str]
+    catalog: Catalog,
+    volume: CatalogVolume,
+    sources: Collection[tuple[str, str]],
+    instead: Collection[str],
+    *,
+    read: bool,
 ) -> None:
     """Merged fulls because of which a chain may go are where the catalog has them, as their volumes' indexes say.
 
-    *sources*: (plan, source) of what lies on *volume*. Raises KeptFault.
+    *sources*: (plan, source) of what lies on *volume*; *read*: all records of these fulls are read, too. Raises
+    KeptFault.
     """
-    witnesses = Witnesses(catalog)
+    witnesses = Witnesses(catalog, read=read)
     for full in catalog.objects_named(instead):
         if (full.plan, full.source) not in sources:
             continue

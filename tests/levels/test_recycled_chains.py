@@ -143,3 +143,21 @@ def test_nothing_goes_while_the_full_cannot_be_seen(bench: Any, spoil: str) -> N
     assert {p: p.read_bytes() for p in (bench.folder / "media").rglob("*.tar")} == before
     path.write_bytes(content)
     recycle(bench, "R1-000001")
+
+
+def test_with_verify_a_full_is_read_before_its_parts_go(bench: Any) -> None:
+    nights(bench, "two")
+    assert bench.tcc("volume", "label", "R1", "--plan", "plan.tc")[0] == 0
+    merge(bench, 3, "R1")
+    path = bench.folder / "media/R1/R1-000006.tar"
+    content = path.read_bytes()
+    path.write_bytes(content[:20_000] + bytes([content[20_000] ^ 1]) + content[20_001:])
+    before = {p: p.read_bytes() for p in (bench.folder / "media").rglob("*.tar")}
+    code, _, said = bench.tcc("volume", "recycle", "R1-000001", "--plan", "plan.tc", "--yes", "--verify")
+    assert code == 1
+    assert "was merged from" in said and "its digest is wrong" in said and "safe:  nothing was changed" in said
+    assert {p: p.read_bytes() for p in (bench.folder / "media").rglob("*.tar")} == before
+    path.write_bytes(content)
+    code, _, said = bench.tcc("volume", "recycle", "R1-000001", "--plan", "plan.tc", "--yes", "--verify")
+    assert code == 0, said
+    assert not (bench.folder / "media/R1/R1-000001.tar").exists()
