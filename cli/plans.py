@@ -85,7 +85,8 @@ def print_diagnostics(compilation: Compilation) -> None:
     if compilation.diagnostics:
         from .report import print_text
 
-        print_text(compilation.diagnostics, compilation.texts, sys.stderr)
+        # What is counted is the plan that was asked for, whichever of its includes is at fault.
+        print_text(compilation.diagnostics, compilation.texts, sys.stderr, files=[compilation.graph.model.main_file])
 
 
 def read_content(path: str) -> bytes:

@@ -81,3 +81,16 @@ def test_a_fifo_is_never_waited_for(folder: Path, capsys: Capture) -> None:
     include("pipe")
     assert _main(["check", "night.tc"]) == 1
     assert "no regular file" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["check", "compile", "estimate"])
+def test_the_report_ends_with_the_plan_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "night.tc").write_text('include "parts.tc"\n')
+    (tmp_path / "parts.tc").write_text('drive R1 { volumes = "R1" }\n')
+    _main([command, "night.tc"])
+    said = capsys.readouterr()
+    assert "--> parts.tc:1:7" in said.out + said.err
+    assert "1 warning in night.tc" in said.out + said.err
