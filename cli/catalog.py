@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -67,7 +68,7 @@ def rebuild_command(
     _refuse_no_catalog(place)
     named = [Path(p) for p in paths]
     known = named or _folders(plan, folder)
-    result = rebuild(place, [path for path in known if named or path.is_dir()])
+    result = rebuild(place, [path for path in known if named or _is_folder(path)])
     for note in result.notes:
         say(f"note: {note}")
     for fault in result.faults:
@@ -79,8 +80,13 @@ def rebuild_command(
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
-    lacks = any(not path.exists() for path in known)
+    lacks = any(not (os.path.lexists(path) if named else _is_folder(path)) for path in known)
     return EXIT_DEGRADED if result.faults or lacks else EXIT_OK
+
+
+def _is_folder(path: Path) -> bool:
+    """(``Path.is_dir`` raises where a folder on the way may not be searched, or a name is too long.)"""
+    return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)  # noqa: PTH112
 
 
 def _folders(plan: CompiledPlan | None, folder: Path | None) -> list[Path]:
@@ -94,9 +100,10 @@ def _folders(plan: CompiledPlan | None, folder: Path | None) -> list[Path]:
         )
     known = {(folder or Path()) / drive.volumes: drive.name for drive in plan.drives if drive.volumes}
     for place, drive in known.items():
-        if not place.is_dir():
-            say(f"warning: the folder of drive {drive}, {place}, is not there: what it holds will not be known")
-    if not any(place.is_dir() for place in known):
+        if not _is_folder(place):
+            why = "is not there, or may not be read: what it holds will not be known"
+            say(f"warning: the folder of drive {drive}, {place}, {why}")
+    if not any(_is_folder(place) for place in known):
         raise UsageFault(
             f"none of the folders of the drives of plan {plan.plan} is there",
             safe="nothing was changed",

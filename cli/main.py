@@ -161,7 +161,7 @@ def _main(argv: list[str] | None) -> int:
     except OSError as error:
         if (code := code_of(error)) is not None:
             return code  # the words about a signal failed: the terminal is gone
-        if error.errno == errno.ENAMETOOLONG and error.filename is not None:
+        if error.errno in {errno.ENAMETOOLONG, errno.EACCES} and error.filename is not None:
             say(f"error: {shown(str(error.filename))[:200]}: {error.strerror}")
             return EXIT_UNUSABLE
         if not stdout_is_lost():

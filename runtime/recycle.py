@@ -135,9 +135,9 @@ def _held(volume: CatalogVolume) -> Iterator[Magazine | None]:
         return
     folder = Path(volume.location).parent
     place = Place(drive=volume.drive, volume=volume.name)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - Path.is_dir raises where a folder may not be searched
         raise DriveFault(
-            f"its folder {folder} is not there",
+            f"its folder {folder} is not there, or may not be searched",
             place=place,
             safe="the volume is as it was",
             todo="bring the medium back to its place; where the volume lies elsewhere now: `tcc catalog add FOLDER`",
@@ -164,7 +164,7 @@ def _judge(
     there = False
     if magazine is not None:
         path = magazine.path / f"{volume.name}.tar"
-        there = path.is_symlink() or path.exists()
+        there = os.path.lexists(path)
         if there:
             with _opened(volume, path) as reader:
                 _refuse_empty(magazine, path, reader)

@@ -1,5 +1,6 @@
 """``tcc volumes``, ``tcc objects``, ``tcc volume label`` and ``recycle`` as an administrator uses them."""
 
+import errno
 import io
 import json
 import os
@@ -305,3 +306,27 @@ def test_labelling_needs_no_catalog(tcc: Tcc, tmp_path: Path) -> None:
         + tcc("catalog", "add", "media/R1", "--plan", "night.tc").stderr
     )
     assert {v["status"] for v in volumes(tcc).values()} == {"empty"} and len(volumes(tcc)) == 2
+
+
+def test_folders_that_may_not_be_searched_are_told_and_no_internal_error(
+    tcc: Tcc, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may search every folder: the system's answer to another user is made here."""
+    plan(tmp_path)
+    tcc("run", "night.tc")
+    closed = str(tmp_path / "media" / "R1")
+
+    def refusing(real: Callable[..., os.stat_result]) -> Callable[..., os.stat_result]:
+        def call(path: Any, *more: Any, **named: Any) -> os.stat_result:
+            if not isinstance(path, int) and os.path.abspath(os.fsdecode(path)).startswith(closed):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fsdecode(path))
+            return real(path, *more, **named)
+
+        return call
+
+    monkeypatch.setattr(os, "stat", refusing(os.stat))
+    monkeypatch.setattr(os, "lstat", refusing(os.lstat))
+    assert "Permission denied" in tcc("verify", "media/R1", code=2).stderr
+    assert "may not be searched" in tcc("volume", "recycle", "R1-000001", "--plan", "night.tc", "--yes", code=1).stderr
+    assert volumes(tcc)["R1-000001"]["status"] == "missing"
+    assert "may not be read" in tcc("catalog", "rebuild", "--plan", "night.tc", code=3).stderr
