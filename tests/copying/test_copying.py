@@ -332,8 +332,7 @@ def test_command_that_has_read_all_and_hangs_does_not_hold_a_stopped_run(copying
     assert report.objects[0].copies[0].status == "stored"
 
 
-@pytest.mark.parametrize("size", [4_000, 400_000])
-@pytest.mark.parametrize("reader", [True, False])
+@pytest.mark.parametrize(("size", "reader"), [(4_000, False), (400_000, False), (400_000, True)])
 def test_a_pipe_that_nobody_reads_does_not_hold_a_stopped_run(copying, world, text_of, size: int, reader: bool) -> None:
     """The reader never came, or takes nothing any more; the copy beside it is complete where all was read."""
     os.mkfifo(world.folder / "pipe")
@@ -347,10 +346,8 @@ def test_a_pipe_that_nobody_reads_does_not_hold_a_stopped_run(copying, world, te
             os.close(fd)
     assert report.signal == 15
     (target,) = report.objects[0].targets
-    if size < 65_536 and reader:
-        assert target.status == "restored" and report.objects[0].copies[0].status == "stored"
-    else:
-        assert target.status == "failed" and "the run was stopped" in (target.error or "")
+    assert target.status == "failed" and "the run was stopped" in (target.error or "")
+    assert size > 65_536 or report.objects[0].copies[0].status == "stored"
 
 
 def test_a_pipe_gets_all_when_its_reader_comes_late(copying, world, text_of) -> None:
