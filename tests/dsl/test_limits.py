@@ -54,9 +54,9 @@ SECONDS = 8.0
     ids=range(30),
 )
 def test_no_text_takes_long(text: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     file, diagnostics = parse(text, "plan.tc")
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     assert sum(len(d.message) + len(d.help) for d in diagnostics) < 50_000
     print_file(file)
 

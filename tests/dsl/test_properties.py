@@ -126,9 +126,9 @@ def test_printing_is_idempotent_on_real_plans(plan_text: str) -> None:
 
 
 def parse_in_time(text: str | bytes) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     file, diagnostics = parse(text, "plan.tc")
-    assert time.monotonic() - began < SECONDS
+    assert time.process_time() - began < SECONDS
     lines = (text if isinstance(text, str) else text.decode("utf-8", "replace")).split("\n")
     for d in diagnostics:
         assert d.code in {"TC101", "TC102", "TC103", "TC105"}
