@@ -76,6 +76,15 @@ def entered(group: Path, *command: str, cwd: Path) -> subprocess.CompletedProces
     return subprocess.run(["sh", "-c", ENTER, tasks, *command], cwd=cwd, capture_output=True, text=True, timeout=100)
 
 
+def killed_by(group: Path) -> str:
+    """What the kernel says of the group in which it ended a command: its own memory, or pages that no disk took."""
+    said = ["", f"the group {group.name} after its end by signal 9:"]
+    for name in ("memory.failcnt", "memory.max_usage_in_bytes", "memory.peak", "memory.oom_control", "memory.events"):
+        with contextlib.suppress(OSError):
+            said.append(f"{name}: {' '.join((group / name).read_text().split())}")
+    return "\n".join(said)
+
+
 @contextlib.contextmanager
 def limited(what: str) -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
     """Runs commands each within a group of its own: ``run(limit, *command, cwd=…)``."""
@@ -85,7 +94,10 @@ def limited(what: str) -> Iterator[Callable[..., subprocess.CompletedProcess[str
         own = Path("/proc/self/cgroup").read_text()
         known = groups(Path("/proc/self/mountinfo").read_text(), own, os.getuid(), what)
         made.append(made_group(known, f"tapechain-test-{os.getpid()}-{len(made)}", limit))
-        return entered(made[-1], *command, cwd=cwd)
+        done = entered(made[-1], *command, cwd=cwd)
+        if done.returncode in {-9, 137}:
+            done.stderr += killed_by(made[-1])
+        return done
 
     yield run
     for one in made:
