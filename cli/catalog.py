@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,17 @@ import click
 
 from ..runtime.faults import EXIT_DEGRADED, EXIT_FAILED, EXIT_OK, Fault, UsageFault
 from .console import print_fault, say, shown
-from .options import Commands, catalog_option, define_option, examples, plan_option, state_option
+from .options import Commands, catalog_option, define_option, examples, hang_option, plan_option, state_option
 from .summary import plural
 
 if TYPE_CHECKING:
+    from ..runtime.patience import Patience
     from ..runtime.plan import CompiledPlan
 
 _SUFFIXES = frozenset({".sqlite", ".sqlite3", ".db"})
+#: What becomes of what a drive that hangs holds.
+_THEN = "what it holds will not be known"
+_HANG_HELP = "Leave a drive that does not answer for so long, and read the others."
 
 
 @click.group(
@@ -38,6 +43,7 @@ def catalog_command() -> None:
 )
 @click.argument("paths", metavar="[PATH...]", nargs=-1)
 @click.option("--into", metavar="URL", help="The catalog to write (default: the one that the other options mean).")
+@hang_option(_HANG_HELP)
 @plan_option
 @catalog_option
 @state_option
@@ -46,6 +52,7 @@ def rebuild_command(
     *,
     paths: tuple[str, ...],
     into: str | None,
+    hang_after: float,
     plan_path: str | None,
     catalog: str | None,
     state: str | None,
@@ -57,7 +64,9 @@ def rebuild_command(
     another name. Only what these volumes hold will be known. Ends with 3 where some of them cannot be read.
     """
     from ..runtime.catalog.rebuild import rebuild
+    from .meter import Stopped, interruptible
     from .state import catalog_place, state_folder
+    from .waiting import patience_of, say_stopped
 
     plan = folder = None
     if plan_path is not None:
@@ -67,8 +76,13 @@ def rebuild_command(
     place = catalog_place(into or catalog, state_folder(state, plan, folder), plan, folder)
     _refuse_no_catalog(place)
     named = [Path(p) for p in paths]
-    known = named or _folders(plan, folder)
-    result = rebuild(place, [path for path in known if named or _is_folder(path)])
+    patience = patience_of(hang_after, _THEN)
+    try:
+        with interruptible(patience):
+            there = named or _folders(plan, folder, patience)
+            result = rebuild(place, there, patience)
+    except Stopped as stop:
+        return say_stopped(stop, "the catalog that was there is as it was; the media were only read")
     for note in result.notes:
         say(f"note: {note}")
     for fault in result.faults:
@@ -80,7 +94,7 @@ def rebuild_command(
         say("nothing was rebuilt: no volume could be read")
         return EXIT_FAILED
     say(f"rebuilt: {plural(result.volumes, 'volume')} with {_indexes(result.indexes)}{_empty(result.empty)}")
-    lacks = any(not (os.path.lexists(path) if named else _is_folder(path)) for path in known)
+    lacks = not named and len(there) < len(_drive_folders(plan, folder))
     return EXIT_DEGRADED if result.faults or lacks else EXIT_OK
 
 
@@ -89,27 +103,40 @@ def _is_folder(path: Path) -> bool:
     return os.path.isdir(path) and os.access(path, os.R_OK | os.X_OK)  # noqa: PTH112
 
 
-def _folders(plan: CompiledPlan | None, folder: Path | None) -> list[Path]:
-    """The folders of a plan's drives, one at least; one that is not there is told: its disk may not be mounted.
+def _drive_folders(plan: CompiledPlan | None, folder: Path | None) -> dict[Path, str]:
+    drives = plan.drives if plan is not None else ()
+    return {(folder or Path()) / drive.volumes: drive.name for drive in drives if drive.volumes}
 
-    Raises UsageFault.
+
+def _folders(plan: CompiledPlan | None, folder: Path | None, patience: Patience) -> list[Path]:
+    """The folders of a plan's drives that are there, one at least; one that is not is told: is its disk mounted?
+
+    Of one that hangs *patience* tells. Raises UsageFault.
     """
+    from ..runtime.patience import HangingFault
+
     if plan is None:
         raise UsageFault(
             "no volumes are named", todo="name their folders, or the plan whose drives hold them: --plan FILE"
         )
-    known = {(folder or Path()) / drive.volumes: drive.name for drive in plan.drives if drive.volumes}
+    known = _drive_folders(plan, folder)
+    patience.ask_at_once((place, drive, partial(_is_folder, place)) for place, drive in known.items())
+    there = []
     for place, drive in known.items():
-        if not _is_folder(place):
-            why = "is not there, or may not be read: what it holds will not be known"
-            say(f"warning: the folder of drive {drive}, {place}, {why}")
-    if not any(_is_folder(place) for place in known):
+        try:
+            if patience.ask(place, drive, partial(_is_folder, place)):
+                there.append(place)
+            else:
+                say(f"warning: the folder of drive {drive}, {place}, is not there, or may not be read: {_THEN}")
+        except HangingFault:
+            continue
+    if not there and not patience.hanging:
         raise UsageFault(
             f"none of the folders of the drives of plan {plan.plan} is there",
             safe="nothing was changed",
             todo="see whether their disks are mounted, or name the folders of volumes",
         )
-    return [*known]
+    return there
 
 
 def _say_forgotten(before: Path, place: str) -> None:
@@ -135,6 +162,7 @@ def _say_forgotten(before: Path, place: str) -> None:
     epilog=examples("tcc catalog add /vault/R1-000007.tar --plan night.tc", "tcc catalog add /mnt/old --plan night.tc"),
 )
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@hang_option(_HANG_HELP)
 @plan_option
 @catalog_option
 @state_option
@@ -142,6 +170,7 @@ def _say_forgotten(before: Path, place: str) -> None:
 def add_command(
     *,
     paths: tuple[str, ...],
+    hang_after: float,
     plan_path: str | None,
     catalog: str | None,
     state: str | None,
@@ -153,11 +182,17 @@ def add_command(
     the place of a volume that is still there when this is a copy of it.
     """
     from ..runtime.catalog.rebuild import record_paths
+    from .meter import Stopped, interruptible
     from .state import catalog_of_options
+    from .waiting import patience_of, say_stopped
 
     known, _ = catalog_of_options(plan_path, catalog, state, defines)
-    with known:
-        result = record_paths(known, [Path(p) for p in paths])
+    patience = patience_of(hang_after, _THEN)
+    try:
+        with known, interruptible(patience):
+            result = record_paths(known, [Path(p) for p in paths], patience=patience)
+    except Stopped as stop:
+        return say_stopped(stop, "what was read until then is in the catalog; the media were only read")
     for note in result.notes:
         say(f"note: {note}")
     for fault in result.faults:

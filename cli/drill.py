@@ -25,6 +25,7 @@ SAMPLE = 25
 #: How every report that this command has written begins.
 REPORT_HEAD = b'{\n "version": 1,\n "drill": "'
 _PROBLEMS_SHOWN = 10
+_NOT_DONE = "the drill is not done; the media were only read"
 
 EPILOG = """\b
 Examples:
@@ -78,7 +79,7 @@ def drill_command(
     from ..runtime.media.times import now_text
     from ..runtime.restore.chain import chain_of
     from ..runtime.restore.shelf import Shelf
-    from .meter import Stopped, steps
+    from .meter import Stopped, interruptible, steps
     from .plans import load_plan
     from .reports import check_report, forget_report, write_report
     from .state import catalog_place, lists_of, open_the_catalog, state_folder
@@ -99,14 +100,17 @@ def drill_command(
     started, clock = now_text(), time.monotonic()
     results: list[dict[str, Any]] = []
     patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
-    with open_the_catalog(catalog, state, plan, base) as known:
-        shelf = Shelf(known.volumes(), patience=patience)
-        work: list[tuple[str, list[CatalogObject], Fault | None]] = []
-        for name in names:
-            try:
-                work.append((name, list(chain_of(known, _newest(known, plan.plan, name, shelf), shelf)), None))
-            except Fault as fault:
-                work.append((name, [], fault))
+    work: list[tuple[str, list[CatalogObject], Fault | None]] = []
+    try:
+        with interruptible(patience), open_the_catalog(catalog, state, plan, base) as known:
+            shelf = Shelf(known.volumes(), patience=patience)
+            for name in names:
+                try:
+                    work.append((name, list(chain_of(known, _newest(known, plan.plan, name, shelf), shelf)), None))
+                except Fault as fault:
+                    work.append((name, [], fault))
+    except Stopped as stop:
+        return say_stopped(stop, _NOT_DONE)
     top = _scratch(scratch)
     try:
         total = sum(item.bytes for _, items, _ in work for item in items)
@@ -125,7 +129,7 @@ def drill_command(
                     results.append(_one(name, item, shelf, top, size, seed, lists, identities, step, keep))
                     before += item.bytes
     except Stopped as stop:
-        return say_stopped(stop, "the drill is not done; the media were only read")
+        return say_stopped(stop, _NOT_DONE)
     finally:
         _leave(top, keep=keep)
     code = _code(results)

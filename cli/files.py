@@ -95,20 +95,21 @@ def files_command(
     from ..runtime.restore.parts import state_of
     from ..runtime.restore.select import find_named, moment
     from ..runtime.restore.shelf import Shelf
-    from .meter import Stopped, steps
+    from .meter import Stopped, interruptible, steps
     from .opening import open_for_reading, tell_of_list
     from .waiting import patience_of, say_stopped
 
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
     patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
-    opened = open_for_reading(given, plan_path, catalog, state, defines, patience)
-    with opened.catalog as known:
-        shelf = Shelf(known.volumes(), given, patience=patience)
-        when = moment(as_of) if as_of is not None else None
-        item, is_source = find_named(known, name, plan=plan_name, as_of=when, shelf=shelf)
-        chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
+    when = moment(as_of) if as_of is not None else None
     try:
+        with interruptible(patience):
+            opened = open_for_reading(given, plan_path, catalog, state, defines, patience)
+            with opened.catalog as known:
+                shelf = Shelf(known.volumes(), given, patience=patience)
+                item, is_source = find_named(known, name, plan=plan_name, as_of=when, shelf=shelf)
+                chain = chain_of(known, item, None) if is_source or whole_chain else (item,)
         total = sum(link.bytes for link in chain)
         with steps(progress, f"reading {item.source}", total, patience) as step, ExitStack() as stack:
             lists, holes = [], []

@@ -47,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 
 
+#: Commands that read media and are not their own control, as ``run`` is: see ``aside``.
+READS_MEDIA = frozenset({"restore", "files", "drill", "verify", "volumes", "catalog", "volume"})
+
+
 class LazyGroup(click.Group):
     """A group that imports a command's module only when that command (or its help) is asked for."""
 
@@ -112,6 +116,10 @@ def main(argv: list[str] | None = None) -> None:
     if argv is None:
         is_ours()
         settle()
+        if sys.argv[1:2] and sys.argv[1] in READS_MEDIA:
+            from .aside import step_aside
+
+            step_aside(sys.argv[2:])
     code = _main(argv)
     if argv is None:
         _leave(code)
@@ -125,6 +133,10 @@ def _leave(code: int) -> NoReturn:
             stream.flush()
         except (OSError, ValueError):
             pass  # what matters of it has been flushed, and told where that failed
+    if sys.argv[1:2] and sys.argv[1] in READS_MEDIA:
+        from .aside import say_code
+
+        say_code(code)
     os._exit(code)
 
 

@@ -12,8 +12,9 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from ..runtime.faults import EXIT_SIGINT
 from .console import harmless, wants_colour
-from .surroundings import ENDING, Ended
+from .surroundings import ENDING, Ended, code_of, is_echo
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -42,13 +43,16 @@ def stoppable(patience: Patience | None = None) -> Iterator[Callable[[], None]]:
     came: list[int] = []
 
     def handle(number: int, _: FrameType | None) -> None:
+        if is_echo(number):
+            return
         if came:
             raise Ended(number)
         came.append(number)
 
     def check() -> None:
         if came:
-            raise Stopped(came[0])
+            silent = patience.unanswered() if patience is not None else None
+            raise Stopped(came[0], str(silent or ""))
 
     asked = [n for n in (signal.SIGINT, *ENDING) if n == signal.SIGINT or signal.getsignal(n) != signal.SIG_IGN]
     before = {number: signal.signal(number, handle) for number in asked}
@@ -57,10 +61,20 @@ def stoppable(patience: Patience | None = None) -> Iterator[Callable[[], None]]:
     try:
         yield check
     except _called_off() as off:
-        raise Stopped(came[0], "" if off.fault is None else str(off.fault)) from None
+        raise Stopped(came[0], str(off.fault or "")) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interruptible(patience: Patience) -> Iterator[None]:
+    """Where a signal interrupts at once, say so as :class:`Stopped`, with what *patience* waited for."""
+    try:
+        yield
+    except KeyboardInterrupt as end:
+        number = (code_of(end) or EXIT_SIGINT) - 128
+        raise Stopped(number, str(patience.left or "")) from None
 
 
 def _called_off() -> type[CalledOff]:

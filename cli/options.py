@@ -110,8 +110,8 @@ identity_option = click.option(
 )
 
 
-def hang_option(what: str) -> Callable[[Command], Command]:
-    """``hang_after: float | None``: seconds; *what* is done with a drive that hangs."""
+def hang_option(what: str, default: str = "15m") -> Callable[[Command], Command]:
+    """``hang_after: float``: seconds; *what* is done with a drive that hangs."""
     return click.option(
-        "--hang-after", metavar="DURATION", callback=duration, default="15m", show_default=True, help=what
+        "--hang-after", metavar="DURATION", callback=duration, default=default, show_default=True, help=what
     )

@@ -63,12 +63,24 @@ class Rates:
 class Progress(NoObserver):
     """An observer of the command line."""
 
+    def held(self, text: str) -> None:
+        """A note."""
+        self.note(text)
+
     def close(self) -> None:
         """Give the terminal back, whatever happened. Idempotent."""
 
 
 class Quiet(Progress):
-    """Says nothing while it runs; what went wrong is said at the end."""
+    """Says nothing while it runs but what may hold it for ever; what went wrong is said at the end."""
+
+    def __init__(self) -> None:
+        self._said: list[str] = []
+
+    def held(self, text: str) -> None:
+        """At once: there may be no end."""
+        self._said.append(text)
+        say(f"warning: {text}", style="1;33")
 
     def finished(self, report: RunReport) -> None:
         """The summary, or what is worth knowing although all is well."""
@@ -76,7 +88,8 @@ class Quiet(Progress):
             print_summary(report)
         else:
             for note in report.notes:
-                say(f"note: {note}")
+                if note not in self._said:
+                    say(f"note: {note}")
 
 
 class PlainProgress(Progress):

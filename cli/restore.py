@@ -116,7 +116,7 @@ def restore_command(
     from ..runtime.restore.select import choose, moment, resolve_source
     from ..runtime.restore.selection import merged
     from ..runtime.restore.shelf import Shelf
-    from .meter import Stopped, steps, stoppable
+    from .meter import Stopped, interruptible, steps
     from .opening import open_for_reading, tell_of_list
     from .reports import check_report, forget_report, write_report
     from .waiting import patience_of, say_stopped
@@ -131,7 +131,7 @@ def restore_command(
     patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
     when = moment(as_of) if as_of is not None else None
     try:
-        with stoppable(patience):
+        with interruptible(patience):
             opened = open_for_reading(given, plan_path, catalog, state, defines, patience)
             with opened.catalog as known:
                 shelf = Shelf(known.volumes(), given, patience=patience)

@@ -56,7 +56,10 @@ Exit codes: 0 all is stored; 3 degraded: something is stored, but not all; 1 fai
 )
 @click.option("--overwrite", is_flag=True, help="Let targets write over what their folders and files hold.")
 @identity_option
-@hang_option("Give a drive up that does not answer for so long; the other copies go on.")
+@hang_option(
+    "Give a drive up that does not answer for so long; the other copies go on. Of a source that gives nothing for so"
+    " long a note tells; it is waited for."
+)
 @define_option
 @state_option
 @catalog_option

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,31 @@ class Ended(KeyboardInterrupt):
         self.number = number
 
 
+class _Echoes:
+    """Of a signal that was sent to a whole group of processes the parent passes on what we have had."""
+
+    expected = False
+    last = (0, 0.0)
+
+
+#: The same signal again within so many seconds is the one that came before. Nobody presses a key so fast.
+_ECHO_SECONDS = 0.15
+
+
+def expect_echoes() -> None:
+    """Say that a parent passes signals on (``aside``)."""
+    _Echoes.expected = True
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _end)
+
+
+def is_echo(number: int) -> bool:
+    """From a signal's handler, once each time that it is called: whether this one has come before."""
+    now = time.monotonic()
+    (before, then), _Echoes.last = _Echoes.last, (number, now)
+    return _Echoes.expected and before == number and now - then < _ECHO_SECONDS
+
+
 def settle() -> None:
     """Make the process's surroundings what the commands expect. Only for a process that was started as ``tcc``."""
     _speak_utf8()
@@ -44,7 +70,8 @@ def settle() -> None:
 
 
 def _end(number: int, _: object) -> None:
-    raise Ended(number)
+    if not is_echo(number):
+        raise Ended(number)
 
 
 def _pass_over(number: int, _: object) -> None:

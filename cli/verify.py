@@ -79,7 +79,7 @@ def verify_command(
     damaged, missing, or not as the catalog says; what the catalog knows to be incomplete is no fault. With --plan also
     when a source of the plan has no whole object, or none that is young enough.
     """
-    from .meter import Stopped, stoppable
+    from .meter import Stopped, interruptible
     from .state import catalog_of_options
     from .waiting import patience_of, say_stopped
 
@@ -108,7 +108,7 @@ def verify_command(
         if known is not None:
             open_catalogs.enter_context(known)
         try:
-            with stoppable(patience):
+            with interruptible(patience):
                 parts, strangers = _parts(known, names, files, patience, any_target=bool(targets))
                 told = list(silent)
                 if strangers:

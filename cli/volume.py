@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, Fault
-from .console import harmless, print_fault, print_json, print_result
-from .options import Commands
+from .console import harmless, print_fault, print_json, print_result, say
+from .options import Commands, hang_option
 from .volume_label import label_command
 from .volume_recycle import recycle_command
 
@@ -43,30 +45,45 @@ volume_command.add_command(recycle_command)
 @volume_command.command("show", epilog=_SHOW)
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="A list with one object a volume.")
-def show_command(paths: tuple[Path, ...], as_json: bool) -> int:
+@hang_option("Leave a drive that does not answer for so long, and show the other volumes.")
+def show_command(paths: tuple[Path, ...], as_json: bool, hang_after: float) -> int:
     """Label, sessions, objects and recovery commands of volumes; a volume with no index is read through.
 
-    Exit code 1 where a volume is refused or holds damage.
+    Exit code 1 where a volume is refused, holds damage, or hangs.
     """
-    from ..runtime.media.volume import open_volume
+    from ..runtime.patience import HangingFault
+    from .waiting import patience_of
 
     shown: list[dict[str, Any]] = []
     code = EXIT_OK
+    patience = patience_of(hang_after, "its volumes are not shown")
     for path in paths:
         try:
-            with open_volume(path) as volume:
-                contents = volume.indexes()
-                code = EXIT_FAILED if contents.damages else code
-                if as_json:
-                    shown.append(_document(path, volume.size, volume.label, contents))
-                else:
-                    print_result(harmless(_text(path, volume.size, volume.label, contents)))
+            size, label, contents = patience.ask(path.parent, "", partial(_look, path, patience.beat))
+        except HangingFault:
+            say(f"error: {path} is not shown: its folder hangs")
+            code = EXIT_FAILED
         except Fault as fault:
             print_fault(fault)
             code = EXIT_FAILED
+        else:
+            code = EXIT_FAILED if contents.damages else code
+            if as_json:
+                shown.append(_document(path, size, label, contents))
+            else:
+                print_result(harmless(_text(path, size, label, contents)))
     if as_json:
         print_json(shown)
     return code
+
+
+def _look(path: Path, answered: Callable[[], None]) -> tuple[int, VolumeLabel, VolumeContents]:
+    """Bytes, label and contents of a volume. Raises MediaFault."""
+    from ..runtime.media.volume import open_volume
+
+    with open_volume(path) as volume:
+        volume.answered = answered
+        return volume.size, volume.label, volume.indexes()
 
 
 def _document(path: Path, size: int, label: VolumeLabel, contents: VolumeContents) -> dict[str, Any]:

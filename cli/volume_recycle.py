@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from ..runtime.faults import EXIT_FAILED, EXIT_OK, AmbiguousFault, Fault, UsageFault
 from .console import harmless, print_fault, print_result, say
-from .options import catalog_option, define_option, plans_option, state_option
+from .options import catalog_option, define_option, hang_option, plans_option, state_option
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from ..runtime.catalog.queries import CatalogVolume
     from ..runtime.catalog.store import Catalog
+    from ..runtime.patience import Patience
     from ..runtime.plan import Pool
     from ..runtime.recycle import Judged
+
+T = TypeVar("T")
 
 EPILOG = """\b
 Examples:
@@ -51,6 +56,7 @@ Examples:
     is_flag=True,
     help="NAME was taken away for good: forget it, where all whole objects that it held and are kept lie elsewhere.",
 )
+@hang_option("Leave a drive that does not answer for so long; what is on it is kept, and the others go on.")
 @plans_option
 @catalog_option
 @state_option
@@ -63,6 +69,7 @@ def recycle_command(
     read_fulls: bool,
     given_up: tuple[str, ...],
     gone: bool,
+    hang_after: float,
     plan_paths: tuple[str, ...],
     catalog: str | None,
     state: str | None,
@@ -75,8 +82,13 @@ def recycle_command(
     --gone the volume must have been taken away already; nothing on any medium is changed then.
     """
     from ..runtime.catalog.keeping import pools_of
-    from ..runtime.recycle import judge, recycle
+    from ..runtime.patience import HangingFault, Patience
+    from ..runtime.recycle import find_volume, judge, recycle
     from .state import catalog_and_plans
+
+    # What hangs is told with the volume that it concerns.
+    patience = Patience(hang_after)
+    click.get_current_context().call_on_close(patience.close)
 
     known, plans, lists = catalog_and_plans(plan_paths, catalog, state, defines)
     code = EXIT_OK
@@ -84,11 +96,16 @@ def recycle_command(
         pools = pools_of(plans)
         sources = _sources(known.source_names(), given_up)
         for name in dict.fromkeys(names):
+            safe = "the volume is as it was"
             try:
+                volume = find_volume(known, name)
                 if gone:
-                    code = max(code, _forget_gone(known, name, pools, yes=yes, dry_run=dry_run))
+                    code = max(code, _forget_gone(known, volume, pools, patience, yes=yes, dry_run=dry_run))
                     continue
-                judged = judge(known, name, pools, given_up=sources, read_fulls=read_fulls)
+                how = partial(
+                    judge, known, volume.id, pools, given_up=sources, read_fulls=read_fulls, still=patience.go_on
+                )
+                judged = _asked(patience, volume, how)
                 _tell(judged)
                 if dry_run:
                     continue
@@ -97,7 +114,14 @@ def recycle_command(
                     say(f"{judged.volume.name} is kept: its name was not typed")
                     code = EXIT_FAILED
                     continue
-                done = recycle(known, judged.volume.id, pools, given_up=sources)
+                safe = "the volume is there as it was, or its file is gone: the next run on the drive sees to it"
+                done = _asked(
+                    patience, volume, partial(recycle, known, volume.id, pools, given_up=sources, still=patience.go_on)
+                )
+            except HangingFault as fault:
+                print_fault(HangingFault(fault.message, place=fault.place, safe=safe, todo=_LOOK))
+                code = max(code, fault.exit_code)
+                continue
             except Fault as fault:
                 print_fault(fault, [f"--plan={path}" for path in plan_paths])
                 code = max(code, fault.exit_code)
@@ -118,13 +142,29 @@ def _refuse_without_somebody(name: str, *, yes: bool) -> None:
         )
 
 
-def _forget_gone(known: Catalog, name: str, pools: Mapping[tuple[str, str], Pool], *, yes: bool, dry_run: bool) -> int:
+_LOOK = "look at the device, its cable and the kernel's log, and say it again when it answers"
+
+
+def _asked(patience: Patience, volume: CatalogVolume, call: Callable[[], T]) -> T:
+    """What *call*, which touches the volume, gives. Raises HangingFault, and what it raises."""
+    if volume.location is None:
+        return call()
+    return patience.ask(Path(volume.location).parent, volume.drive, call)
+
+
+def _forget_gone(
+    known: Catalog,
+    volume: CatalogVolume,
+    pools: Mapping[tuple[str, str], Pool],
+    patience: Patience,
+    *,
+    yes: bool,
+    dry_run: bool,
+) -> int:
     """Forget a volume that was taken away for good; the exit code."""
     from ..runtime.gone import forgettable
-    from ..runtime.recycle import find_volume
 
-    volume = find_volume(known, name)
-    count = forgettable(known, volume, pools)
+    count = _asked(patience, volume, partial(forgettable, known, volume, pools))
     say(f"{volume.name} is not there; of {count} object(s) on it all that is kept lies whole elsewhere")
     if dry_run:
         return EXIT_OK

@@ -117,6 +117,11 @@ class Account:
         self._notes.append(text)
         self._observe("note", text)
 
+    def held(self, text: str) -> None:
+        """As :meth:`note`, of what may hold the run for ever."""
+        self._notes.append(text)
+        self._observe("held", text)
+
     def _observe(self, what: str, *arguments: object) -> None:
         """Tell the observer; one that fails (a terminal that is gone) is not asked again."""
         try:

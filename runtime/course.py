@@ -18,6 +18,7 @@ from .hang import Presence
 from .model import Ending, RunReport
 from .parts import Parts
 from .plan import CompiledPlan
+from .silent import Silence
 
 #: The control never sleeps longer at a stretch. The kernel may hand a signal to any thread; its handler runs on this
 #: one, and only once it is awake.
@@ -46,6 +47,7 @@ class Course:
         self._why_early = ""
         self._drives = {drive.name: drive for drive in plan.drives}
         self._presence = Presence(_AWAY_SECONDS)
+        self._silence = Silence(plan.sources, hang_seconds)
         self._called: dict[str, float] = {}  # when feeders were called off
 
     def _stores(self, drive: str) -> bool:
@@ -149,6 +151,9 @@ class Course:
     def _forsake_what_hangs(self) -> None:
         there = self._presence.look()
         self._forsake_called(there)
+        read = [(s.facts.source, s) for s in self._parts.sources.values() if s.name not in self._called]
+        for words in self._silence.look(read, there):
+            self._account.held(words)
         if there < self._hang_seconds:
             return  # nobody had so much time to answer since we were stopped ourselves
         for name, writer in self._parts.writers.items():

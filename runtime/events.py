@@ -194,6 +194,9 @@ class Observer(Protocol):
     def note(self, text: str) -> None:
         """Something that is worth a line at once: a drive failed, a torn tail was cut back."""
 
+    def held(self, text: str) -> None:
+        """As :meth:`note`, of what may hold the run for ever: whoever is to hear of it must hear of it now."""
+
     def finished(self, report: RunReport) -> None:
         """The run is over; nothing of it is left running."""
 
@@ -210,6 +213,9 @@ class NoObserver:
         """Nothing."""
 
     def note(self, text: str) -> None:
+        """Nothing."""
+
+    def held(self, text: str) -> None:
         """Nothing."""
 
     def finished(self, report: RunReport) -> None:

@@ -35,9 +35,13 @@ _present = _Present()
 
 
 def reaching(position: int, volume: str | None = None) -> None:
-    """From the thread that reads a medium: where on it (and on which, where that is another) it is about to read."""
+    """From the thread that reads a medium: where on it (and on which, where that is another) it is about to read.
+
+    All that it asked for before has been answered.
+    """
     watch = _present.watch
     if watch is not None:
+        watch.beat()
         watch.at = (volume or (watch.at[0] if watch.at is not None else None), position)
 
 
@@ -80,6 +84,11 @@ class Watch:
     def forsaken(self) -> bool:
         """Whether it was given up; final."""
         return self._forsaken
+
+    def lasts(self) -> float:
+        """For how long the present call has lasted; 0 where there is none."""
+        since = self._since
+        return 0.0 if since is None else time.monotonic() - since
 
     def give_up(self, beyond_seconds: float) -> float | None:
         """Where the present call has lasted longer: forsake it, and return for how long; None otherwise."""
@@ -222,12 +231,22 @@ def hanging_medium(
     drive: str, seconds: float, at: tuple[str | None, int] | None = None, *, folder: Path | None = None
 ) -> DriveFault:
     """What is told of a drive that hangs while it is read, *at* this place; *folder*: where nobody knows the drive."""
-    volume, position = at or (None, None)
     what = "it" if folder is None or drive else f"the folder {folder}"
     return DriveFault(
         f"{what} has not answered for {round(seconds)} s while it was read: it hangs",
-        place=Place(drive=drive or None, volume=volume, position=position),
+        place=_place(drive, at),
         safe="the volumes that are read are never written; what was copied whole before stays stored",
         todo="look at the device, its cable and the kernel's log; where something lacks in the end, do it again when"
         " the drive answers, or from another drive",
     )
+
+
+def unanswered(drive: str, seconds: float, at: tuple[str | None, int] | None, folder: Path) -> DriveFault:
+    """What is told of a drive that had not answered yet when nobody wanted its answer any more."""
+    what = "it" if drive else f"the folder {folder}"
+    return DriveFault(f"{what} had not answered for {seconds:.1f} s", place=_place(drive, at))
+
+
+def _place(drive: str, at: tuple[str | None, int] | None) -> Place:
+    volume, position = at or (None, None)
+    return Place(drive=drive or None, volume=volume, position=position)

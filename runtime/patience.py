@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from .faults import DriveFault, Fault, MediaFault
-from .hang import Forsaken, Presence, Watch, hanging_medium
+from .hang import Forsaken, Presence, Watch, hanging_medium, unanswered
 
 T = TypeVar("T")
 
@@ -44,6 +44,8 @@ class _Asked:
     def __init__(self, patience: Patience) -> None:
         self._patience = patience
         self.watch = Watch()
+        #: the drive and the folder that the present call touches
+        self.where = "", Path()
         self.calls: SimpleQueue[Callable[[], Any] | None] = SimpleQueue()
         self.answers: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
         # One that hangs in the kernel must not hold the end of the process, too.
@@ -94,7 +96,8 @@ class Patience:
         self._telling = threading.Lock()
         self._own = threading.local()  # ``asked``: the thread that makes the calls of one that asks
         self._all: list[_Asked] = []
-        #: a signal that ended the waiting: nothing is waited for any more
+        #: what had not answered when a signal ended the waiting: nothing is waited for any more
+        self.left: DriveFault | None = None
         self._interrupted: BaseException | None = None
 
     def beat(self) -> None:
@@ -118,6 +121,14 @@ class Patience:
             if _serving.asked.watch.forsaken:
                 raise Forsaken
 
+    def unanswered(self) -> DriveFault | None:
+        """Whom somebody waits for, if only for a moment by now: one who waits longest; None where nobody does."""
+        lasting = [(asked.watch.lasts(), asked) for asked in self._all if not asked.watch.forsaken]
+        seconds, asked = max(lasting, key=lambda one: one[0], default=(0.0, None))
+        if asked is None or seconds < _LOOK_SECONDS:
+            return None
+        return unanswered(asked.where[0], seconds, asked.watch.at, asked.where[1])
+
     def check_wanted(self) -> None:
         """Raise :class:`CalledOff` where nothing is wanted any more."""
         if self._is_off():
@@ -133,6 +144,7 @@ class Patience:
             return call()  # from within another call, which is waited for
         self.check(folder)
         asked = self._asked()
+        asked.where = drive, folder
         asked.calls.put(call)
         presence = Presence(_AWAY_SECONDS)
         while True:
@@ -142,7 +154,9 @@ class Patience:
                 pass
             except BaseException as interruption:
                 self._interrupted, self._own.asked = interruption, None
-                asked.watch.give_up(0.0)
+                lasted = asked.watch.give_up(0.0)
+                if lasted is not None:
+                    self.left = unanswered(drive, lasted, asked.watch.at, folder)
                 raise
             else:
                 if error is not None:
@@ -155,11 +169,11 @@ class Patience:
             if lasted is None:
                 continue  # it has answered meanwhile, or will
             self._own.asked = None
-            fault = hanging_medium(drive, lasted, asked.watch.at, folder=folder)
             if self._interrupted is not None:
                 raise self._interrupted
             if off:
-                raise CalledOff(fault)
+                raise CalledOff(unanswered(drive, lasted, asked.watch.at, folder))
+            fault = hanging_medium(drive, lasted, asked.watch.at, folder=folder)
             with self._telling:
                 known = self.hanging.setdefault(folder, fault) is not fault
                 if self._tell is not None and not known:
@@ -193,9 +207,13 @@ class Patience:
                 thread.start()
             except RuntimeError:  # the system gives no more threads: who needs the answer asks for itself
                 continue
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(_LOOK_SECONDS)
+        try:
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(_LOOK_SECONDS)
+        except BaseException as interruption:
+            self.left, self._interrupted = self.unanswered(), interruption
+            raise
 
     def close(self) -> None:
         """End the threads. A call that is on, since its asker was interrupted, is not waited for."""

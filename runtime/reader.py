@@ -36,6 +36,7 @@ class SourceReader:
         self.ring = ring
         self.bytes = 0
         self.records = 0
+        self.taken = 0  # bytes that the source has given
         self.size: int | None = None
         self.state: SourceState = "waiting"
         self.ending: Ending | None = None
@@ -75,6 +76,11 @@ class SourceReader:
     def forsaken(self) -> bool:
         """Its thread hangs in the kernel, and may still write to the ring's memory."""
         return self._ours is False
+
+    @property
+    def waits(self) -> bool:
+        """Whether its thread waits for the source itself: to open, to give bytes, to end."""
+        return self._outside and self.ending is None
 
     def forsake(self) -> None:
         """From the control's thread, long after :meth:`cancel`: end the object without its thread, which hangs.
@@ -181,6 +187,7 @@ class SourceReader:
             self._inside()
             if got == 0:
                 break
+            self.taken += got
             if self._held is not None:
                 self._publish(last=False)
             count += got

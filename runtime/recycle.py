@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -79,17 +79,19 @@ def judge(
     given_up: Collection[tuple[str, str]] = (),
     now: float | None = None,
     read_fulls: bool = False,
+    still: Callable[[], None] | None = None,
 ) -> Judged:
     """Whether the volume may be recycled, proved from the volume itself. Nothing is changed but what the catalog knows.
 
-    *read_fulls*: merged fulls that are to stand for what goes are read whole, every digest compared.
+    *read_fulls*: merged fulls that are to stand for what goes are read whole, every digest compared. *still* is called
+    whenever the medium has answered.
 
     Raises KeptFault where anything on it is to be kept or not known, MediaFault where it is not what it must be,
     DriveBusyFault where a run holds its drive, UsageFault and CatalogFault.
     """
     volume = find_volume(catalog, name)
     with _held(volume) as magazine:
-        return _judge(catalog, volume, magazine, pools, given_up=given_up, now=now, read_fulls=read_fulls)
+        return _judge(catalog, volume, magazine, pools, given_up=given_up, now=now, read_fulls=read_fulls, still=still)
 
 
 def recycle(
@@ -99,22 +101,30 @@ def recycle(
     *,
     given_up: Collection[tuple[str, str]] = (),
     now: float | None = None,
+    still: Callable[[], None] | None = None,
 ) -> Recycled:
-    """Judge the volume once more, and recycle it. Raises as :func:`judge` does, and DriveFault."""
+    """Judge the volume once more, and recycle it. Raises as :func:`judge` does, and DriveFault.
+
+    *still* is also called before each step that changes anything: what it raises ends the recycling there.
+    """
+    wanted = still or _nothing
     volume = find_volume(catalog, name)
     with _held(volume) as magazine:
-        judged = _judge(catalog, volume, magazine, pools, given_up=given_up, now=now)
+        judged = _judge(catalog, volume, magazine, pools, given_up=given_up, now=now, still=still)
+        wanted()
         if magazine is None or not judged.there:
             catalog.forget_volume(volume.id)
             return Recycled(judged, 0, None)
         path = magazine.path / f"{volume.name}.tar"
-        with _opened(volume, path) as reader:
+        with _opened(volume, path, still) as reader:
             behind = Behind(magazine, path, reader.label)
             with suppress(DriveFullFault):  # the room of this one is all there is: the empty one comes when it is free
                 behind.make()
             found = _contents(reader, path)
+            wanted()
             catalog.forget_volume(volume.id)
             try:
+                wanted()
                 _remove(magazine, path, reader)
             except BaseException:
                 catalog.record_volumes(found)
@@ -125,6 +135,10 @@ def recycle(
         if behind.blank is not None:
             catalog.record_empty(behind.blank[1], behind.blank[0], BLANK_BYTES)
         return Recycled(judged, freed, None if behind.blank is None else behind.blank[0])
+
+
+def _nothing() -> None:
+    pass
 
 
 @contextmanager
@@ -158,6 +172,7 @@ def _judge(
     *,
     given_up: Collection[tuple[str, str]],
     now: float | None,
+    still: Callable[[], None] | None,
     read_fulls: bool = False,
 ) -> Judged:
     place = Place(drive=volume.drive, volume=volume.name)
@@ -166,7 +181,7 @@ def _judge(
         path = magazine.path / f"{volume.name}.tar"
         there = os.path.lexists(path)
         if there:
-            with _opened(volume, path) as reader:
+            with _opened(volume, path, still) as reader:
                 _refuse_empty(magazine, path, reader)
                 catalog.record_volumes(_contents(reader, path))
     clock = time.time() if now is None else now
@@ -274,10 +289,11 @@ def _elsewhere(item: CatalogObject, volume_id: str) -> bool:
 
 
 @contextmanager
-def _opened(volume: CatalogVolume, path: Path) -> Iterator[VolumeReader]:
+def _opened(volume: CatalogVolume, path: Path, still: Callable[[], None] | None) -> Iterator[VolumeReader]:
     """The volume's file, opened and proved to be that volume, not write-protected, and readable as a whole."""
     place = Place(drive=volume.drive, volume=volume.name)
     with open_volume(path) as reader:
+        reader.answered = still
         if reader.label.volume != volume.id:
             raise KeptFault(
                 f"{path} is volume {reader.label.volume}, where the catalog has {volume.id}",

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,13 @@ class Faulty:
     def heal(self) -> list[int]:
         """No faults from now on; how often each rule fired. What hangs goes on."""
         return self._tell({"rules": []})
+
+    def wait_until_fired(self) -> None:
+        """Until a rule has."""
+        until = time.monotonic() + DEADLINE_SECONDS
+        while not any(self._tell({})):
+            assert time.monotonic() < until, "no rule has fired"
+            os.sched_yield()
 
     def mark(self, text: str) -> None:
         """A mark in the log."""
