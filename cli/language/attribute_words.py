@@ -71,6 +71,7 @@ _TAKES = {
     readers.rate: "a rate, such as `30MB/s`; above 0",
     readers.rate_or_range: "a rate, such as `30MB/s`, or a range, `30MB/s..160MB/s`; above 0",
     readers.text: "a text in quotes",
+    readers.calendar: 'an OnCalendar expression in quotes, such as `"*-*-* 02:00"` or `"daily"`',
     readers.path: "a path in quotes, relative to the plan's folder; it need not exist",
     readers.paths: "a path in quotes or a list of them, relative to the plan's folder; they need not exist",
     readers.texts: "a text in quotes or a list of them",
