@@ -196,6 +196,7 @@ class FilesSource:
         self._source = source
         self._paths = [f"/{name}" for name in chosen.names]
         self._mounts = mounts.held_by(self._paths, one_file_system=source.one_file_system)
+        self._listing = listing
         if listing is not None:
             try:
                 listing.prepare()
@@ -239,6 +240,8 @@ class FilesSource:
     def finish(self) -> Ending:
         """Wait for tar's exit status and sort its messages; see :class:`~.base.OpenSource`."""
         status = self._child.wait(self._cancel)
+        if self._listing is not None:
+            self._listing.ended()
         self._look_at_shrunk()
         lost = mounts.lost(self._mounts, self._paths)
         for point in lost.below:

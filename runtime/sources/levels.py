@@ -74,6 +74,16 @@ class Listing:
             stream.write(data)
         self.begun = clocks.now()
 
+    def ended(self) -> None:
+        """tar has ended, on the thread that reads: see :func:`~.snapshots.with_times`. What fails changes nothing."""
+        try:
+            data = self.path.read_bytes()
+            better = snapshots.with_times(data)
+            if better != data:
+                self.path.write_bytes(better)
+        except (OSError, ValueError, snapshots.BadSnapshot):
+            pass  # who keeps it says what is wrong with it
+
 
 @frozen
 class Level:

@@ -428,3 +428,17 @@ def test_a_path_behind_a_link_with_too_long_a_name_does_not_keep_the_run_from_be
     (bench.folder / "one").symlink_to("x" * 300)
     code, _, said = bench.tcc("run", "plan.tc")
     assert code == 1 and "File name too long" in said and "cannot begin" not in said
+
+
+def test_what_was_removed_makes_no_later_run_store_all(bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """GNU tar leaves the old mtime of a folder that only lost a file: the run after is no larger for it."""
+    monkeypatch.setattr(snapshots, "SET_BACK_SECONDS", 0)
+    (bench.tree / "d").mkdir()
+    for name in ("large", "d/gone", "d/left"):
+        (bench.tree / name).write_bytes(b"x" * 300_000)
+    assert bench.run()["level"] == "full"
+    (bench.tree / "d" / "gone").unlink()
+    for _ in range(3):
+        done = bench.run()
+        assert (done["level"], done["warnings"]) == ("incremental", []), done
+        assert done["bytes"] < 300_000, "nothing but the list of what is there"
