@@ -26,6 +26,7 @@ from ..model import ObjectReport, Session
 from ..plain_files import open_plain
 from ..plan import Source
 from . import clocks, mounts, snapshots
+from .patterns import is_below
 from .roots import OwnPath, absolute, choose
 from .tar_messages import readable
 
@@ -187,6 +188,11 @@ class Levels:
         if next(snapshots.folders(data), None) is None and self._has_folders(source):
             # Until version 0.1 was out: a source with `exclude`.
             return "a full: the snapshot of the last one knows no folder, so that it holds no deletions"
+        if (inner := self._apart_below(source)) is not None:
+            return (
+                f"a full: {inner} lies below another path of the source, on a file system of its own: lists of folders,"
+                " which say what was deleted, would not name it"
+            )
         parent = head.get("object")
         if not isinstance(parent, str) or not ids.is_id(parent):
             return f"a full: the snapshot {self._place(source)} names no object"
@@ -195,6 +201,19 @@ class Levels:
 
     def _place(self, source: Source) -> Path:
         return self._folder / f"{encode_name(source.name)}.snapshot"
+
+    def _apart_below(self, source: Source) -> str | None:
+        """A path that tar reads by itself although it lies below another one: another file system begins in between.
+
+        tar's list of the folder that this one is mounted on is empty, so that a restore takes all in it for deleted.
+        """
+        paths = ["/" if name == "." else "/" + name.removesuffix("/.") for name in self._names(source)]
+        return next((path for path in paths for outer in paths if path != outer and is_below(path, outer)), None)
+
+    def _names(self, source: Source) -> tuple[str, ...]:
+        if not source.one_file_system or len(source.files) < 2:
+            return ()
+        return choose(source.files, self._base, one_file_system=True).names
 
     def _has_folders(self, source: Source) -> bool:
         # (Path.is_dir raises where a name is too long, or a folder may not be searched)

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -442,3 +443,28 @@ def test_what_was_removed_makes_no_later_run_store_all(bench, monkeypatch: pytes
         done = bench.run()
         assert (done["level"], done["warnings"]) == ("incremental", []), done
         assert done["bytes"] < 300_000, "nothing but the list of what is there"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
+def test_a_path_below_another_one_on_a_file_system_of_its_own_is_stored_whole_each_time(bench, tmp_path) -> None:
+    """tar's list of the folder that it is mounted on names nothing, as if all in it had been deleted."""
+    place = bench.tree / "mnt"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("this machine does not let root mount a tmpfs")
+    try:
+        (place / "home").mkdir()
+        (place / "home" / "one").write_text("1")
+        bench.plan("one_file_system = true", files='["tree", "tree/mnt/home"]')
+        bench.run()
+        (place / "home" / "two").write_text("2")
+        second = bench.run()
+        assert second["level"] == "full" and "tree/mnt/home lies below another path" in second["notes"]
+        bench.restore("back")
+        back = bench.restored("back") / "mnt" / "home"
+        assert {p.name: p.read_text() for p in back.iterdir()} == {"one": "1", "two": "2"}
+        bench.plan("one_file_system = true")
+        bench.run()
+        assert bench.run()["level"] == "incremental"
+    finally:
+        subprocess.run(["umount", place], check=True)
