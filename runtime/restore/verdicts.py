@@ -26,7 +26,6 @@ class Seen:
 
     source: str
     stretches: list[list[int]] = field(default_factory=list)
-    records: int = 0
     bytes: int = 0
     ended: bool = False
     newest: int = -1
@@ -43,7 +42,6 @@ class Seen:
             self.stretches[-1][1] += 1
         else:
             self.stretches.append([header.sequence, header.sequence + 1])
-        self.records += 1
         self.bytes += header.payload_bytes
         self.ended |= header.last
         self.newest = header.sequence

@@ -158,6 +158,35 @@ def examine(truth: Truth, found: dict[Path, bytes | None], catalog: Catalog, tal
     agrees(truth, said, touched, tally)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(100)
+@pytest.mark.skipif(shutil.which("age-keygen") is None, reason="age-keygen, which makes the key, is not here")
+def test_no_record_passes_for_another_one_of_its_object(tmp_path: Path) -> None:
+    """A sound record of the same object, of any copy, where another one should be: at each place, each of them."""
+    truth = truth_in(tmp_path / "world", mirrored=True)
+    tried = 0
+    with open_catalog(truth.catalog, create=False) as catalog:
+        for volume in truth.volumes:
+            (place,) = [p for p in truth.places if Path(p.location or "") == volume.path]
+            sound, known = members_of(volume.path), records_of(volume)
+            for sequence, object_id, start, _ in known:
+                for other in truth.volumes:
+                    for another, of, low, high in records_of(other):
+                        if of != object_id or another == sequence:
+                            continue
+                        data = bytearray(volume.data)
+                        data[start : start + high - low] = other.data[low:high]
+                        volume.path.write_bytes(data)
+                        (said,) = verify(catalog, Shelf(truth.places), volumes=[place]).volumes
+                        assert said.status != "sound" or said.notes or members_of(volume.path) == sound, (
+                            f"{volume.path.stem}: record {another} of {of} for {sequence}, at byte {start}"
+                        )
+                        tried += 1
+            volume.path.write_bytes(volume.data)
+    truth.fast.close()
+    assert tried > 100
+
+
 def members_of(path: Path) -> tuple[object, ...]:
     """What a reader gets of a volume: each object's records in their order, the ends of each, the indexes."""
     orders: dict[str, list[int]] = {}
