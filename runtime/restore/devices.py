@@ -102,6 +102,8 @@ def by_device(
                 thread.join(_LOOK_SECONDS)
                 if progress is not None:
                     progress(devices.done())
+        if progress is not None:  # what was done too fast to be looked at
+            progress(devices.done())
     finally:
         devices.call_off()
     for n in sorted(failures):
