@@ -14,7 +14,7 @@ from pathlib import Path
 from .catalog.queries import CatalogObject, CatalogVolume
 from .catalog.store import Catalog
 from .faults import KeptFault, MediaFault, Place, UsageFault
-from .media.scan import Damage, ScannedRecord
+from .media.scanned import Damage, ScannedRecord
 from .media.volume import open_volume
 from .model import Segment
 from .plan import Pool

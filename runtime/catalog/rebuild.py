@@ -16,7 +16,7 @@ from ..drives.blank import BLANK_BYTES
 from ..faults import CatalogFault, DriveFault, Fault, MediaFault, Place, UsageFault
 from ..frozen import frozen
 from ..media.label import VolumeLabel
-from ..media.scan import Damage
+from ..media.scanned import Damage
 from ..media.tail import sound_behind
 from ..media.unlabelled import open_anyhow
 from ..media.volume import VolumeReader

@@ -23,7 +23,7 @@ from ..events import Event, MediumDone, Noted, SourceSample
 from ..faults import DriveFault, Fault, MediaFault, Place, unforeseen
 from ..hang import Forsaken, Watch, hanging_medium
 from ..media.record import RecordHeader
-from ..media.scan import Damage, ScannedRecord
+from ..media.scanned import Damage, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Ending, ObjectFacts
 from ..restore.reading import NAMED_MAX, ObjectReader, RecordLost, preferred

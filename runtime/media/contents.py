@@ -15,7 +15,7 @@ from .contradiction import contradiction
 from .index import Index
 from .label import LABEL_BYTES
 from .recovered import Stretch
-from .scan import Damage, ScannedIndex, ScannedRecord
+from .scanned import Damage, ScannedIndex, ScannedRecord
 
 if TYPE_CHECKING:
     from .volume import VolumeReader

@@ -27,7 +27,8 @@ from . import times, ustar
 from .index import Index
 from .label import LABEL_BYTES, UnreadableLabel, VolumeLabel
 from .record import RecordHeader
-from .scan import ScannedRecord, reader_of
+from .scan import reader_of
+from .scanned import ScannedRecord
 from .volume import VolumeReader, open_volume
 
 _NAME: Final = re.compile(r"(.+)-([0-9]{6})", re.ASCII)

@@ -22,7 +22,8 @@ from .contents import VolumeContents, contents_of
 from .index import Index
 from .label import LABEL_BYTES, VolumeLabel
 from .record import HEADER_BYTES, BadRecord, RecordHeader, parse, verify
-from .scan import Damage, ScannedIndex, ScannedRecord, Scanner, reader_of
+from .scan import Scanner, reader_of
+from .scanned import Damage, ScannedIndex, ScannedRecord
 
 _END_BYTES: Final = len(ustar.END)
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from .folder import OF_THE_FILE_SYSTEM
 from .headers import Unsound, normal
@@ -55,6 +55,22 @@ def path_keys(name: bytes) -> list[int]:
         key = hash((key, part))
         keys.append(key)
     return keys
+
+
+class Lists(Protocol):
+    """Who hears of the lists that the folders of archives of incremental sources bear."""
+
+    def apply(self, name: bytes, listed: bytes, *, renames: bool) -> None:
+        """*listed* is what the folder *name* held. Raises Unsound."""
+        ...
+
+    def came(self, name: bytes) -> None:
+        """The member *name*, no folder, is there."""
+        ...
+
+    def lacks(self) -> None:
+        """Something of the archive is lost."""
+        ...
 
 
 class Awaited:

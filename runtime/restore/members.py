@@ -13,7 +13,7 @@ end, and are then held back (at most :data:`HEADERS_BYTES_MAX`). Which members a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from .guard import Folder, Guard
 from .headers import (
@@ -32,6 +32,9 @@ from .headers import (
     without_set_id,
 )
 
+if TYPE_CHECKING:
+    from .listed import Lists
+
 #: Extended headers of one member: long names, extended attributes (64 KiB each on Linux), and in archives of
 #: incremental sources the names of all that a folder holds: ten million of them at 25 bytes.
 HEADERS_BYTES_MAX: Final = 256 << 20
@@ -43,24 +46,7 @@ _FILE, _OLD_FILE, _CONTIGUOUS = 0x30, 0x00, 0x37
 _CHAR, _BLOCK_DEVICE, _FIFO = 0x33, 0x34, 0x36
 _FILES: Final = frozenset({_FILE, _OLD_FILE, _CONTIGUOUS})
 _WITHOUT_CONTENT: Final = frozenset({HARD_LINK, SYMLINK, _CHAR, _BLOCK_DEVICE, FOLDER, _FIFO})
-_ZEROS: Final = bytes(BLOCK)
-_END: Final = bytes(2 * BLOCK)
-
-
-class Lists(Protocol):
-    """Who hears of the lists that the folders of archives of incremental sources bear."""
-
-    def apply(self, name: bytes, listed: bytes, *, renames: bool) -> None:
-        """*listed* is what the folder *name* held. Raises Unsound."""
-        ...
-
-    def came(self, name: bytes) -> None:
-        """The member *name*, no folder, is there."""
-        ...
-
-    def lacks(self) -> None:
-        """Something of the archive is lost."""
-        ...
+_ZEROS, _END = bytes(BLOCK), bytes(2 * BLOCK)
 
 
 class Walker:

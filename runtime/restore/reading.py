@@ -15,7 +15,7 @@ from ..faults import MediaFault
 from ..kinds import RECORD_BYTES_MAX
 from ..media.label import LABEL_BYTES
 from ..media.record import HEADER_BYTES, FirstWords, RecordHeader
-from ..media.scan import Damage, ScannedIndex, ScannedRecord
+from ..media.scanned import Damage, ScannedIndex, ScannedRecord
 from ..media.ustar import BLOCK
 from ..media.volume import VolumeReader
 from ..model import Segment

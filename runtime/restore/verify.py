@@ -16,7 +16,7 @@ from ..kinds import RECORD_BYTES_MAX
 from ..media.contradiction import contradiction
 from ..media.label import LABEL_BYTES
 from ..media.record import RecordHeader
-from ..media.scan import Damage, ScannedIndex, ScannedRecord
+from ..media.scanned import Damage, ScannedIndex, ScannedRecord
 from ..media.volume import VolumeReader
 from ..model import Segment
 from ..patience import HangingFault

@@ -11,7 +11,7 @@ from tapechain.runtime.drives.base import Drive
 from tapechain.runtime.drives.factory import open_drive
 from tapechain.runtime.faults import DriveFault, UsageFault
 from tapechain.runtime.media.record import HEADER_BYTES
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import CopyResult, Ending
 

@@ -13,7 +13,7 @@ import pytest
 from media_world import RECORD, ROOM, Job, World, records_of
 from tapechain.runtime.drives import allocate, magazine
 from tapechain.runtime.faults import DriveFault, DriveFullFault
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import CopyResult, Ending, ObjectFacts
 

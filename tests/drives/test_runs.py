@@ -11,7 +11,7 @@ from media_world import RECORD, ROOM, World, records_of
 from tapechain.runtime.drives.volumes import VolumesDrive
 from tapechain.runtime.faults import DriveFault
 from tapechain.runtime.media.label import LABEL_BYTES
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.model import CopyResult, Ending
 

@@ -15,7 +15,7 @@ from tapechain.runtime.faults import MediaFault
 from tapechain.runtime.media import tail
 from tapechain.runtime.media.label import LABEL_BYTES
 from tapechain.runtime.media.record import parse
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import VolumeReader, open_volume
 from tapechain.runtime.model import ObjectFacts, Session
 

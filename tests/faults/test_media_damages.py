@@ -21,7 +21,7 @@ from tapechain.runtime.catalog.queries import CatalogObject, CatalogVolume
 from tapechain.runtime.catalog.rebuild import catalog_of_volumes
 from tapechain.runtime.catalog.store import Catalog, open_catalog
 from tapechain.runtime.faults import MediaFault
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from tapechain.runtime.restore.reading import RecordLost
 from tapechain.runtime.restore.shelf import Shelf

@@ -18,7 +18,8 @@ from tapechain.runtime.media import volume as volume_module
 from tapechain.runtime.media.checks import AHEAD, PIECE_BYTES, Checks
 from tapechain.runtime.media.label import LABEL_BYTES
 from tapechain.runtime.media.record import HEADER_BYTES, parse
-from tapechain.runtime.media.scan import Damage, ScannedRecord, reader_of
+from tapechain.runtime.media.scan import reader_of
+from tapechain.runtime.media.scanned import Damage, ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 
 pytestmark = pytest.mark.timeout(60)

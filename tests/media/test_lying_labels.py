@@ -25,7 +25,7 @@ from tapechain.runtime.media import times, ustar
 from tapechain.runtime.media.ids import new_id
 from tapechain.runtime.media.label import LABEL_BYTES
 from tapechain.runtime.media.record import HEADER_BYTES, _headers, _template, parse
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 from xxhash import xxh3_128_hexdigest
 

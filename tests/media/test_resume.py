@@ -6,7 +6,7 @@ import pytest
 from media_world import RECORD, ROOM, Job, World
 from tapechain.runtime.media.label import LABEL_BYTES
 from tapechain.runtime.media.record import likely_totals
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 
 

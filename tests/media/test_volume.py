@@ -10,7 +10,7 @@ from tapechain.runtime.faults import MediaFault
 from tapechain.runtime.media import ustar
 from tapechain.runtime.media.label import LABEL_BYTES
 from tapechain.runtime.media.record import HEADER_BYTES
-from tapechain.runtime.media.scan import Damage, ScannedRecord
+from tapechain.runtime.media.scanned import Damage, ScannedRecord
 from tapechain.runtime.media.volume import VolumeReader, open_volume
 from tapechain.runtime.model import ObjectFacts
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import make_vectors
 import pytest
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 
 HEADER, LABEL_BYTES = 512, 16_384

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tapechain.cli.main import _main
-from tapechain.runtime.media.scan import ScannedRecord
+from tapechain.runtime.media.scanned import ScannedRecord
 from tapechain.runtime.media.volume import open_volume
 
 pytestmark = pytest.mark.timeout(100)
