@@ -24,6 +24,10 @@ from .surroundings import ENDING, expect_echoes
 #: So long the parent waits for the end of a child that has said its code.
 GRACE_SECONDS = 0.4
 _LOOK_SECONDS = 0.2
+#: A signal that comes right before a call which then waits is heard only when that call is interrupted once more: so
+#: often, and so many seconds apart, a signal that does nothing else follows each one that was passed on.
+_NUDGES = 20
+_NUDGE_SECONDS = 0.1
 #: From the kernel: a terminal's key, which the child has got, too.
 _SI_KERNEL = 0x80
 
@@ -96,15 +100,21 @@ def _wait(child: int, reads: int, passed_on: set[int]) -> NoReturn:
     """The parent's life."""
     code: int | None = None
     looks = GRACE_SECONDS
+    nudges = 0
     while True:
-        came = signal.sigtimedwait({*passed_on, signal.SIGCHLD}, _LOOK_SECONDS)
+        nudges = nudges if code is None else 0
+        came = signal.sigtimedwait({*passed_on, signal.SIGCHLD}, _NUDGE_SECONDS if nudges else _LOOK_SECONDS)
         if came is not None and came.si_signo != signal.SIGCHLD:
             if came.si_code != _SI_KERNEL:
                 os.kill(child, came.si_signo)
+            nudges = _NUDGES
             continue
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
             _end_as(status)
+        if nudges:
+            nudges -= 1
+            os.kill(child, signal.SIGUSR2)
         if code is not None:
             looks -= _LOOK_SECONDS
             if looks <= 0:
