@@ -17,16 +17,16 @@ _LEAST_BYTES: Final = 1 << 20
 
 
 def shrunk(
-    objects: Sequence[ObjectReport], plan: CompiledPlan, before: Mapping[str, LastFull]
+    fulls: Sequence[ObjectReport], plan: CompiledPlan, before: Mapping[str, LastFull]
 ) -> Iterator[tuple[str, str]]:
-    """(source, what to say) of each full in *objects* that holds less than half of the one before it.
+    """(source, what to say) of each of *fulls* that holds less than half of the one before it.
 
-    Compared is only what was compressed likewise. *objects*: the fulls that this run read from their sources.
+    Compared is only what was compressed likewise. *fulls*: whole ones, which this run read from their sources.
     """
     compressed = {source.name: bool(source.compress) for source in plan.sources}
-    for entry in objects:
+    for entry in fulls:
         last = before.get(entry.source)
-        if last is None or entry.status != "whole" or last.compressed != compressed.get(entry.source):
+        if last is None or last.compressed != compressed.get(entry.source):
             continue
         if last.bytes >= _LEAST_BYTES and entry.bytes * 2 < last.bytes:
             yield (

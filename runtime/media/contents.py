@@ -6,7 +6,7 @@ not believed. What no index covers is read record by record, every digest checke
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ..faults import MediaFault
@@ -56,24 +56,24 @@ def contents_of(volume: VolumeReader, unread: Unread | None = None) -> VolumeCon
         if earlier is not None and volume.end_of(earlier) != high:
             earlier = None
         index = earlier
-    doubts = {
-        i.position: str(why) for i in chain if (why := contradiction(volume, i, all_read=unread is None)) is not None
-    }
+    doubts = _doubted(volume, chain, unread)
     if doubts:
         return _but_for(volume, doubts, unread)
     chain.reverse()
     if high == LABEL_BYTES and newest is not None:
         return VolumeContents(tuple(chain), volume.end_of(newest))
     found = _walk(volume, LABEL_BYTES, high, unread, taken={index.session.id for index in chain})
-    doubts = {
-        i.position: str(why)
-        for i in found.sessions
-        if (why := contradiction(volume, i, all_read=unread is None)) is not None
-    }
+    doubts = _doubted(volume, found.sessions, unread)
     if doubts:
         return _but_for(volume, doubts, unread)
     end = found.end if newest is None else volume.end_of(newest)
     return VolumeContents(found.sessions + tuple(chain), end, found.notes, found.damages)
+
+
+def _doubted(volume: VolumeReader, indexes: Iterable[Index], unread: Unread | None) -> dict[int | None, str]:
+    """Where those of *indexes* lie that a record contradicts, and why."""
+    each = ((index.position, contradiction(volume, index, all_read=unread is None)) for index in indexes)
+    return {position: str(why) for position, why in each if why is not None}
 
 
 def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str], unread: Unread | None) -> VolumeContents:
@@ -81,11 +81,7 @@ def _but_for(volume: VolumeReader, doubts: Mapping[int | None, str], unread: Unr
     known: dict[int | None, str] = dict(doubts)
     while True:
         found = _walk(volume, LABEL_BYTES, volume.size, unread, without=known)
-        more: dict[int | None, str] = {
-            i.position: str(why)
-            for i in found.sessions
-            if i.position and (why := contradiction(volume, i, all_read=unread is None)) is not None
-        }
+        more = _doubted(volume, (index for index in found.sessions if index.position), unread)
         if not more:
             break
         known.update(more)

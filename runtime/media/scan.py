@@ -85,7 +85,7 @@ class Scanner:
                 item = self._member(position, stop)
             except MediaFault as fault:
                 yield from self._checked(checks, 0)
-                if self._bad is None or isinstance(fault, GivenUp):
+                if not self._passes_over(fault):
                     raise
                 item = _Lost(f"a member's header: {fault.message}", (position + self.record_bytes,), unread=True)
             if isinstance(item, ScannedRecord):
@@ -303,17 +303,20 @@ class Scanner:
         except BadRecord:
             return False
         except MediaFault as fault:
-            if self._bad is None or isinstance(fault, GivenUp):
+            if not self._passes_over(fault):
                 raise
             return False
         return True
+
+    def _passes_over(self, fault: MediaFault) -> bool:
+        return self._bad is not None and not isinstance(fault, GivenUp)
 
     def _look(self, position: int, stop: int) -> memoryview:
         """As :meth:`_head`; nothing where the medium does not give it, and that is passed over."""
         try:
             return self._head(position, stop)
         except MediaFault as fault:
-            if self._bad is None or isinstance(fault, GivenUp):
+            if not self._passes_over(fault):
                 raise
             return memoryview(b"")
 
@@ -322,7 +325,7 @@ class Scanner:
         try:
             return self._only_zeros(position, stop)
         except MediaFault as fault:
-            if self._bad is None or isinstance(fault, GivenUp):
+            if not self._passes_over(fault):
                 raise
             return False
 

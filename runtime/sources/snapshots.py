@@ -57,6 +57,12 @@ def folders(data: bytes) -> Iterator[tuple[int, int, bytes, int]]:
         raise BadSnapshot(f"it is cut off behind byte {at}") from None
 
 
+def _mtime_ns(folder: bytes) -> int:
+    """The mtime that the entry of a folder notes, in nanoseconds. Raises ValueError."""
+    _, seconds, nanoseconds, _ = folder.split(b"\0", 3)
+    return int(seconds) * 10**9 + int(nanoseconds)
+
+
 def with_times(data: bytes) -> bytes:
     """The snapshot that tar has just written, with the mtimes that folders have.
 
@@ -67,7 +73,7 @@ def with_times(data: bytes) -> bytes:
     taken = time_of(data) - SET_BACK_SECONDS * 10**9
     parts, done = [], 0
     for start, end, name, inode in folders(data):
-        nfs, seconds, nanoseconds, rest = data[start:end].split(b"\0", 3)
+        nfs, _, _, rest = data[start:end].split(b"\0", 3)
         try:
             found = os.lstat(b"/" + name)
         except OSError:
@@ -75,7 +81,7 @@ def with_times(data: bytes) -> bytes:
         same = (
             stat.S_ISDIR(found.st_mode) and found.st_ino == inode and max(found.st_mtime_ns, found.st_ctime_ns) < taken
         )
-        if same and found.st_mtime_ns != int(seconds) * 10**9 + int(nanoseconds):
+        if same and found.st_mtime_ns != _mtime_ns(data[start:end]):
             parts += [data[done:start], b"%s\0%d\0%d\0" % (nfs, *divmod(found.st_mtime_ns, 10**9)), rest]
             done = end
     return b"".join([*parts, data[done:]])
@@ -116,10 +122,9 @@ def still_there(data: bytes) -> tuple[bytes, bytes | None]:
             continue
         if stat.S_ISDIR(found.st_mode) and found.st_ino == inode:
             kept.append(data[start:end])
-            if unseen is None and found.st_mtime_ns < taken > found.st_ctime_ns:
-                _, seconds, nanoseconds, _ = data[start:end].split(b"\0", 3)
-                if found.st_mtime_ns != int(seconds) * 10**9 + int(nanoseconds):
-                    unseen = name
+            changed_before = found.st_mtime_ns < taken > found.st_ctime_ns
+            if unseen is None and changed_before and found.st_mtime_ns != _mtime_ns(data[start:end]):
+                unseen = name
     return b"".join(kept), unseen
 
 
