@@ -99,7 +99,7 @@ def drill_command(
     seed = secrets.randbelow(1 << 31) if seed is None else seed
     started, clock = now_text(), time.monotonic()
     results: list[dict[str, Any]] = []
-    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
+    patience = patience_of(hang_after)
     work: list[tuple[str, list[CatalogObject], Fault | None]] = []
     try:
         with interruptible(patience), open_the_catalog(catalog, state, plan, base) as known:

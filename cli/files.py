@@ -101,7 +101,7 @@ def files_command(
 
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
-    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
+    patience = patience_of(hang_after)
     when = moment(as_of) if as_of is not None else None
     try:
         with interruptible(patience):

@@ -128,7 +128,7 @@ def restore_command(
         check_report(report_path, [(folder, "what is restored goes there") for folder in below])
     identities = load([Path(file) for file in identity])
     given = [Path(v) for v in volumes]
-    patience = patience_of(hang_after, "what it has is taken from other copies, where these have it")
+    patience = patience_of(hang_after)
     when = moment(as_of) if as_of is not None else None
     try:
         with interruptible(patience):

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from .meter import Stopped
 
 
-def patience_of(hang_after: float, then: str) -> Patience:
+def patience_of(
+    hang_after: float, then: str = "what it has is taken from other copies, where these have it"
+) -> Patience:
     """Patience of *hang_after* seconds, until the command ends; *then*: what becomes of what a drive that hangs has."""
     from ..runtime.patience import Patience
 
