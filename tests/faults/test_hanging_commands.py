@@ -17,6 +17,7 @@ from faulty import DEADLINE_SECONDS, Faulty, faulty_folder
 
 pytestmark = pytest.mark.timeout(100)
 
+# In the order of objects, so that u lies behind all places at which the tests let R2 hang.
 PLAN = """
 plan p {{ state = "state"  record = 64KiB }}
 source s {{ command = ["seq", "1", "400000"] }}
@@ -25,7 +26,7 @@ source u {{ command = ["echo", "only on one"] }}
 drive R1 {{ volumes = "media/R1" }}
 drive R2 {{ volumes = "{hangs}/R2" }}
 backup group b {{ agent a -> R1 {{ B1 <- s  B2 <- t }} }}
-backup group d {{ agent e -> R2 {{ B1 <- s  B2 <- t  B3 <- u }} }}
+backup group d {{ agent e -> R2 {{ order = "object"  B1 <- s  B2 <- t  B3 <- u }} }}
 """
 
 
